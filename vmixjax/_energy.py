@@ -1,0 +1,239 @@
+"""Gradient energies in exact integers, before and after shuffling.
+
+A plan must not depend on batch, device or compiler, and float sums do: their last
+bits follow the order of summation. So images are quantised, and everything that a
+plan is decided by is summed and compared as 64-bit integers. 8-bit images lose
+nothing by that; 16-bit and floating ones keep as many bits as their tiles leave
+room for, 16 up to a tile of 64.
+
+All functions here are called inside `jax.enable_x64(True)`, which widens their own
+arithmetic and leaves the caller's settings alone.
+"""
+
+import dataclasses
+import functools
+import math
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from vmixjax.config import MixConfig
+
+_Args = ParamSpec("_Args")
+_Result = TypeVar("_Result")
+
+_SUM_BITS = 62
+_MOST_BITS = 16
+_MOST_FRACTION = 12
+
+
+def in_64_bits(function: Callable[_Args, _Result]) -> Callable[_Args, _Result]:
+    """Lets a function use int64, whatever the caller's JAX settings are."""
+
+    @functools.wraps(function)
+    def wrapped(*args: _Args.args, **kwargs: _Args.kwargs) -> _Result:
+        with jax.enable_x64(True):
+            return function(*args, **kwargs)
+
+    return wrapped
+
+
+@functools.partial(
+    jax.tree_util.register_dataclass,
+    data_fields=["levels", "inside", "exponent"],
+    meta_fields=["scale"],
+)
+@dataclasses.dataclass(frozen=True)
+class Energies:
+    """Energies of all tiles of an image, summed over channels, as integers.
+
+    Attributes:
+      levels: int64 (1 + len(ladder), H // T, W // T); entry 0 is the energy as the
+        image is, entry k its expectation after shuffling at level k.
+      inside: int64 (H // T, W // T), the energy as it is, less the tile's border.
+      exponent: int32 scalar; one unit is scale * 4^exponent of squared intensity.
+      scale: see `exponent`.
+    """
+
+    levels: jax.Array
+    inside: jax.Array
+    exponent: jax.Array
+    scale: float
+
+    def to_vfe(self, energy: jax.Array, count: int) -> jax.Array:
+        """Energies as float32 VFE, each divided by a static count.
+
+        All is exact but for roundings that no compiler can move (products with
+        powers of two may be fused into a sum without changing it), so the same
+        integer is the same float everywhere, and order is kept.
+        """
+        limb = 2**24 - 1
+        low = (energy & limb).astype(jnp.float32)
+        middle = (energy >> 24 & limb).astype(jnp.float32)
+        high = (energy >> 48).astype(jnp.float32)
+        whole = high * jnp.float32(2**48) + (middle * jnp.float32(2**24) + low)
+        unit = _power_of_two(self.exponent)
+        return whole * jnp.float32(self.scale / count) * unit * unit
+
+
+def tile_energies(image: jax.Array, config: MixConfig) -> Energies:
+    """The energies of an image (H, W, C) under every level of a ladder."""
+    tile = config.tile_size
+    room = _room(image.shape, tile)
+    bits = min(int(room / 2), 8 if image.dtype == jnp.uint8 else 16)
+    fraction = min(int(room) - 2 * bits, _MOST_FRACTION)
+    values, unit, exponent = _quantise(image, bits)
+    inside, border = _as_it_is(values, tile, bits)
+    levels = [inside + border << fraction]
+    # The vertical direction is the horizontal one of the transposed image.
+    turned = values.swapaxes(0, 1)
+    for region, block in config.ladder:
+        shuffled = functools.partial(
+            _shuffled, region=region, block=block, config=config, bits=bits
+        )
+        across = shuffled(values, fraction=fraction)
+        along = shuffled(turned, fraction=fraction)
+        levels.append(across + along.T)
+    return Energies(
+        levels=jnp.stack(levels),
+        inside=inside,
+        exponent=exponent,
+        scale=unit**2 / 2**fraction,
+    )
+
+
+def _room(shape: tuple[int, ...], tile: int) -> float:
+    """Bits that a squared value may have: no sum of pairs or tiles overflows then.
+
+    The sum over all pairs of blocks of a region is below 4 * area^2 * channels^2
+    squared values, the energy of an image below 8 for each of its values.
+    """
+    pairs = 2 + 2 * math.log2(tile**2 * shape[2])
+    image = 3 + math.log2(math.prod(shape))
+    return _SUM_BITS - max(pairs, image)
+
+
+def _quantise(image: jax.Array, bits: int) -> tuple[jax.Array, float, jax.Array]:
+    """Values as int32 of so many bits, and their unit: unit * 2^exponent."""
+    nought = jnp.int32(0)
+    if jnp.issubdtype(image.dtype, jnp.unsignedinteger):
+        depth = 8 * image.dtype.itemsize
+        shift = max(depth - bits, 0)
+        values = image.astype(jnp.int32) + ((1 << shift) >> 1) >> shift
+        return values, 2**shift / (2**depth - 1), nought
+    values = image.astype(jnp.float32)
+    values = jnp.where(jnp.isfinite(values), values, jnp.float32(0))
+    _, exponent = jnp.frexp(jnp.max(jnp.abs(values)))
+    exponent = jnp.clip(exponent.astype(jnp.int32), -100, 127)
+    # Two exact products: 2^-exponent alone could be beyond float32.
+    scaled = values * _power_of_two(-exponent) * jnp.float32(2 ** (bits - 1))
+    return jnp.round(scaled).astype(jnp.int32), 2.0 ** (1 - bits), exponent
+
+
+def _power_of_two(exponent: jax.Array) -> jax.Array:
+    """Exactly 2^exponent, which float power functions do not promise."""
+    biased = jnp.clip(exponent + 127, 1, 254).astype(jnp.uint32)
+    return jax.lax.bitcast_convert_type(biased << np.uint32(23), jnp.float32)
+
+
+def _sum_of_squares(values: jax.Array, axes: tuple[int, ...], bits: int) -> jax.Array:
+    """Exact sum of squares, in 32 bits as long as those suffice."""
+    count = math.prod(values.shape[axis] for axis in axes)
+    enough = 2 * bits + math.log2(max(count, 1)) <= 31
+    values = values.astype(jnp.int32 if enough else jnp.int64)
+    return jnp.sum(values * values, axis=axes, dtype=values.dtype).astype(jnp.int64)
+
+
+def _as_it_is(values: jax.Array, tile: int, bits: int) -> tuple[jax.Array, jax.Array]:
+    """Energy inside each tile and at its right and bottom border, as it is."""
+    height, width, channels = values.shape
+    tiles = values.reshape(height // tile, tile, width // tile, tile, channels)
+    over = (1, 3, 4)
+    inside = _sum_of_squares(jnp.diff(tiles, axis=1), over, bits + 1)
+    inside += _sum_of_squares(jnp.diff(tiles, axis=3), over, bits + 1)
+    border = _sum_of_squares(tiles[:, -1:], over, bits)
+    border += _sum_of_squares(tiles[:, :, :, -1:], over, bits)
+    return inside, border
+
+
+def _shuffled(
+    values: jax.Array,
+    *,
+    region: int,
+    block: int,
+    config: MixConfig,
+    bits: int,
+    fraction: int,
+) -> jax.Array:
+    """Expected energy across (left to right) of each tile, int64, with fraction.
+
+    Of the N blocks that trade places, R and L are the last and first columns:
+
+        inside blocks     unchanged
+        inside a region   (n-1) / (n (N-1)) * sum over p != q of |R_p - L_q|^2
+        between regions   1 / (n N) * sum over all p, q of |R_p - L_q|^2
+        tile's edge       1 / n * sum of |R_p|^2 of its last regions
+
+    where N = n^2 for each channel, or n^2 C over all channels in joint mode.
+    """
+    height, width, channels = values.shape
+    n = region // block
+    per_tile = config.tile_size // region
+    joint = config.channels == "joint"
+    count = n * n * (channels if joint else 1)
+    grid = values.reshape(
+        height // region, n, block, width // region, n, block, channels
+    )
+    left, right = grid[:, :, :, :, :, 0], grid[:, :, :, :, :, -1]
+
+    def squares(x: jax.Array, axes: tuple[int, ...], bits: int) -> jax.Array:
+        summed = _sum_of_squares(x, axes, bits)
+        return summed.sum(-1, keepdims=True) if joint else summed
+
+    def totals(x: jax.Array) -> jax.Array:
+        summed = jnp.sum(x, axis=(1, 4), dtype=jnp.int32).astype(jnp.int64)
+        return summed.sum(-1, keepdims=True) if joint else summed
+
+    def dot(a: jax.Array, b: jax.Array) -> jax.Array:
+        return jnp.sum(a * b, axis=1)
+
+    within = squares(jnp.diff(grid, axis=5), (1, 2, 4, 5), bits + 1)
+    left_squares, right_squares = (squares(x, (1, 2, 4), bits) for x in (left, right))
+    left_total, right_total = totals(left), totals(right)
+    paired = squares(right - left, (1, 2, 4), bits + 1)
+
+    pairs = count * (left_squares + right_squares) - 2 * dot(right_total, left_total)
+    energy = within << fraction
+    energy += _times(pairs - paired << fraction, n - 1, n * (count - 1))
+
+    def by_tile(x: jax.Array) -> jax.Array:
+        return x.reshape(*x.shape[:-2], -1, per_tile, x.shape[-1])
+
+    right_squares, left_squares = by_tile(right_squares), by_tile(left_squares)
+    right_total, left_total = by_tile(right_total), by_tile(left_total)
+    across = count * (right_squares[:, :, :-1] + left_squares[:, :, 1:])
+    across -= 2 * dot(right_total[..., :-1, :], left_total[..., 1:, :])
+    edge = right_squares[:, :, -1] << fraction
+
+    def tiles(x: jax.Array, axes: tuple[int, ...]) -> jax.Array:
+        x = jnp.sum(x, axis=axes)
+        return x.reshape(-1, per_tile, x.shape[-1]).sum(1)
+
+    return (
+        tiles(by_tile(energy), (2, 3))
+        + tiles(across << fraction, (2, 3)) // (n * count)
+        + tiles(edge, (2,)) // n
+    )
+
+
+def _times(value: jax.Array, numerator: int, denominator: int) -> jax.Array:
+    """value * numerator // denominator, where the product might not fit."""
+    common = math.gcd(numerator, denominator)
+    numerator, denominator = numerator // common, denominator // common
+    return (
+        value // denominator * numerator
+        + value % denominator * numerator // denominator
+    )

@@ -1,0 +1,149 @@
+"""Checks of arguments: each error names the argument, its value and the mend.
+
+What a shape, a dtype or a Python number can tell is checked here, before anything
+is traced. Values inside traced arrays cannot be looked at; the functions say what
+they do with such.
+"""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from vmixjax.config import MixConfig
+
+LONGEST_SIDE = 65_535
+"""Positions are counted in 16 bits."""
+
+
+def config(value: object) -> None:
+    """Refuses whatever is not a `MixConfig`."""
+    if not isinstance(value, MixConfig):
+        raise TypeError(f"config must be a vmixjax.MixConfig; got {value!r}")
+
+
+def image(value: jax.typing.ArrayLike, tile_size: int | None = None) -> jax.Array:
+    """An image as a JAX array, or an error that says what is wrong with it."""
+    array = value if isinstance(value, jax.Array) else jnp.asarray(value)
+    if array.ndim != 3:
+        raise ValueError(
+            f"image must be one (H, W, C) array; got shape {array.shape}. For a "
+            f"batch use jax.vmap; for grey, image[..., None]"
+        )
+    known = array.dtype in (jnp.uint8, jnp.uint16) or jnp.issubdtype(
+        array.dtype, jnp.floating
+    )
+    if not known:
+        raise TypeError(
+            f"image must be uint8, uint16 or floating; got {array.dtype}. "
+            f"Convert it with image.astype(...)"
+        )
+    image_shape(array.shape, tile_size)
+    return array
+
+
+def image_shape(shape: tuple[int, ...], tile_size: int | None = None) -> None:
+    """Refuses a shape that is not (H, W, C), or not made of whole tiles."""
+    if len(shape) != 3:
+        raise ValueError(f"image_shape must be (H, W, C); got {tuple(shape)}")
+    height, width, channels = shape
+    if min(shape) < 1 or max(height, width) > LONGEST_SIDE or channels > LONGEST_SIDE:
+        raise ValueError(
+            f"image has shape {tuple(shape)}: sides and channels must be 1 to "
+            f"{LONGEST_SIDE}"
+        )
+    if math.prod(shape) > np.iinfo(np.int32).max:
+        raise ValueError(
+            f"image has {math.prod(shape)} values; at most {np.iinfo(np.int32).max} "
+            f"can be indexed. Cut it into parts"
+        )
+    if tile_size is not None and (height % tile_size or width % tile_size):
+        raise ValueError(
+            f"image of {height} x {width} is not made of whole tiles of {tile_size}: "
+            f"pad or crop it to {-(-height // tile_size) * tile_size} x "
+            f"{-(-width // tile_size) * tile_size}, or choose another tile_size"
+        )
+
+
+def size(name: str, value: int) -> None:
+    """Refuses whatever is not a positive Python integer."""
+    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
+        raise ValueError(f"{name} must be a positive integer; got {value!r}")
+
+
+def key(value: object) -> None:
+    """Refuses whatever is not one typed Threefry key."""
+    mend = "Make one with jax.random.key(seed, impl='threefry2x32')"
+    if not isinstance(value, jax.Array) or not jnp.issubdtype(
+        value.dtype, jax.dtypes.prng_key
+    ):
+        # The value itself is left out: a raw key is a secret.
+        raise TypeError(
+            f"key must be a typed JAX PRNG key; got {type(value).__name__}. {mend}, "
+            f"or wrap raw words with jax.random.wrap_key_data"
+        )
+    if str(jax.random.key_impl(value)) != "threefry2x32":
+        raise TypeError(
+            f"key must be Threefry-2x32, so that it means the same bytes everywhere; "
+            f"got {jax.random.key_impl(value)}. {mend}"
+        )
+    if value.shape != ():
+        raise ValueError(
+            f"key must be one key; got an array of keys of shape {value.shape}. "
+            f"For a batch use jax.vmap"
+        )
+
+
+def target_vfe(value: jax.typing.ArrayLike) -> None:
+    """Refuses a target that is not a number of at least 0."""
+    if jnp.shape(value) != ():
+        raise ValueError(
+            f"target_vfe must be one number; got shape {jnp.shape(value)}. "
+            f"For a batch use jax.vmap"
+        )
+    if not isinstance(value, jax.core.Tracer):
+        number = float(value)
+        if math.isnan(number) or number < 0:
+            raise ValueError(
+                f"target_vfe must be a number of at least 0; got {number}. "
+                f"vfe_range tells what can be reached"
+            )
+
+
+def sensitivity(value: jax.typing.ArrayLike, grid: tuple[int, int]) -> jax.Array:
+    """A sensitivity map as an array, or an error that says what is wrong with it."""
+    if jnp.shape(value) != grid:
+        raise ValueError(
+            f"sensitivity must have one value per tile, shape {grid}; "
+            f"got {jnp.shape(value)}"
+        )
+    if not isinstance(value, jax.core.Tracer):
+        host = np.asarray(value, np.float32)
+        if np.isnan(host).any() or (host < 0).any():
+            raise ValueError(
+                "sensitivity must be numbers of at least 0, where 0 means not "
+                f"private; got a lowest of {host.min()}"
+            )
+    return jnp.asarray(value, jnp.float32)
+
+
+def levels(value: jax.Array, shape: tuple[int, ...], tile_size: int) -> None:
+    """Refuses levels that were planned for an image of another shape."""
+    grid = (shape[0] // tile_size, shape[1] // tile_size)
+    if value.shape != grid:
+        raise ValueError(
+            f"plan has levels of shape {value.shape}, but an image of {shape[0]} x "
+            f"{shape[1]} has {grid} tiles of {tile_size}; use the plan of this image"
+        )
+
+
+def grid_of_blocks(value: MixConfig, channels: int) -> None:
+    """Refuses a grid of blocks whose coordinates do not fit their arithmetic."""
+    times = channels if value.channels == "joint" else 1
+    most = max(region // block for region, block in value.ladder) * times
+    if most > 2**15:
+        raise ValueError(
+            f"config has regions of {most} rows of blocks over {times} channels; at "
+            f"most {2**15} can be permuted. Choose smaller regions or larger blocks"
+        )

@@ -1,0 +1,181 @@
+"""Mix, unmix, and the form that no key changes.
+
+>>> import jax
+>>> import jax.numpy as jnp
+>>> import vmixjax
+>>> config = vmixjax.MixConfig(tile_size=4, ladder=((4, 1),))
+>>> image = jnp.arange(16, dtype=jnp.uint8).reshape(4, 4, 1)
+>>> plan = vmixjax.full_plan(image.shape, config)
+>>> key = jax.random.key(0)
+>>> mixed = vmixjax.mix(key, image, plan)
+>>> bool((mixed == image).all()), bool((vmixjax.unmix(key, mixed, plan) == image).all())
+(False, True)
+
+Batches are `jax.vmap(vmixjax.mix)(keys, images, plans)`, one key for each image.
+"""
+
+import functools
+
+import chex
+import jax
+import jax.numpy as jnp
+
+from vmixjax import _validate
+from vmixjax.config import Channels, MixConfig
+from vmixjax.permutation import source_index
+from vmixjax.planning import Plan
+
+
+def mix(key: jax.Array, image: jax.typing.ArrayLike, plan: Plan) -> jax.Array:
+    """Shuffles the blocks of each region of an image, as its plan says.
+
+    A gather and nothing else: no arithmetic touches a value, so each region keeps
+    exactly its values (per channel; over all channels in `"joint"` mode).
+
+    Args:
+      key: one typed Threefry key. Never use one key for two images: with the same
+        plan they would be shuffled alike, and one known pair would undo both.
+      image: (H, W, C) uint8, uint16 or floating, H and W multiples of the tile size.
+      plan: of this image, from `plan` or `full_plan`.
+
+    Returns:
+      The mixed image: same shape, same dtype.
+
+    Raises:
+      TypeError: a key that is not a typed Threefry key, an image of another dtype.
+      ValueError: a batch instead of one image, sides that are not whole tiles,
+        a plan for another shape, a grid of blocks beyond 32,768 rows.
+
+    Source: section "spatial and chromatic shuffling" of the paper (Li et al., NDSS
+    2024) for what is shuffled; how, is ours (`vmixjax.permutation`).
+    """
+    return _rearrange(key, image, plan, inverse=False)
+
+
+def unmix(key: jax.Array, image: jax.typing.ArrayLike, plan: Plan) -> jax.Array:
+    """The exact inverse of `mix`: the same key and plan bring every value back.
+
+    Args:
+      key: the key that the image was mixed with.
+      image: the mixed image, (H, W, C) uint8, uint16 or floating.
+      plan: the plan that it was mixed by.
+
+    Returns:
+      The original image, bit for bit; same shape, same dtype. A wrong key or plan
+      gives another shuffle, not an error.
+
+    Raises:
+      TypeError, ValueError: as `mix`.
+
+    Source: ours; the paper does not undo its shuffling.
+    """
+    return _rearrange(key, image, plan, inverse=True)
+
+
+def canonical(
+    image: jax.typing.ArrayLike,
+    region_size: int,
+    *,
+    channels: Channels = "independent",
+) -> jax.Array:
+    """Sorts the values of each region, which undoes no shuffle but forgets which.
+
+    What a fresh key leaves unchanged in a region is its values, not their places.
+    Sorted, they are the same for every key: `canonical(mix(key, x, p), s)` equals
+    `canonical(x, s)` for any key, where s is the largest region size of the ladder.
+    A trainer who knows no key can apply it before the model.
+
+    Args:
+      image: (H, W, C) uint8, uint16 or floating, mixed or not.
+      region_size: side of the regions in pixels; divides H and W.
+      channels: mode that the image was mixed in. In `"joint"` mode values changed
+        channels, so a region is sorted over all of them, channel after channel.
+
+    Returns:
+      Same shape and dtype; ascending in raster order within each region.
+
+    Raises:
+      TypeError: an image of another dtype.
+      ValueError: a batch, or sides that the region size does not divide.
+
+    Source: ours.
+    """
+    _validate.size("region_size", region_size)
+    image = _validate.image(image, region_size)
+    if channels not in ("independent", "shared", "joint"):
+        raise ValueError(
+            f"channels must be independent, shared or joint; got {channels!r}"
+        )
+    return _canonical(image, int(region_size), channels == "joint")
+
+
+def image_key(key: jax.Array, image_id: jax.typing.ArrayLike) -> jax.Array:
+    """The key of one image, from the key of a data set or of a training step.
+
+    Args:
+      key: one typed Threefry key.
+      image_id: integer from 0 to 2^32 - 1 that no other image under `key` has.
+
+    Returns:
+      One typed Threefry key, by `jax.random.fold_in`.
+
+    Raises:
+      TypeError: a key that is not a typed Threefry key, an id that is no integer.
+      ValueError: an array of keys, an id out of range.
+
+    Source: ours; the paper shares one permutation between the images of a batch.
+
+    >>> import jax
+    >>> keys = jax.vmap(image_key, in_axes=(None, 0))(jax.random.key(0), jax.numpy.arange(4))
+    >>> keys.shape
+    (4,)
+    """
+    _validate.key(key)
+    if not jnp.issubdtype(jnp.result_type(image_id), jnp.integer):
+        raise TypeError(f"image_id must be an integer; got {image_id!r}")
+    if isinstance(image_id, int) and not 0 <= image_id < 2**32:
+        raise ValueError(f"image_id must be 0 to 2^32 - 1; got {image_id}")
+    return jax.random.fold_in(key, image_id)
+
+
+def _rearrange(
+    key: jax.Array, image: jax.typing.ArrayLike, plan: Plan, *, inverse: bool
+) -> jax.Array:
+    _validate.key(key)
+    if not isinstance(plan, Plan):
+        raise TypeError(f"plan must be a vmixjax.Plan; got {type(plan).__name__}")
+    image = _validate.image(image, plan.config.tile_size)
+    _validate.levels(plan.levels, image.shape, plan.config.tile_size)
+    _validate.grid_of_blocks(plan.config, image.shape[2])
+    return _gather(key, image, plan.levels, plan.config, inverse)
+
+
+@functools.partial(jax.jit, static_argnums=(3, 4))
+def _gather(
+    key: jax.Array,
+    image: jax.Array,
+    levels: jax.Array,
+    config: MixConfig,
+    inverse: bool,
+) -> jax.Array:
+    height, width, channels = image.shape
+    index = source_index(
+        key, levels, (height, width, channels), config, inverse=inverse
+    )
+    chex.assert_shape(index, image.shape)
+    mixed = image.reshape(-1).at[index].get(mode="promise_in_bounds")
+    chex.assert_equal_shape([mixed, image])
+    chex.assert_type(mixed, image.dtype)
+    return mixed
+
+
+@functools.partial(jax.jit, static_argnums=(1, 2))
+def _canonical(image: jax.Array, region: int, joint: bool) -> jax.Array:
+    height, width, channels = image.shape
+    rows, columns = height // region, width // region
+    values = image.reshape(rows, region, columns, region, channels)
+    values = values.transpose(0, 2, 4, 1, 3)
+    values = values.reshape(rows, columns, 1 if joint else channels, -1)
+    values = jnp.sort(values, axis=-1)
+    values = values.reshape(rows, columns, channels, region, region)
+    return values.transpose(0, 3, 1, 4, 2).reshape(image.shape)

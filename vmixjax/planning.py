@@ -1,0 +1,210 @@
+"""Desired VFE -> plan: which level each tile of an image is shuffled at.
+
+Nothing private is ever left in the clear: every private tile starts at level 1.
+From there all climb the ladder together, those with more visual features first, so
+that levels differ by at most one. The plan is the first step of that climb whose
+expected VFE reaches the target. It is found without a trial shuffle, in exact
+integers, so it is the same alone or in a batch, jitted or not, on any device.
+
+>>> import numpy as np
+>>> config = MixConfig(tile_size=8, ladder=((4, 1), (8, 1)))
+>>> image = np.tile(np.arange(0, 256, 16, np.uint8)[:, None, None], (1, 16, 3))
+>>> lowest, highest = vfe_range(image, config)
+>>> halfway = plan(image, (lowest + highest) / 2, config)
+>>> halfway.levels.tolist(), bool(halfway.reachable)
+([[2, 2], [1, 1]], True)
+"""
+
+import dataclasses
+import functools
+
+import chex
+import jax
+import jax.numpy as jnp
+
+from vmixjax import _validate
+from vmixjax._energy import in_64_bits, tile_energies
+from vmixjax.config import MixConfig
+
+
+@functools.partial(
+    jax.tree_util.register_dataclass,
+    data_fields=["levels", "expected_vfe", "reachable"],
+    meta_fields=["config"],
+)
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """All that is needed, with a key, to mix one image or to unmix it.
+
+    A pytree whose config is static, so plans of many images stack under `jax.vmap`.
+    Levels reveal where an image has its features; keep them with the key.
+
+    Attributes:
+      levels: uint8 (H // T, W // T). Level k >= 1 means `config.ladder[k - 1]`; 0,
+        left as it is, is given only to tiles that the caller calls not private.
+      expected_vfe: float32 scalar, the VFE that the mixed image can be expected to
+        have; NaN in a `full_plan`, which was made without looking at an image.
+      reachable: bool scalar, whether that is at least the target.
+      config: what the levels mean.
+    """
+
+    levels: jax.Array
+    expected_vfe: jax.Array
+    reachable: jax.Array
+    config: MixConfig
+
+
+def plan(
+    image: jax.typing.ArrayLike,
+    target_vfe: jax.typing.ArrayLike,
+    config: MixConfig,
+    *,
+    sensitivity: jax.typing.ArrayLike | None = None,
+) -> Plan:
+    """The weakest plan, in the order of the climb, expected to reach a VFE.
+
+    Args:
+      image: (H, W, C) uint8, uint16 or floating.
+      target_vfe: the desired VFE, in the units of `vfe`; at least 0. Below the
+        reachable range it gives level 1 everywhere; above it, or infinite, the
+        strongest plan, with `reachable` False. A traced NaN does so, too.
+      config: tile size T, ladder and channel mode.
+      sensitivity: (H // T, W // T) numbers of at least 0 that say which tiles climb
+        first: a face mask, a saliency map. A tile of 0 is not private and stays as
+        it is. By default the gradient energy inside each tile, and all are private.
+
+    Returns:
+      The plan. Equal for equal arguments, whatever the batch, device or compiler.
+
+    Raises:
+      TypeError: an image of another dtype, a config that is no MixConfig.
+      ValueError: sides that are not whole tiles, a target that is NaN or negative,
+        a sensitivity of another shape, NaN or negative.
+
+    Source: "desired VFE" is the paper's (Li et al., NDSS 2024); the climb is ours.
+    """
+    image, sensitivity = _checked(image, config, sensitivity)
+    _validate.target_vfe(target_vfe)
+    return _plan(image, jnp.asarray(target_vfe, jnp.float32), sensitivity, config)
+
+
+def vfe_range(
+    image: jax.typing.ArrayLike,
+    config: MixConfig,
+    *,
+    sensitivity: jax.typing.ArrayLike | None = None,
+) -> tuple[jax.Array, jax.Array]:
+    """Lowest and highest expected VFE that a plan of this image can reach.
+
+    Args:
+      image: (H, W, C) uint8, uint16 or floating.
+      config: tile size, ladder and channel mode.
+      sensitivity: as for `plan`; tiles of 0 stay as they are at both ends.
+
+    Returns:
+      Two float32 scalars: with all private tiles at level 1, and at the strongest.
+
+    Raises:
+      TypeError, ValueError: as `plan`.
+
+    Source: ours.
+    """
+    image, sensitivity = _checked(image, config, sensitivity)
+    return _range(image, sensitivity, config)
+
+
+def full_plan(image_shape: tuple[int, ...], config: MixConfig) -> Plan:
+    """The strongest level for every tile, without looking at an image.
+
+    Args:
+      image_shape: (H, W, C), H and W multiples of the tile size.
+      config: tile size, ladder and channel mode.
+
+    Returns:
+      A plan whose `expected_vfe` is NaN, since there is no image to expect it of.
+
+    Raises:
+      TypeError: a config that is no MixConfig.
+      ValueError: a shape that is not (H, W, C) or not made of whole tiles.
+
+    Source: ours.
+
+    >>> full_plan((64, 32, 3), MixConfig()).levels.tolist()
+    [[4], [4]]
+    """
+    _validate.config(config)
+    _validate.image_shape(tuple(image_shape), config.tile_size)
+    grid = (image_shape[0] // config.tile_size, image_shape[1] // config.tile_size)
+    return Plan(
+        levels=jnp.full(grid, len(config.ladder), jnp.uint8),
+        expected_vfe=jnp.float32(jnp.nan),
+        reachable=jnp.bool_(True),
+        config=config,
+    )
+
+
+def _checked(
+    image: jax.typing.ArrayLike,
+    config: MixConfig,
+    sensitivity: jax.typing.ArrayLike | None,
+) -> tuple[jax.Array, jax.Array | None]:
+    _validate.config(config)
+    image = _validate.image(image, config.tile_size)
+    if sensitivity is not None:
+        grid = tuple(side // config.tile_size for side in image.shape[:2])
+        sensitivity = _validate.sensitivity(sensitivity, grid)
+    return image, sensitivity
+
+
+@functools.partial(jax.jit, static_argnums=3)
+@in_64_bits
+def _plan(
+    image: jax.Array,
+    target: jax.Array,
+    sensitivity: jax.Array | None,
+    config: MixConfig,
+) -> Plan:
+    expected, order, private = _climb(image, sensitivity, config)
+    reached = expected >= target
+    reachable = jnp.any(reached)
+    last = expected.shape[0] - 1
+    step = jnp.where(reachable, jnp.argmax(reached), last).astype(jnp.int32)
+
+    tiles = private.size
+    rank = jnp.zeros(tiles, jnp.int32).at[order].set(jnp.arange(tiles, dtype=jnp.int32))
+    levels = 1 + step // tiles + (rank < step % tiles)
+    levels = jnp.where(private, levels.reshape(private.shape), 0).astype(jnp.uint8)
+    chex.assert_type([expected, reachable], [jnp.float32, jnp.bool_])
+    return Plan(levels, expected[step], reachable, config)
+
+
+@functools.partial(jax.jit, static_argnums=2)
+@in_64_bits
+def _range(
+    image: jax.Array, sensitivity: jax.Array | None, config: MixConfig
+) -> tuple[jax.Array, jax.Array]:
+    expected, _, _ = _climb(image, sensitivity, config)
+    return expected[0], expected[-1]
+
+
+def _climb(
+    image: jax.Array, sensitivity: jax.Array | None, config: MixConfig
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """The expected VFE of an image after each step of the climb.
+
+    Returns:
+      expected: float32 (1 + tiles * (len(ladder) - 1),), after no step, one step...
+      order: int (tiles,), flat tile indices in the order in which they climb.
+      private: bool (H // T, W // T).
+    """
+    energies = tile_energies(image, config)
+    features = energies.inside if sensitivity is None else sensitivity
+    private = jnp.full(features.shape, True) if sensitivity is None else features > 0
+    order = jnp.argsort(-features.reshape(-1), stable=True)
+
+    # A tile that is not private climbs nothing, so its steps come last and add 0.
+    gains = jnp.where(private, jnp.diff(energies.levels[1:], axis=0), 0)
+    gains = gains.reshape(gains.shape[0], -1)[:, order].reshape(-1)
+    start = jnp.sum(jnp.where(private, energies.levels[1], energies.levels[0]))
+    totals = start + jnp.concatenate([jnp.zeros(1, gains.dtype), jnp.cumsum(gains)])
+    return energies.to_vfe(totals, private.size * image.shape[2]), order, private
