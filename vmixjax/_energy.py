@@ -20,6 +20,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from vmixjax._grid import cut
 from vmixjax.config import MixConfig
 
 _Args = ParamSpec("_Args")
@@ -149,8 +150,7 @@ def _sum_of_squares(values: jax.Array, axes: tuple[int, ...], bits: int) -> jax.
 
 def _as_it_is(values: jax.Array, tile: int, bits: int) -> tuple[jax.Array, jax.Array]:
     """Energy inside each tile and at its right and bottom border, as it is."""
-    height, width, channels = values.shape
-    tiles = values.reshape(height // tile, tile, width // tile, tile, channels)
+    tiles = cut(values, tile)
     over = (1, 3, 4)
     inside = _sum_of_squares(jnp.diff(tiles, axis=1), over, bits + 1)
     inside += _sum_of_squares(jnp.diff(tiles, axis=3), over, bits + 1)
@@ -179,14 +179,14 @@ def _shuffled(
 
     where N = n^2 for each channel, or n^2 C over all channels in joint mode.
     """
-    height, width, channels = values.shape
+    channels = values.shape[2]
     n = region // block
     per_tile = config.tile_size // region
     joint = config.channels == "joint"
     count = n * n * (channels if joint else 1)
-    grid = values.reshape(
-        height // region, n, block, width // region, n, block, channels
-    )
+    grid = cut(values, region)
+    grid = grid.reshape(grid.shape[0], n, block, *grid.shape[2:])
+    grid = grid.reshape(*grid.shape[:4], n, block, channels)
     left, right = grid[:, :, :, :, :, 0], grid[:, :, :, :, :, -1]
 
     def squares(x: jax.Array, axes: tuple[int, ...], bits: int) -> jax.Array:

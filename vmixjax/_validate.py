@@ -26,6 +26,11 @@ def config(value: object) -> None:
 def image(value: jax.typing.ArrayLike, tile_size: int | None = None) -> jax.Array:
     """An image as a JAX array, or an error that says what is wrong with it."""
     array = value if isinstance(value, jax.Array) else jnp.asarray(value)
+    if array.dtype != getattr(value, "dtype", array.dtype):
+        raise TypeError(
+            f"image is {value.dtype}, which JAX would cut to {array.dtype}: convert "  # type: ignore[union-attr]
+            f"it with image.astype(...), or set jax_enable_x64"
+        )
     if array.ndim != 3:
         raise ValueError(
             f"image must be one (H, W, C) array; got shape {array.shape}. For a "
@@ -95,11 +100,23 @@ def key(value: object) -> None:
         )
 
 
+def image_id(value: object) -> None:
+    """Refuses whatever is not an integer that 32 bits hold."""
+    whole = isinstance(value, int | np.integer) or (
+        isinstance(value, jax.Array | np.ndarray)
+        and jnp.issubdtype(value.dtype, jnp.integer)
+    )
+    if not whole:
+        raise TypeError(f"image_id must be an integer; got {value!r}")
+    if isinstance(value, int | np.integer) and not 0 <= value < 2**32:
+        raise ValueError(f"image_id must be 0 to 2^32 - 1; got {value}")
+
+
 def target_vfe(value: jax.typing.ArrayLike) -> None:
     """Refuses a target that is not a number of at least 0."""
-    if jnp.shape(value) != ():
+    if np.shape(value) != ():
         raise ValueError(
-            f"target_vfe must be one number; got shape {jnp.shape(value)}. "
+            f"target_vfe must be one number; got shape {np.shape(value)}. "
             f"For a batch use jax.vmap"
         )
     if not isinstance(value, jax.core.Tracer):
@@ -113,10 +130,10 @@ def target_vfe(value: jax.typing.ArrayLike) -> None:
 
 def sensitivity(value: jax.typing.ArrayLike, grid: tuple[int, int]) -> jax.Array:
     """A sensitivity map as an array, or an error that says what is wrong with it."""
-    if jnp.shape(value) != grid:
+    if np.shape(value) != grid:
         raise ValueError(
             f"sensitivity must have one value per tile, shape {grid}; "
-            f"got {jnp.shape(value)}"
+            f"got {np.shape(value)}"
         )
     if not isinstance(value, jax.core.Tracer):
         host = np.asarray(value, np.float32)

@@ -20,6 +20,7 @@ import functools
 import chex
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from vmixjax import _validate
 from vmixjax._energy import in_64_bits, tile_energies
@@ -103,12 +104,17 @@ def expected_vfe_map(image: jax.typing.ArrayLike, config: MixConfig) -> jax.Arra
 @functools.partial(jax.jit, static_argnums=1)
 def _vfe_map(image: jax.Array, tile: int) -> jax.Array:
     height, width, channels = image.shape
-    values = _intensity(image)
-    tiles = values.reshape(height // tile, tile, width // tile, tile, channels)
-    below = jnp.pad(tiles[:, 1:], [(0, 0), (0, 1), (0, 0), (0, 0), (0, 0)])
-    beside = jnp.pad(tiles[:, :, :, 1:], [(0, 0), (0, 0), (0, 0), (0, 1), (0, 0)])
-    energy = jnp.square(below - tiles) + jnp.square(beside - tiles)
-    result = jnp.sum(energy, axis=(1, 3))
+    # Rows are summed first, over whole lines of the image: long contiguous axes,
+    # where a sum over short strided ones would be several times slower.
+    lines = _intensity(image).reshape(height, width * channels)
+    lines = lines.reshape(height // tile, tile, width * channels)
+    below = jnp.pad(lines[:, 1:], [(0, 0), (0, 1), (0, 0)])
+    beside = jnp.pad(lines[:, :, channels:], [(0, 0), (0, 0), (0, channels)])
+    last = np.arange(width * channels) // channels % tile == tile - 1
+    beside = jnp.where(last, jnp.float32(0), beside)
+    energy = jnp.square(below - lines) + jnp.square(beside - lines)
+    columns = jnp.sum(energy, axis=1)
+    result = jnp.sum(columns.reshape(-1, width // tile, tile, channels), axis=2)
     chex.assert_shape(result, (height // tile, width // tile, channels))
     chex.assert_type(result, jnp.float32)
     return result

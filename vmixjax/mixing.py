@@ -21,6 +21,7 @@ import jax
 import jax.numpy as jnp
 
 from vmixjax import _validate
+from vmixjax._grid import cut, join
 from vmixjax.config import Channels, MixConfig
 from vmixjax.permutation import source_index
 from vmixjax.planning import Plan
@@ -126,15 +127,13 @@ def image_key(key: jax.Array, image_id: jax.typing.ArrayLike) -> jax.Array:
     Source: ours; the paper shares one permutation between the images of a batch.
 
     >>> import jax
-    >>> keys = jax.vmap(image_key, in_axes=(None, 0))(jax.random.key(0), jax.numpy.arange(4))
+    >>> ids = jax.numpy.arange(4)
+    >>> keys = jax.vmap(image_key, in_axes=(None, 0))(jax.random.key(0), ids)
     >>> keys.shape
     (4,)
     """
     _validate.key(key)
-    if not jnp.issubdtype(jnp.result_type(image_id), jnp.integer):
-        raise TypeError(f"image_id must be an integer; got {image_id!r}")
-    if isinstance(image_id, int) and not 0 <= image_id < 2**32:
-        raise ValueError(f"image_id must be 0 to 2^32 - 1; got {image_id}")
+    _validate.image_id(image_id)
     return jax.random.fold_in(key, image_id)
 
 
@@ -171,11 +170,8 @@ def _gather(
 
 @functools.partial(jax.jit, static_argnums=(1, 2))
 def _canonical(image: jax.Array, region: int, joint: bool) -> jax.Array:
-    height, width, channels = image.shape
-    rows, columns = height // region, width // region
-    values = image.reshape(rows, region, columns, region, channels)
-    values = values.transpose(0, 2, 4, 1, 3)
-    values = values.reshape(rows, columns, 1 if joint else channels, -1)
-    values = jnp.sort(values, axis=-1)
-    values = values.reshape(rows, columns, channels, region, region)
-    return values.transpose(0, 3, 1, 4, 2).reshape(image.shape)
+    regions = cut(image, region).transpose(0, 2, 4, 1, 3)
+    rows, columns, channels = regions.shape[:3]
+    sorted_together = (rows, columns) if joint else (rows, columns, channels)
+    values = jnp.sort(regions.reshape(*sorted_together, -1), axis=-1)
+    return join(values.reshape(regions.shape).transpose(0, 3, 1, 4, 2))

@@ -33,6 +33,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.extend.random import threefry2x32_p
 
+from vmixjax._grid import join
 from vmixjax.config import MixConfig
 
 _Args = ParamSpec("_Args")
@@ -88,7 +89,7 @@ def source_index(
     index = y * (width * channels) + x
     if config.channels == "shared":
         index = index + np.arange(channels, dtype=np.int32)
-    return index.reshape(height, width, channels)
+    return join(index)
 
 
 def rounds(n: int) -> int:
@@ -111,8 +112,8 @@ def _staged(
 
     def apart(*args: _Args.args, **kwargs: _Args.kwargs) -> _Result:
         def never(*args: _Args.args, **kwargs: _Args.kwargs) -> _Result:
-            shapes = jax.eval_shape(stage, *args, **kwargs)
-            return jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
+            # Of the same types, down to the mesh axes that they vary over.
+            return jax.tree.map(jnp.zeros_like, stage(*args, **kwargs))
 
         always = jax.lax.optimization_barrier(jnp.bool_(True))
         return jax.lax.cond(always, stage, never, *args, **kwargs)

@@ -168,10 +168,12 @@ def _plan(
     reached = expected >= target
     reachable = jnp.any(reached)
     last = expected.shape[0] - 1
-    step = jnp.where(reachable, jnp.argmax(reached), last).astype(jnp.int32)
+    first = jax.lax.argmax(reached, 0, jnp.int32)
+    step = jnp.where(reachable, first, jnp.int32(last))
 
     tiles = private.size
-    rank = jnp.zeros(tiles, jnp.int32).at[order].set(jnp.arange(tiles, dtype=jnp.int32))
+    place = jnp.arange(tiles, dtype=jnp.int32)
+    rank = jnp.zeros(tiles, jnp.int32).at[order].set(place)
     levels = 1 + step // tiles + (rank < step % tiles)
     levels = jnp.where(private, levels.reshape(private.shape), 0).astype(jnp.uint8)
     chex.assert_type([expected, reachable], [jnp.float32, jnp.bool_])
@@ -194,17 +196,18 @@ def _climb(
 
     Returns:
       expected: float32 (1 + tiles * (len(ladder) - 1),), after no step, one step...
-      order: int (tiles,), flat tile indices in the order in which they climb.
+      order: int32 (tiles,), flat tile indices in the order in which they climb.
       private: bool (H // T, W // T).
     """
     energies = tile_energies(image, config)
     features = energies.inside if sensitivity is None else sensitivity
     private = jnp.full(features.shape, True) if sensitivity is None else features > 0
-    order = jnp.argsort(-features.reshape(-1), stable=True)
+    place = jnp.arange(features.size, dtype=jnp.int32)
+    _, order = jax.lax.sort((-features.reshape(-1), place), num_keys=1)
 
     # A tile that is not private climbs nothing, so its steps come last and add 0.
     gains = jnp.where(private, jnp.diff(energies.levels[1:], axis=0), 0)
-    gains = gains.reshape(gains.shape[0], -1)[:, order].reshape(-1)
+    gains = gains.reshape(gains.shape[0], private.size)[:, order].reshape(-1)
     start = jnp.sum(jnp.where(private, energies.levels[1], energies.levels[0]))
-    totals = start + jnp.concatenate([jnp.zeros(1, gains.dtype), jnp.cumsum(gains)])
+    totals = jnp.cumsum(jnp.concatenate([start[None], gains]))
     return energies.to_vfe(totals, private.size * image.shape[2]), order, private

@@ -1,0 +1,110 @@
+"""The same key, plan and image give the same bytes: for ever, and everywhere."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import jax.export
+import jax.numpy as jnp
+import numpy as np
+import oracle
+import pytest
+
+import vmixjax
+
+HERE = Path(__file__).parent
+GOLDEN = json.loads((HERE / "golden.json").read_text())
+EIGHT_DEVICES = {"XLA_FLAGS": "--xla_force_host_platform_device_count=8"}
+
+
+def test_a_mix_that_can_be_checked_by_eye():
+    config = vmixjax.MixConfig(4, ((4, 1),))
+    image = np.arange(16, dtype=np.uint8).reshape(4, 4, 1)
+    mixed = vmixjax.mix(
+        jax.random.key(0, impl="threefry2x32"),
+        image,
+        vmixjax.full_plan(image.shape, config),
+    )
+    assert mixed[..., 0].tolist() == [[8, 0, 13, 11], [14, 15, 9, 3], [10, 12, 4, 1], [5, 7, 2, 6]]
+
+
+@pytest.mark.parametrize(
+    ("settings", "arguments"),
+    [
+        ({}, []),
+        (
+            {
+                **EIGHT_DEVICES,
+                "JAX_ENABLE_X64": "1",
+                "JAX_THREEFRY_PARTITIONABLE": "0",
+            },
+            ["--mesh", "Explicit"],
+        ),
+        (EIGHT_DEVICES, ["--mesh", "Auto", "default", "joint", "cifar"]),
+    ],
+)
+def test_golden_vectors(settings, arguments):
+    run = subprocess.run(
+        [sys.executable, "-W", "error", HERE / "golden.py", *arguments],
+        env={**os.environ, **settings},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    found = json.loads(run.stdout)
+    names = set(arguments[2:]) or {name.split(",")[0] for name in GOLDEN}
+    assert found == {k: v for k, v in GOLDEN.items() if k.split(",")[0] in names}
+
+
+def test_a_sharded_step_mixes_as_one_image_alone():
+    images = np.stack([oracle.smooth_image(32, 32)] * 2)
+    keys = jax.random.split(jax.random.key(0))
+    mesh = jax.make_mesh((1,), ("batch",))
+    config = vmixjax.MixConfig(8, ((8, 1),))
+    plan = vmixjax.full_plan(images.shape[1:], config)
+    spread = jax.shard_map(
+        jax.vmap(lambda key, image: vmixjax.mix(key, image, plan)),
+        mesh=mesh,
+        in_specs=jax.P("batch"),
+        out_specs=jax.P("batch"),
+    )
+    for mixed, key in zip(jax.jit(spread)(keys, images), keys, strict=True):
+        assert (mixed == vmixjax.mix(key, images[0], plan)).all()
+
+
+@pytest.mark.parametrize("platform", ["cpu", "cuda", "tpu"])
+def test_mix_plan_and_vfe_export(platform):
+    config = vmixjax.MixConfig()
+
+    def everything(key_data, image):
+        key = jax.random.wrap_key_data(key_data, impl="threefry2x32")
+        plan = vmixjax.plan(image, 40.0, config)
+        mixed = vmixjax.mix(key, image, plan)
+        return mixed, plan.levels, vmixjax.vfe(mixed, 32)
+
+    image = oracle.smooth_image(64, 64)
+    key_data = jax.random.key_data(jax.random.key(1, impl="threefry2x32"))
+    exported = jax.export.export(jax.jit(everything), platforms=[platform])(
+        jax.ShapeDtypeStruct(key_data.shape, key_data.dtype),
+        jax.ShapeDtypeStruct(image.shape, jnp.uint8),
+    )
+    if platform == "cpu":
+        loaded = jax.export.deserialize(exported.serialize())
+        for ours, theirs in zip(
+            everything(key_data, image), loaded.call(key_data, image), strict=True
+        ):
+            np.testing.assert_array_equal(ours, theirs)
+
+
+def test_keys_export_too():
+    image = jax.ShapeDtypeStruct((64, 64, 3), jnp.uint8)
+    plan = vmixjax.full_plan(image.shape, vmixjax.MixConfig())
+    key = jax.eval_shape(lambda: jax.random.key(0, impl="threefry2x32"))
+    mixed = jax.export.export(
+        jax.jit(lambda k, x: vmixjax.mix(k, x, plan)), platforms=["tpu"]
+    )(key, image)
+    assert mixed.platforms == ("tpu",)
