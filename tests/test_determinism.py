@@ -28,7 +28,12 @@ def test_a_mix_that_can_be_checked_by_eye():
         image,
         vmixjax.full_plan(image.shape, config),
     )
-    assert mixed[..., 0].tolist() == [[8, 0, 13, 11], [14, 15, 9, 3], [10, 12, 4, 1], [5, 7, 2, 6]]
+    assert mixed[..., 0].tolist() == [
+        [8, 0, 13, 11],
+        [14, 15, 9, 3],
+        [10, 12, 4, 1],
+        [5, 7, 2, 6],
+    ]
 
 
 @pytest.mark.parametrize(
@@ -63,7 +68,7 @@ def test_golden_vectors(settings, arguments):
 def test_a_sharded_step_mixes_as_one_image_alone():
     images = np.stack([oracle.smooth_image(32, 32)] * 2)
     keys = jax.random.split(jax.random.key(0))
-    mesh = jax.make_mesh((1,), ("batch",))
+    mesh = jax.sharding.Mesh(np.array(jax.devices()[:1]), ("batch",))
     config = vmixjax.MixConfig(8, ((8, 1),))
     plan = vmixjax.full_plan(images.shape[1:], config)
     spread = jax.shard_map(

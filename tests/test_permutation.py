@@ -100,12 +100,17 @@ def cases(draw):
     channels = draw(st.integers(1, 4))
     levels = draw(
         st.lists(
-            st.integers(0, len(ladder)), min_size=rows * columns, max_size=rows * columns
+            st.integers(0, len(ladder)),
+            min_size=rows * columns,
+            max_size=rows * columns,
         )
     )
     levels = np.array(levels, np.uint8).reshape(rows, columns)
-    return (rows * tile, columns * tile, channels), config, levels, draw(
-        st.integers(0, 2**32 - 1)
+    return (
+        (rows * tile, columns * tile, channels),
+        config,
+        levels,
+        draw(st.integers(0, 2**32 - 1)),
     )
 
 

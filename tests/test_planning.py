@@ -179,7 +179,9 @@ def test_full_plan_is_the_strongest_everywhere():
             "at least 0",
         ),
         (
-            lambda: vmixjax.vfe_range(PHOTO, SMALL, sensitivity=np.full((4, 6), np.nan)),
+            lambda: vmixjax.vfe_range(
+                PHOTO, SMALL, sensitivity=np.full((4, 6), np.nan)
+            ),
             ValueError,
             "at least 0",
         ),

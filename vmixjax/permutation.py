@@ -157,8 +157,6 @@ def _lay_out(
       top, left: uint16 (cell, lanes), what a line's own place in its tile is made
         of besides the block coordinate: the region's edge plus the offset in a block.
       block, n: uint16 (lanes,), block size, and blocks per side of a region.
-      channel: uint16 (lanes,), 0 except in cells of level 0 in joint mode, where
-        a value stays in its channel.
     """
     height, width, channels = shape
     own = channels if config.channels != "shared" else 1
@@ -168,13 +166,12 @@ def _lay_out(
     lanes = rows * columns * own
 
     def per_level(values: list[int]) -> jax.Array:
-        return _spread(jnp.asarray(values, jnp.uint16)[levels], tile // cell)
+        return _spread(_look_up(np.asarray(values, np.uint16), levels), tile // cell)
 
     def along(table: np.ndarray, axis: int) -> jax.Array:
         """(level, place in tile) -> (place in cell, cell row, cell column)."""
         parts = table.astype(np.uint16).reshape(len(ladder), tile // cell, cell)
-        chosen = jnp.asarray(parts)[levels]
-        chosen = jnp.moveaxis(chosen, 3, 0)
+        chosen = jnp.moveaxis(_look_up(parts, levels), 3, 0)
         if axis == 0:
             chosen = chosen.transpose(0, 1, 3, 2).reshape(cell, rows, -1)
             return jnp.repeat(chosen, tile // cell, axis=2)
@@ -202,24 +199,19 @@ def _lay_out(
     corner_x = along(corner, 1)[0].astype(jnp.uint32)
     corner_y += (np.arange(rows, dtype=np.uint32) * cell // tile * tile)[:, None]
     corner_x += np.arange(columns, dtype=np.uint32) * cell // tile * tile
-    lane_channel = jnp.broadcast_to(
-        jnp.arange(own, dtype=jnp.uint32), (rows, columns, own)
-    ).reshape(lanes)
+    channel = np.tile(np.arange(own, dtype=np.uint32), rows * columns)
     joint = config.channels == "joint"
     count = max(rounds(s // b) for s, b in config.ladder)
     words = _round_words(
         key_data,
         to_lanes(corner_y << 16 | corner_x),
-        jnp.zeros_like(lane_channel) if joint else lane_channel,
+        np.zeros_like(channel) if joint else channel,
         count,
     )
     n, block = to_lanes(n), to_lanes(block)
     row, column = to_lanes(row), to_lanes(column)
-    channel = jnp.zeros((lanes,), jnp.uint16)
     if joint:
-        mine = lane_channel.astype(jnp.uint16)
-        row = jnp.where(n == 1, row, row + mine * n)
-        channel = jnp.where(n == 1, mine, channel)
+        row = jnp.where(n == 1, row, row + channel.astype(np.uint16) * n)
     return {
         "words": words,
         "row": row,
@@ -228,8 +220,16 @@ def _lay_out(
         "left": to_lanes(left),
         "block": block,
         "n": n,
-        "channel": channel,
     }
+
+
+def _look_up(table: np.ndarray, levels: jax.Array) -> jax.Array:
+    """table[levels] by comparisons, which any sharding of the levels can follow."""
+    which = levels.reshape(*levels.shape, *[1] * (table.ndim - 1))
+    chosen = jnp.broadcast_to(table[0], (*levels.shape, *table.shape[1:]))
+    for level, row in enumerate(table[1:], start=1):
+        chosen = jnp.where(which == level, row, chosen)
+    return chosen
 
 
 def _spread(per_tile: jax.Array, times: int) -> jax.Array:
@@ -238,12 +238,12 @@ def _spread(per_tile: jax.Array, times: int) -> jax.Array:
 
 
 def _round_words(
-    key_data: jax.Array, corner: jax.Array, channel: jax.Array, count: int
+    key_data: jax.Array, corner: jax.Array, channel: np.ndarray, count: int
 ) -> jax.Array:
     """16-bit words (count, lanes): four to a call of Threefry-2x32."""
     words: list[jax.Array] = []
     for call in range(-(-count // _WORDS_PER_CALL)):
-        counter = channel << 8 | np.uint32(_DOMAIN + call)
+        counter = jnp.asarray(channel << 8 | np.uint32(_DOMAIN + call))
         for half in threefry2x32_p.bind(key_data[0], key_data[1], corner, counter):
             words += [half.astype(jnp.uint16), (half >> 16).astype(jnp.uint16)]
     return jnp.stack(words[:count])
@@ -274,16 +274,16 @@ def _walk(
         else:
             column = _turn(column, _hash(words[t], row, n), n, inverse)
 
-    channel = grid["channel"]
+    own = channels if config.channels != "shared" else 1
+    mine = np.tile(np.arange(own, dtype=np.uint16), n.size // own)
+    channel = jnp.asarray(mine)
     if config.channels == "joint":
+        # The rows of blocks tell the channel, but for tiles that stay as they are.
+        channel = jnp.where(n == 1, mine, np.uint16(0))
         for _ in range(1, channels):
             beyond = (n > 1) & (row >= n)
             row = jnp.where(beyond, row - n, row)
             channel = channel + beyond.astype(jnp.uint16)
-    elif config.channels == "independent":
-        channel = jnp.tile(
-            jnp.arange(channels, dtype=jnp.uint16), n.shape[0] // channels
-        )
     y = grid["top"][:, None] + row * grid["block"]
     x = grid["left"][None] + column * grid["block"]
     x_bits = _bits(config.tile_size * channels)
