@@ -230,7 +230,7 @@ def _shuffled(
 
 
 def _times(value: jax.Array, numerator: int, denominator: int) -> jax.Array:
-    """value * numerator // denominator, where the product might not fit."""
+    """Rounded down value * numerator / denominator, where the product might not fit."""
     common = math.gcd(numerator, denominator)
     numerator, denominator = numerator // common, denominator // common
     return (

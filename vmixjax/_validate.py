@@ -120,7 +120,7 @@ def target_vfe(value: jax.typing.ArrayLike) -> None:
             f"For a batch use jax.vmap"
         )
     if not isinstance(value, jax.core.Tracer):
-        number = float(value)
+        number = float(np.asarray(value))
         if math.isnan(number) or number < 0:
             raise ValueError(
                 f"target_vfe must be a number of at least 0; got {number}. "

@@ -124,7 +124,7 @@ def _intensity(image: jax.Array) -> jax.Array:
     """Float32 intensities, in [0, 1] for integer images."""
     values = image.astype(jnp.float32)
     if jnp.issubdtype(image.dtype, jnp.unsignedinteger):
-        values = values / jnp.float32(jnp.iinfo(image.dtype).max)
+        values = values / np.float32(np.iinfo(image.dtype).max)
     return values
 
 

@@ -26,7 +26,7 @@ whole batch.
 import functools
 import math
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -35,9 +35,6 @@ from jax.extend.random import threefry2x32_p
 
 from vmixjax._grid import join
 from vmixjax.config import MixConfig
-
-_Args = ParamSpec("_Args")
-_Result = TypeVar("_Result")
 
 # Sets our Threefry counters apart from those of fold_in, split and bits, so that a
 # key that was also used for something else gives unrelated words here.
@@ -100,9 +97,7 @@ def rounds(n: int) -> int:
     return 2 * pairs
 
 
-def _staged(
-    stage: Callable[_Args, _Result], *args: _Args.args, **kwargs: _Args.kwargs
-) -> _Result:
+def _staged(stage: Callable[..., Any], *args: Any) -> Any:
     """Runs a stage by itself, where fusing it into the next would cost speed.
 
     On CPU, XLA would compute the index anew, one value at a time, inside the gather
@@ -110,15 +105,15 @@ def _staged(
     cannot see through keeps them apart; accelerators want the fusion.
     """
 
-    def apart(*args: _Args.args, **kwargs: _Args.kwargs) -> _Result:
-        def never(*args: _Args.args, **kwargs: _Args.kwargs) -> _Result:
-            # Of the same types, down to the mesh axes that they vary over.
-            return jax.tree.map(jnp.zeros_like, stage(*args, **kwargs))
+    def never(*args: Any) -> Any:
+        # Of the same types, down to the mesh axes that they vary over.
+        return jax.tree.map(jnp.zeros_like, stage(*args))
 
+    def apart(*args: Any) -> Any:
         always = jax.lax.optimization_barrier(jnp.bool_(True))
-        return jax.lax.cond(always, stage, never, *args, **kwargs)
+        return jax.lax.cond(always, stage, never, *args)
 
-    return jax.lax.platform_dependent(*args, cpu=apart, default=stage, **kwargs)
+    return jax.lax.platform_dependent(*args, cpu=apart, default=stage)
 
 
 def _cell_size(config: MixConfig) -> int:

@@ -151,7 +151,7 @@ def _checked(
     _validate.config(config)
     image = _validate.image(image, config.tile_size)
     if sensitivity is not None:
-        grid = tuple(side // config.tile_size for side in image.shape[:2])
+        grid = image.shape[0] // config.tile_size, image.shape[1] // config.tile_size
         sensitivity = _validate.sensitivity(sensitivity, grid)
     return image, sensitivity
 

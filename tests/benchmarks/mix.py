@@ -94,9 +94,7 @@ def main() -> None:
     print(f"{'way':34}{'images/s':>10}{'of ceiling':>12}{'mix is':>14}")
     for name, taken in seconds.items():
         share = seconds["x + 1 (the ceiling)"] / taken
-        print(
-            f"{name:34}{IMAGES / taken:>10,.0f}{share:>12.3f}{taken / ours:>12.1f} x"
-        )
+        print(f"{name:34}{IMAGES / taken:>10,.0f}{share:>12.3f}{taken / ours:>12.1f} x")
 
 
 if __name__ == "__main__":
