@@ -80,7 +80,7 @@ class Vault:
         """Stores what undoes one mixed image (H, W, C), for good, before returning."""
         with self._connection:
             self._connection.execute(
-                "INSERT OR REPLACE INTO images VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                f"INSERT OR REPLACE INTO images VALUES ({', '.join('?' * 11)})",
                 (
                     self._name(mixed),
                     output,

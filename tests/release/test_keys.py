@@ -1,0 +1,44 @@
+import jax
+import numpy as np
+
+from vmixjax import MixConfig
+from vmixjax.release.keys import derive_key, image_id, new_secret
+
+IMAGE = np.arange(64 * 64 * 3, dtype=np.uint8).reshape(64, 64, 3)
+LEVELS = np.full((2, 2), 4, np.uint8)
+SECRET = bytes(range(32))
+
+
+def test_keys_are_what_they_were():
+    identity = image_id("a/cat.png", IMAGE, LEVELS, MixConfig())
+    key = derive_key(SECRET, identity)
+    assert identity.hex() == "6ac9031416e68a3a954b0ac0bc58a941"
+    assert jax.random.key_data(key).tolist() == [426725430, 1824887168]
+    assert str(jax.random.key_impl(key)) == "threefry2x32"
+
+
+def test_whatever_changes_the_work_changes_the_key():
+    other_pixels = IMAGE.copy()
+    other_pixels[5, 5, 1] ^= 1
+    variants = [
+        ("cat.png", IMAGE, LEVELS, MixConfig()),
+        ("dog.png", IMAGE, LEVELS, MixConfig()),
+        ("cat.png", other_pixels, LEVELS, MixConfig()),
+        ("cat.png", IMAGE.reshape(32, 128, 3), LEVELS, MixConfig()),
+        ("cat.png", IMAGE.astype(np.uint16), LEVELS, MixConfig()),
+        ("cat.png", IMAGE, LEVELS - 1, MixConfig()),
+        ("cat.png", IMAGE, LEVELS, MixConfig(channels="joint")),
+    ]
+    words = {
+        tuple(jax.random.key_data(derive_key(SECRET, image_id(*v))).tolist())
+        for v in variants
+    }
+    assert len(words) == len(variants)
+    identity = image_id(*variants[0])
+    other = jax.random.key_data(derive_key(bytes(32), identity))
+    assert tuple(other.tolist()) not in words
+
+
+def test_secrets_are_32_bytes_and_never_the_same():
+    assert len({new_secret() for _ in range(8)}) == 8
+    assert len(new_secret()) == 32

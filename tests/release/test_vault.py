@@ -1,0 +1,105 @@
+import os
+import sqlite3
+import stat
+
+import numpy as np
+import pytest
+
+from vmixjax import MixConfig
+from vmixjax.release.vault import FILE_NAME, Entry, VaultError, open_vault
+
+MIXED = np.arange(32 * 64 * 3, dtype=np.uint16).reshape(32, 64, 3)
+ENTRY = Entry(
+    identity=bytes(range(16)),
+    source="family/birthday.jpg",
+    config=MixConfig(ladder=((8, 2), (32, 1)), channels="joint"),
+    levels=np.array([[1, 2]], np.uint8),
+    height=30,
+    width=61,
+    rest=b"12345",
+)
+
+
+def same(a, b):
+    return (a.levels == b.levels).all() and all(
+        getattr(a, name) == getattr(b, name)
+        for name in ("identity", "source", "config", "height", "width", "rest")
+    )
+
+
+def test_what_is_kept_is_found_again_by_its_pixels(tmp_path):
+    folder = tmp_path / "deep" / "vault"
+    with open_vault(folder, create=True) as vault:
+        secret = vault.secret
+        vault.keep(MIXED, "a.png", ENTRY)
+    with open_vault(folder, create=True) as vault:
+        assert vault.secret == secret
+        assert len(secret) == 32
+        assert same(vault.find(MIXED, "renamed.png"), ENTRY)
+        assert vault.find(MIXED + 1, "a.png") is None
+        assert vault.find(MIXED.reshape(64, 32, 3), "a.png") is None
+
+
+def test_equal_pixels_are_told_apart_by_name(tmp_path):
+    with open_vault(tmp_path, create=True) as vault:
+        other = Entry(**{**vars(ENTRY), "height": 31})
+        vault.keep(MIXED, "a.png", ENTRY)
+        vault.keep(MIXED, "b.png", other)
+        assert vault.find(MIXED, "a.png").height == 30
+        assert vault.find(MIXED, "b.png").height == 31
+
+
+def test_only_the_owner_can_read_it(tmp_path):
+    folder = tmp_path / "vault"
+    before = os.umask(0)
+    try:
+        with open_vault(folder, create=True) as vault:
+            vault.keep(MIXED, "a.png", ENTRY)
+            modes = {
+                path.name: stat.S_IMODE(path.stat().st_mode)
+                for path in folder.iterdir()
+            }
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert modes == {FILE_NAME: 0o600}
+
+
+def test_secrets_differ_between_vaults(tmp_path):
+    secrets = set()
+    for name in "ab":
+        with open_vault(tmp_path / name, create=True) as vault:
+            secrets.add(vault.secret)
+    assert len(secrets) == 2
+
+
+def test_no_vault_is_said_and_none_is_made(tmp_path):
+    with pytest.raises(VaultError, match="holds no vault"), open_vault(tmp_path / "v"):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_is_no_vault_is_said(tmp_path):
+    (tmp_path / FILE_NAME).write_text("this is not a data base, at all" * 99)
+    with pytest.raises(VaultError, match="cannot be used"), open_vault(tmp_path):
+        pass
+
+
+def test_another_version_is_said(tmp_path):
+    with open_vault(tmp_path, create=True):
+        pass
+    with sqlite3.connect(tmp_path / FILE_NAME) as connection:
+        connection.execute("UPDATE about SET value = '99' WHERE name = 'format'")
+    connection.close()
+    with pytest.raises(VaultError, match="another version"), open_vault(tmp_path):
+        pass
+
+
+def test_a_vault_that_cannot_be_made_leaves_nothing(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("vmixjax.release.vault.new_secret", full)
+    with pytest.raises(OSError, match="No space"), open_vault(tmp_path, create=True):
+        pass
+    assert list(tmp_path.iterdir()) == []
