@@ -15,11 +15,12 @@ import numpy as np
 from vmixjax.config import MixConfig
 from vmixjax.entropy import vfe
 from vmixjax.mixing import mix, unmix
-from vmixjax.planning import Plan, plan, vfe_range
+from vmixjax.planning import Plan, plan
 from vmixjax.release.files import find_files, is_inside, png_names
 from vmixjax.release.fitting import Fit, cut_off, fit, unfit
 from vmixjax.release.images import ImageError, read_image, write_png
 from vmixjax.release.keys import derive_key, image_id
+from vmixjax.release.strength import target_at
 from vmixjax.release.vault import Entry, Vault
 
 
@@ -138,14 +139,7 @@ def mix_file(
 
     target = recipe.target_vfe
     if target is None:
-        target = math.inf
-        # The top of the range is reached before the last step where a tile's VFE
-        # no longer grows, or is flat; the strongest plan shuffles those as well.
-        if recipe.strength < 1:
-            lowest, highest = map(
-                float, vfe_range(fitted, config, sensitivity=sensitivity)
-            )
-            target = lowest + recipe.strength * (highest - lowest)
+        target = target_at(recipe.strength, fitted, config, sensitivity=sensitivity)
     chosen = plan(fitted, target, config, sensitivity=sensitivity)
     levels = np.asarray(chosen.levels)
     identity = image_id(str(job.name), fitted, levels, config)

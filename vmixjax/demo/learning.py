@@ -1,0 +1,201 @@
+"""A small network, trained alike on clean and on mixed images.
+
+Flax NNX driven functionally: the model is split once into a static graph and a tree
+of parameters, and training is a pure jitted step from parameters to parameters.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from flax import nnx
+from sklearn.datasets import load_digits
+from tqdm import tqdm
+
+import vmixjax
+
+SIDE = 32
+CONFIG = vmixjax.MixConfig(tile_size=8, ladder=((8, 1),))
+STEPS, BATCH, EVERY = 600, 128, 20
+TEST_IMAGES = 500
+
+Mixer = Callable[[jax.Array, jax.Array], jax.Array]
+"""(keys (B,), images (B, H, W, C)) -> images of the same shape and dtype."""
+
+
+class SmallCNN(nnx.Module):
+    """Three strided convolutions and a linear layer that knows places.
+
+    Not pooled at the end: where a region lies is much of what mixing leaves.
+    """
+
+    def __init__(
+        self, image_shape: tuple[int, int, int], classes: int, *, rngs: nnx.Rngs
+    ) -> None:
+        height, width, channels = image_shape
+        widths = (channels, 16, 32, 64)
+        self.convolutions = nnx.List(
+            [
+                nnx.Conv(a, b, (3, 3), strides=2, rngs=rngs)
+                for a, b in zip(widths, widths[1:], strict=False)
+            ]
+        )
+        self.norms = nnx.List([nnx.LayerNorm(b, rngs=rngs) for b in widths[1:]])
+        places = -(-height // 8) * -(-width // 8)
+        self.head = nnx.Linear(places * widths[-1], classes, rngs=rngs)
+
+    def __call__(self, images: jax.Array) -> jax.Array:
+        """Uint8 or float images (B, H, W, C) -> logits (B, classes)."""
+        x = images.astype(jnp.float32) / 255 - 0.5
+        for convolution, norm in zip(self.convolutions, self.norms, strict=True):
+            x = nnx.relu(norm(convolution(x)))
+        return self.head(x.reshape(len(x), -1))
+
+
+@dataclasses.dataclass(frozen=True)
+class Images:
+    """Labelled images: uint8 (N, H, W, C) and int32 (N,)."""
+
+    images: np.ndarray
+    labels: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class Curve:
+    """How a model learned: its accuracy on test images after so many steps."""
+
+    name: str
+    steps: tuple[int, ...]
+    losses: tuple[float, ...]
+    accuracies: tuple[float, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Lessons:
+    """Both curves, and some test images as they are and as they were mixed."""
+
+    curves: tuple[Curve, ...]
+    clean: np.ndarray
+    mixed: np.ndarray
+    region: int
+    train_images: int
+    test_images: int
+
+
+def enlarged_digits() -> tuple[Images, Images]:
+    """Scikit-learn's 1,797 handwritten digits as 32 x 32 grey images: train, test."""
+    digits = load_digits()
+    small = jnp.asarray(digits.images * (255 / 16), jnp.float32)
+    large = jax.image.resize(small, (len(small), SIDE, SIDE), "linear")
+    images = np.asarray(jnp.round(large).astype(jnp.uint8))[..., None]
+    labels = digits.target.astype(np.int32)
+    order = np.random.default_rng(0).permutation(len(labels))
+    test, train = order[:TEST_IMAGES], order[TEST_IMAGES:]
+    return (
+        Images(images[train], labels[train]),
+        Images(images[test], labels[test]),
+    )
+
+
+def mixer_for(image_shape: tuple[int, int, int], config: vmixjax.MixConfig) -> Mixer:
+    """Mixes whole batches by the strongest plan, each image with its own key."""
+    plan = vmixjax.full_plan(image_shape, config)
+    return jax.vmap(lambda key, image: vmixjax.mix(key, image, plan))
+
+
+def fit(
+    name: str,
+    train: Images,
+    test: Images,
+    mixer: Mixer | None,
+    *,
+    seed: int,
+    steps: int = STEPS,
+    every: int = EVERY,
+) -> Curve:
+    """Trains a `SmallCNN` and tests it every so many steps.
+
+    Args:
+      name: what the curve is called.
+      train, test: the two parts of a data set.
+      mixer: mixes the batches inside the step, test images too; None leaves them
+        clean. Training images get a fresh key at every step, which is forgotten.
+      seed: of initialisation, batches and keys.
+      steps, every: steps to train, and between two tests.
+
+    Returns:
+      The curve, its last point after the last step.
+    """
+    key = jax.random.key(seed, impl="threefry2x32")
+    classes = int(train.labels.max()) + 1
+    model = SmallCNN(train.images.shape[1:], classes, rngs=nnx.Rngs(seed))
+    graph, parameters = nnx.split(model)
+    optimizer = optax.adam(optax.cosine_decay_schedule(3e-3, steps))
+    state = optimizer.init(parameters)
+
+    def prepare(key: jax.Array, ids: jax.Array, images: jax.Array) -> jax.Array:
+        if mixer is None:
+            return images
+        return mixer(jax.vmap(vmixjax.image_key, (None, 0))(key, ids), images)
+
+    def loss_of(
+        parameters: nnx.State, images: jax.Array, labels: jax.Array
+    ) -> jax.Array:
+        logits = nnx.merge(graph, parameters)(images)
+        return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
+
+    @functools.partial(jax.jit, donate_argnums=(0, 1))
+    def step(
+        parameters: nnx.State, state: optax.OptState, number: jax.Array, ids: jax.Array
+    ) -> tuple[nnx.State, optax.OptState, jax.Array]:
+        images = prepare(jax.random.fold_in(key, number), ids, train_images[ids])
+        loss, gradient = jax.value_and_grad(loss_of)(
+            parameters, images, train_labels[ids]
+        )
+        updates, state = optimizer.update(gradient, state, parameters)
+        return optax.apply_updates(parameters, updates), state, loss
+
+    @jax.jit
+    def accuracy(parameters: nnx.State) -> jax.Array:
+        # Keys that no training step used: its numbers end at `steps`.
+        ids = jnp.arange(len(test.labels))
+        images = prepare(jax.random.fold_in(key, steps), ids, jnp.asarray(test.images))
+        logits = nnx.merge(graph, parameters)(images)
+        return jnp.mean(logits.argmax(-1) == test.labels)
+
+    train_images, train_labels = jnp.asarray(train.images), jnp.asarray(train.labels)
+    rng = np.random.default_rng(seed)
+    points, losses, accuracies = [], [], []
+    for number in tqdm(range(steps), desc=f"training, {name}", unit="step"):
+        ids = rng.choice(len(train.labels), BATCH, replace=False).astype(np.int32)
+        parameters, state, loss = step(parameters, state, np.uint32(number), ids)
+        if (number + 1) % every == 0 or number + 1 == steps:
+            points.append(number + 1)
+            losses.append(float(loss))
+            accuracies.append(float(accuracy(parameters)))
+    return Curve(name, tuple(points), tuple(losses), tuple(accuracies))
+
+
+def learn_clean_and_mixed(seed: int, *, steps: int = STEPS) -> Lessons:
+    """The same model, data, seed and steps; once clean and once mixed."""
+    train, test = enlarged_digits()
+    mixer = mixer_for(test.images.shape[1:], CONFIG)
+    shown = test.images[:8]
+    keys = jax.vmap(vmixjax.image_key, (None, 0))(
+        jax.random.key(seed, impl="threefry2x32"), jnp.arange(len(shown))
+    )
+    return Lessons(
+        curves=(
+            fit("clean", train, test, None, seed=seed, steps=steps),
+            fit("mixed", train, test, mixer, seed=seed, steps=steps),
+        ),
+        clean=shown,
+        mixed=np.asarray(mixer(keys, jnp.asarray(shown))),
+        region=CONFIG.ladder[-1][0],
+        train_images=len(train.labels),
+        test_images=len(test.labels),
+    )

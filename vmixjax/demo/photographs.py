@@ -1,0 +1,112 @@
+"""The photographs that scikit-image ships, mixed at three strengths."""
+
+import dataclasses
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from PIL import Image, ImageOps
+from skimage import data
+
+import vmixjax
+from vmixjax.release.strength import target_at
+
+NAMES = ("astronaut", "cat", "coffee", "rocket", "retina")
+STRENGTHS = (0.0, 0.5, 1.0)
+SIDE = 320
+CONFIG = vmixjax.MixConfig()
+
+
+@dataclasses.dataclass(frozen=True)
+class MixedPhotograph:
+    """One photograph, mixed at one strength.
+
+    Attributes:
+      strength: place in the reachable range, 0 to 1.
+      image: uint8 (SIDE, SIDE, 3), mixed.
+      means: uint8 (SIDE, SIDE, 3), the mean colour of each of its regions.
+      regions: side of its smallest and its largest regions, in pixels.
+      expected, realised: VFE promised by the plan, and measured.
+    """
+
+    strength: float
+    image: np.ndarray
+    means: np.ndarray
+    regions: tuple[int, int]
+    expected: float
+    realised: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Photograph:
+    """A photograph, uint8 (SIDE, SIDE, 3), its VFE and its mixes, weakest first."""
+
+    name: str
+    image: np.ndarray
+    vfe: float
+    mixes: tuple[MixedPhotograph, ...]
+
+
+def load_photograph(name: str) -> np.ndarray:
+    """A photograph by its name in `skimage.data`: uint8 (SIDE, SIDE, 3)."""
+    picture = Image.fromarray(getattr(data, name)())
+    return np.asarray(ImageOps.fit(picture, (SIDE, SIDE)))
+
+
+def mix_photographs(seed: int) -> list[Photograph]:
+    """All photographs, each mixed at each strength with a key of its own."""
+    key = jax.random.key(seed, impl="threefry2x32")
+    photographs = []
+    for i, name in enumerate(NAMES):
+        image = load_photograph(name)
+        mixes = []
+        for j, strength in enumerate(STRENGTHS):
+            target = target_at(strength, image, CONFIG)
+            plan = vmixjax.plan(image, target, CONFIG)
+            one_key = vmixjax.image_key(key, i * len(STRENGTHS) + j)
+            mixed = vmixjax.mix(one_key, image, plan)
+            levels = np.unique(np.asarray(plan.levels))
+            sizes = [CONFIG.ladder[level - 1][0] for level in levels]
+            mixes.append(
+                MixedPhotograph(
+                    strength=strength,
+                    image=np.asarray(mixed),
+                    means=np.asarray(region_means(mixed, plan)),
+                    regions=(min(sizes), max(sizes)),
+                    expected=float(plan.expected_vfe),
+                    realised=float(vmixjax.vfe(mixed, CONFIG.tile_size)),
+                )
+            )
+        before = float(vmixjax.vfe(image, CONFIG.tile_size))
+        photographs.append(Photograph(name, image, before, tuple(mixes)))
+    return photographs
+
+
+@jax.jit
+def region_means(image: jax.Array, plan: vmixjax.Plan) -> jax.Array:
+    """Each region of an image painted in its mean colour.
+
+    No key is needed for it: shuffling inside regions leaves their means as they are.
+
+    Args:
+      image: uint8 (H, W, C), mixed or not.
+      plan: the plan whose levels say how large the regions of each tile are.
+
+    Returns:
+      uint8 (H, W, C); tiles of level 0 stay as they are.
+    """
+    tile = plan.config.tile_size
+    levels = jnp.repeat(jnp.repeat(plan.levels, tile, 0), tile, 1)[..., None]
+    painted = image
+    for level, (size, _) in enumerate(plan.config.ladder, start=1):
+        painted = jnp.where(levels == level, _blocky(image, size), painted)
+    return painted
+
+
+@functools.partial(jax.jit, static_argnums=1)
+def _blocky(image: jax.Array, size: int) -> jax.Array:
+    height, width, channels = image.shape
+    grid = image.reshape(height // size, size, width // size, size, channels)
+    means = jnp.round(grid.astype(jnp.float32).mean((1, 3))).astype(image.dtype)
+    return jnp.repeat(jnp.repeat(means, size, 0), size, 1)
