@@ -10,7 +10,8 @@ import dataclasses
 import json
 import math
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -19,7 +20,7 @@ import tyro
 from vmixjax.config import MixConfig
 
 if TYPE_CHECKING:
-    from vmixjax.release.folder import Mixed, Recipe
+    from vmixjax.release.folder import Job, Mixed, Recipe
     from vmixjax.release.vault import Vault
 
 DONE, SOME_SKIPPED, REFUSED, INTERRUPTED = 0, 1, 2, 130
@@ -130,7 +131,7 @@ _Command = (
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
     command = tyro.cli(
-        _Command,  # type: ignore[arg-type]
+        _Command,
         args=arguments,
         prog="vmixjax",
         description="VisualMixer: images that networks can train on and people "
@@ -211,7 +212,7 @@ class _Tally:
 
 
 def _each(
-    jobs: list[tuple[str, Callable[[], None]]], title: str, *, strict: bool = False
+    jobs: Sequence[tuple[Path, Callable[[], object]]], title: str, strict: bool = False
 ) -> _Tally:
     """Runs jobs under a progress bar; files that cannot be used are named, skipped."""
     from tqdm import tqdm
@@ -219,13 +220,13 @@ def _each(
     from vmixjax.release.images import ImageError
 
     tally = _Tally()
-    for name, job in tqdm(jobs, desc=title, unit="image", disable=len(jobs) < 2):
+    for path, job in tqdm(jobs, desc=title, unit="image", disable=len(jobs) < 2):
         try:
             job()
             tally.done += 1
         except ImageError as error:
             tqdm.write(f"vmixjax: skipped: {error}", file=sys.stderr)
-            tally.skipped.append({"source": name, "why": str(error)})
+            tally.skipped.append({"source": str(path), "why": str(error)})
             if strict:
                 break
     return tally
@@ -264,8 +265,7 @@ def _vfe(options: Vfe) -> int:
     for path in options.paths:
         root = path if path.is_dir() else path.parent
         paths += [root / name for name in find_files(path)]
-    jobs = [(str(path), lambda path=path: measure(path)) for path in paths]
-    tally = _each(jobs, "measuring")
+    tally = _each([(path, partial(measure, path)) for path in paths], "measuring")
     if options.json:
         print(json.dumps({"images": rows, "skipped": tally.skipped}, indent=1))
     elif rows:
@@ -298,7 +298,6 @@ def _mix(options: Mix) -> int:
 
     from vmixjax.release.files import is_inside
     from vmixjax.release.folder import Recipe, list_jobs, mix_file
-    from vmixjax.release.vault import open_vault
 
     if options.vault is not None and is_inside(options.vault, options.dst):
         raise _Refusal(
@@ -308,23 +307,19 @@ def _mix(options: Mix) -> int:
     recipe = Recipe(config, options.fit, strength, target, options.sensitivity)
     root = options.src if options.src.is_dir() else options.src.parent
     results: list[Mixed] = []
+
+    def work(job: "Job", secret: bytes, vault: "Vault | None") -> None:
+        results.append(mix_file(job, root, recipe, secret, vault))
+
     with _refusals():
         jobs = list_jobs(options.src, options.dst, overwrite=options.overwrite)
         if not jobs:
             raise _Refusal(f"SRC {options.src} holds no files")
-        with _secret(options.vault, open_vault) as (secret, vault):
+        with _secret(options.vault) as (secret, vault):
             tally = _each(
-                [
-                    (
-                        str(job.source),
-                        lambda job=job: results.append(
-                            mix_file(job, root, recipe, secret, vault)
-                        ),
-                    )
-                    for job in jobs
-                ],
+                [(job.source, partial(work, job, secret, vault)) for job in jobs],
                 "mixing",
-                strict=options.strict,
+                options.strict,
             )
     if options.json:
         images = [dataclasses.asdict(result) for result in results]
@@ -339,11 +334,10 @@ def _mix(options: Mix) -> int:
 
 
 @contextlib.contextmanager
-def _secret(
-    folder: Path | None, open_vault: Callable[..., contextlib.AbstractContextManager]
-) -> Iterator[tuple[bytes, "Vault | None"]]:
+def _secret(folder: Path | None) -> "Iterator[tuple[bytes, Vault | None]]":
     """The secret of a vault, or one that is forgotten when the run ends."""
     from vmixjax.release.keys import new_secret
+    from vmixjax.release.vault import open_vault
 
     if folder is None:
         yield new_secret(), None
@@ -387,15 +381,9 @@ def _unmix(options: Unmix) -> int:
         jobs = list_jobs(options.src, options.dst, overwrite=options.overwrite)
         with open_vault(options.vault) as vault:
             tally = _each(
-                [
-                    (
-                        str(job.source),
-                        lambda job=job: unmix_file(job, root, vault),
-                    )
-                    for job in jobs
-                ],
+                [(job.source, partial(unmix_file, job, root, vault)) for job in jobs],
                 "restoring",
-                strict=options.strict,
+                options.strict,
             )
     print(f"{tally.done} restored")
     return _status(tally, "no image was restored")

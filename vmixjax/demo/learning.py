@@ -6,7 +6,9 @@ of parameters, and training is a pure jitted step from parameters to parameters.
 
 import dataclasses
 import functools
+import itertools
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -41,7 +43,7 @@ class SmallCNN(nnx.Module):
         self.convolutions = nnx.List(
             [
                 nnx.Conv(a, b, (3, 3), strides=2, rngs=rngs)
-                for a, b in zip(widths, widths[1:], strict=False)
+                for a, b in itertools.pairwise(widths)
             ]
         )
         self.norms = nnx.List([nnx.LayerNorm(b, rngs=rngs) for b in widths[1:]])
@@ -121,11 +123,13 @@ def fit(
 
     Args:
       name: what the curve is called.
-      train, test: the two parts of a data set.
+      train: what to learn from.
+      test: what to be tested on.
       mixer: mixes the batches inside the step, test images too; None leaves them
         clean. Training images get a fresh key at every step, which is forgotten.
       seed: of initialisation, batches and keys.
-      steps, every: steps to train, and between two tests.
+      steps: how long to train.
+      every: steps between two tests.
 
     Returns:
       The curve, its last point after the last step.
@@ -143,15 +147,18 @@ def fit(
         return mixer(jax.vmap(vmixjax.image_key, (None, 0))(key, ids), images)
 
     def loss_of(
-        parameters: nnx.State, images: jax.Array, labels: jax.Array
+        parameters: nnx.State[Any, Any], images: jax.Array, labels: jax.Array
     ) -> jax.Array:
         logits = nnx.merge(graph, parameters)(images)
         return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
 
     @functools.partial(jax.jit, donate_argnums=(0, 1))
     def step(
-        parameters: nnx.State, state: optax.OptState, number: jax.Array, ids: jax.Array
-    ) -> tuple[nnx.State, optax.OptState, jax.Array]:
+        parameters: nnx.State[Any, Any],
+        state: optax.OptState,
+        number: jax.Array,
+        ids: jax.Array,
+    ) -> tuple[nnx.State[Any, Any], optax.OptState, jax.Array]:
         images = prepare(jax.random.fold_in(key, number), ids, train_images[ids])
         loss, gradient = jax.value_and_grad(loss_of)(
             parameters, images, train_labels[ids]
@@ -160,7 +167,7 @@ def fit(
         return optax.apply_updates(parameters, updates), state, loss
 
     @jax.jit
-    def accuracy(parameters: nnx.State) -> jax.Array:
+    def accuracy(parameters: nnx.State[Any, Any]) -> jax.Array:
         # Keys that no training step used: its numbers end at `steps`.
         ids = jnp.arange(len(test.labels))
         images = prepare(jax.random.fold_in(key, steps), ids, jnp.asarray(test.images))
@@ -184,7 +191,8 @@ def learn_clean_and_mixed(seed: int, *, steps: int = STEPS) -> Lessons:
     """The same model, data, seed and steps; once clean and once mixed."""
     train, test = enlarged_digits()
     mixer = mixer_for(test.images.shape[1:], CONFIG)
-    shown = test.images[:8]
+    # One of each class.
+    shown = test.images[np.unique(test.labels, return_index=True)[1]]
     keys = jax.vmap(vmixjax.image_key, (None, 0))(
         jax.random.key(seed, impl="threefry2x32"), jnp.arange(len(shown))
     )

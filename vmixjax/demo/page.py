@@ -46,9 +46,9 @@ beside each mixed picture below. Judge by them: what you can still make out ther
 anybody can.</p>
 <h2>Photographs, mixed</h2>
 <p>Strength is a place in the range of VFE that an image can reach. At 0 every tile is
-already shuffled, weakly; at 1 all are shuffled in regions of 32 pixels. The photographs
-are {photographs[0].image.shape[1]} pixels wide: a small region hides less the larger
-the face in it is.</p>
+already shuffled, but weakly: these pictures are easily recognised. At 1 all tiles are
+shuffled in regions of 32 pixels. The photographs are {photographs[0].image.shape[1]}
+pixels wide; in a larger picture of the same thing, the same regions hide less.</p>
 {"".join(_photograph(photograph) for photograph in photographs)}
 <h2>How much was asked for, how much came</h2>
 <div class="scroll">{_vfe_table(photographs)}</div>
@@ -122,7 +122,7 @@ def _vfe_table(photographs: list[Photograph]) -> str:
 
 def _digits(lessons: Lessons) -> str:
     rows = [
-        np.concatenate(list(images[..., 0]), axis=1)
+        np.concatenate([np.pad(x, 1, constant_values=255) for x in images[..., 0]], 1)
         for images in (lessons.clean, lessons.mixed)
     ]
     labels = ("Digits as they are", "The same digits, mixed")

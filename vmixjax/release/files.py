@@ -1,6 +1,7 @@
 """Which files a run reads, and what it calls the files that it writes."""
 
 import os
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path, PurePath
 
@@ -38,20 +39,16 @@ def png_names(sources: Iterable[PurePath]) -> dict[PurePath, PurePath]:
         return str(path).casefold()
 
     short = {source: source.with_suffix(".png") for source in sources}
-    meeting: dict[str, int] = {}
-    for name in short.values():
-        meeting[folded(name)] = meeting.get(folded(name), 0) + 1
-    alone = {s: name for s, name in short.items() if meeting[folded(name)] == 1}
-    taken = {folded(name) for name in alone.values()}
-    names = {}
+    meeting = Counter(map(folded, short.values()))
+    names = {s: name for s, name in short.items() if meeting[folded(name)] == 1}
+    taken = {folded(name) for name in names.values()}
     for source in sources:
-        name = alone.get(source)
-        if name is None:
+        if source not in names:
             name = source.with_name(source.name + ".png")
             number = 2
             while folded(name) in taken:
                 name = source.with_name(f"{source.name}-{number}.png")
                 number += 1
             taken.add(folded(name))
-        names[source] = name
+            names[source] = name
     return names

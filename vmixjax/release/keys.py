@@ -4,6 +4,7 @@ import hashlib
 import os
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from vmixjax.config import MixConfig
@@ -53,4 +54,4 @@ def derive_key(secret: bytes, identity: bytes) -> jax.Array:
         identity, key=secret, digest_size=8, person=b"vmixjax key"
     ).digest()
     data = np.frombuffer(words, "<u4").astype(np.uint32)
-    return jax.random.wrap_key_data(data, impl="threefry2x32")
+    return jax.random.wrap_key_data(jnp.asarray(data), impl="threefry2x32")

@@ -1,0 +1,60 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import vmixjax
+from vmixjax.demo.learning import CONFIG, SIDE, Curve, enlarged_digits, fit, mixer_for
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return enlarged_digits()
+
+
+def test_digits_are_enlarged_and_apart(digits):
+    train, test = digits
+    assert train.images.shape == (1297, SIDE, SIDE, 1)
+    assert test.images.shape == (500, SIDE, SIDE, 1)
+    assert train.images.dtype == np.uint8
+    assert train.images.max() == 255
+    assert set(test.labels) == set(range(10))
+    seen = {image.tobytes() for image in train.images}
+    assert sum(image.tobytes() in seen for image in test.images) == 0
+
+
+def test_the_mixer_mixes_each_image_by_its_own_key(digits):
+    images = jnp.asarray(digits[1].images[:3])
+    keys = jax.random.split(jax.random.key(1), 3)
+    mixed = mixer_for(images.shape[1:], CONFIG)(keys, images)
+    plan = vmixjax.full_plan(images.shape[1:], CONFIG)
+    for i in range(3):
+        assert (mixed[i] == vmixjax.mix(keys[i], images[i], plan)).all()
+
+
+@pytest.mark.parametrize("mixed", [False, True])
+def test_the_loss_falls_and_a_run_repeats_itself(digits, mixed):
+    train, test = digits
+    mixer = mixer_for(test.images.shape[1:], CONFIG) if mixed else None
+    first, again = (
+        fit("short", train, test, mixer, seed=3, steps=40, every=10) for _ in range(2)
+    )
+    assert isinstance(first, Curve)
+    assert first == again
+    assert first.steps == (10, 20, 30, 40)
+    assert first.losses[-1] < first.losses[0] / 1.5
+    assert first.accuracies[-1] > 0.5
+
+
+def test_mixing_happens_inside_training(digits):
+    train, test = digits
+    seen = []
+
+    def spy(keys, images):
+        seen.append((keys.shape, images.shape, images.dtype))
+        return jnp.zeros_like(images)
+
+    curve = fit("blind", train, test, spy, seed=0, steps=10, every=10)
+    assert [shape for shape, _, _ in seen] == [(128,), (500,)]
+    # A network that is shown nothing learns nothing.
+    assert curve.accuracies[-1] < 0.2
