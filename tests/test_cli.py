@@ -62,7 +62,7 @@ def test_mix_and_unmix_bring_back_what_was_read(
     for name, image in images.items():
         changed = read_image(mixed / name)
         assert changed.dtype == image.dtype
-        rows, columns = (min(a, b) for a, b in zip(image.shape, changed.shape[:2]))
+        rows, columns = np.minimum(image.shape[:2], changed.shape[:2])
         assert (changed[:rows, :columns] != image[:rows, :columns]).mean() > 0.3
     assert stat.S_IMODE((vault / "vault.sqlite").stat().st_mode) == 0o600
     assert "4 mixed; mean VFE" in capsys.readouterr().out
