@@ -17,6 +17,7 @@ from PIL import Image
 import vmixjax
 from vmixjax.cli import main
 from vmixjax.release.images import read_image, write_png
+from vmixjax.release.vault import open_vault
 
 COMMAND = [sys.executable, "-m", "vmixjax.cli"]
 SMALL = ["--tile-size", "8"]
@@ -136,6 +137,17 @@ def test_strength_is_a_place_in_the_reachable_range(tmp_path, capsys, options, s
     assert result["vfe_after"] == pytest.approx(float(vmixjax.vfe(after, 32)))
     assert abs(result["vfe_after"] - target) < 0.05 * (highest - lowest)
     assert (after != image).mean() > 0.5
+
+
+def test_a_ladder_has_as_many_rungs_as_are_named(photos, tmp_path):
+    folder, _ = photos
+    vault = tmp_path / "vault"
+    ladder = ["--ladder", "4:2", "4:1", "8:1", "--vault", str(vault)]
+    out = tmp_path / "m"
+    assert main(["mix", *ladder, *SMALL, str(folder / "top.png"), str(out)]) == 0
+    with open_vault(vault) as opened:
+        entry = opened.find(read_image(out / "top.png"), "top.png")
+    assert entry.config == vmixjax.MixConfig(8, ((4, 2), (4, 1), (8, 1)))
 
 
 def test_a_target_out_of_reach_is_said(photos, tmp_path, capsys):
@@ -366,8 +378,6 @@ def test_secrets_are_nowhere_but_in_the_vault(photos, tmp_path, capsys):
     folder, _ = photos
     mixed, vault = tmp_path / "mixed", tmp_path / "vault"
     main(["mix", str(folder), str(mixed), "--vault", str(vault), "--json", *SMALL])
-    from vmixjax.release.vault import open_vault
-
     with open_vault(vault) as opened:
         secret = opened.secret
     said = capsys.readouterr()
@@ -417,8 +427,6 @@ def test_default_is_the_strongest_plan(tmp_path, capsys):
     vault = tmp_path / "vault"
     arguments = [str(tmp_path / "x.png"), str(tmp_path / "m"), "--vault", str(vault)]
     assert main(["mix", *arguments]) == 0
-    from vmixjax.release.vault import open_vault
-
     with open_vault(vault) as opened:
         entry = opened.find(read_image(tmp_path / "m/x.png"), "x.png")
     assert (entry.levels == 4).all()

@@ -99,10 +99,10 @@ def test_mix_plan_and_vfe_export(platform):
     )
     if platform == "cpu":
         loaded = jax.export.deserialize(exported.serialize())
-        for ours, theirs in zip(
-            everything(key_data, image), loaded.call(key_data, image), strict=True
-        ):
-            np.testing.assert_array_equal(ours, theirs)
+        ours, theirs = everything(key_data, image), loaded.call(key_data, image)
+        for mine, loaded_one in zip(ours[:2], theirs[:2], strict=True):
+            np.testing.assert_array_equal(mine, loaded_one)
+        np.testing.assert_allclose(ours[2], theirs[2], rtol=1e-6)
 
 
 def test_keys_export_too():
