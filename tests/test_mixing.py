@@ -23,6 +23,13 @@ def ragged(shape, config, seed):
     return vmixjax.Plan(jnp.asarray(levels), plan.expected_vfe, plan.reachable, config)
 
 
+def leveled(level):
+    """A plan as a caller might make it by hand."""
+    dtype = jnp.uint8 if isinstance(level, int) else jnp.float32
+    levels = jnp.full(PLAN.levels.shape, level, dtype)
+    return vmixjax.Plan(levels, PLAN.expected_vfe, PLAN.reachable, CONFIG)
+
+
 def bits(image):
     """Bytes, since NaN != NaN and 0.0 == -0.0 would hide a change."""
     return np.asarray(image).view(np.uint8).tobytes()
@@ -184,6 +191,8 @@ def test_a_refused_key_is_not_shown():
         (lambda: vmixjax.mix(KEY, PHOTO[:63], PLAN), ValueError, "64 x 96"),
         (lambda: vmixjax.mix(KEY, PHOTO > 9, PLAN), TypeError, "bool"),
         (lambda: vmixjax.mix(KEY, PHOTO / 255, PLAN), TypeError, "float64.*float32"),
+        (lambda: vmixjax.mix(KEY, PHOTO, leveled(3)), ValueError, "level of 3.* has 2"),
+        (lambda: vmixjax.mix(KEY, PHOTO, leveled(1.0)), TypeError, "float32.*uint8"),
         (lambda: vmixjax.mix(KEY, PHOTO, CONFIG), TypeError, "Plan; got MixConfig"),
         (lambda: vmixjax.canonical(PHOTO, 0), ValueError, "region_size"),
         (lambda: vmixjax.canonical(PHOTO, 8, channels="all"), ValueError, "'all'"),

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 import vmixjax
+from vmixjax import permutation
 from vmixjax.permutation import rounds, source_index
 
 LEAST_P = 1e-6
@@ -159,6 +160,25 @@ def test_channels_and_regions_have_permutations_of_their_own():
         for c in (0, 1, 2)
     }
     assert len(apart) == 12
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_what_accelerators_run_gives_the_same_index_map(mode, monkeypatch):
+    config = vmixjax.MixConfig(16, ((4, 2), (8, 1), (16, 1)), mode)
+    shape = (32, 32, 3)
+    levels = jnp.array([[0, 1], [2, 3]], jnp.uint8)
+
+    def both():
+        one = lambda key, inverse: source_index(  # noqa: E731
+            key, levels, shape, config, inverse=inverse
+        )
+        return [jax.jit(one, static_argnums=1)(jax.random.key(5), i) for i in (0, 1)]
+
+    staged = both()
+    monkeypatch.setattr(permutation, "_staged", lambda stage, *args: stage(*args))
+    fused = both()
+    for ours, theirs in zip(staged, fused, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
 
 
 def test_compiled_mix_has_no_sort():

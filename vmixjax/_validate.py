@@ -145,14 +145,24 @@ def sensitivity(value: jax.typing.ArrayLike, grid: tuple[int, int]) -> jax.Array
     return jnp.asarray(value, jnp.float32)
 
 
-def levels(value: jax.Array, shape: tuple[int, ...], tile_size: int) -> None:
-    """Refuses levels that were planned for an image of another shape."""
-    grid = (shape[0] // tile_size, shape[1] // tile_size)
+def levels(value: jax.Array, shape: tuple[int, ...], config: MixConfig) -> None:
+    """Refuses levels of another image's shape, or that the ladder does not have."""
+    tile = config.tile_size
+    grid = (shape[0] // tile, shape[1] // tile)
     if value.shape != grid:
         raise ValueError(
             f"plan has levels of shape {value.shape}, but an image of {shape[0]} x "
-            f"{shape[1]} has {grid} tiles of {tile_size}; use the plan of this image"
+            f"{shape[1]} has {grid} tiles of {tile}; use the plan of this image"
         )
+    if value.dtype != jnp.uint8:
+        raise TypeError(f"plan has levels of {value.dtype}; they must be uint8")
+    if not isinstance(value, jax.core.Tracer):
+        highest = int(np.asarray(value).max())
+        if highest > len(config.ladder):
+            raise ValueError(
+                f"plan has a level of {highest}, but the ladder of its config has "
+                f"{len(config.ladder)}; use the config that it was made with"
+            )
 
 
 def grid_of_blocks(value: MixConfig, channels: int) -> None:

@@ -144,7 +144,7 @@ def _rearrange(
     if not isinstance(plan, Plan):
         raise TypeError(f"plan must be a vmixjax.Plan; got {type(plan).__name__}")
     image = _validate.image(image, plan.config.tile_size)
-    _validate.levels(plan.levels, image.shape, plan.config.tile_size)
+    _validate.levels(plan.levels, image.shape, plan.config)
     _validate.grid_of_blocks(plan.config, image.shape[2])
     return _gather(key, image, plan.levels, plan.config, inverse)
 
