@@ -1,10 +1,19 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import oracle
 import pytest
 
 import vmixjax
-from vmixjax.demo.learning import CONFIG, SIDE, Curve, enlarged_digits, fit, mixer_for
+from vmixjax.demo.learning import (
+    CONFIG,
+    SIDE,
+    Curve,
+    enlarged_digits,
+    fit,
+    learn_clean_and_mixed,
+    mixer_for,
+)
 
 
 @pytest.fixture(scope="module")
@@ -23,6 +32,14 @@ def test_digits_are_enlarged_and_apart(digits):
     assert sum(image.tobytes() in seen for image in test.images) == 0
 
 
+def kept_and_moved(image, mixed, size):
+    """Every region has its values, and hardly one of its own is where it was."""
+    before, after = (oracle.regions(np.asarray(x), size) for x in (image, mixed))
+    assert (np.sort(before) == np.sort(after)).all()
+    varied = before.std(-1) > 0
+    assert (before[varied] != after[varied]).mean() > 0.5
+
+
 def test_the_mixer_mixes_each_image_by_its_own_key(digits):
     images = jnp.asarray(digits[1].images[:3])
     keys = jax.random.split(jax.random.key(1), 3)
@@ -30,6 +47,7 @@ def test_the_mixer_mixes_each_image_by_its_own_key(digits):
     plan = vmixjax.full_plan(images.shape[1:], CONFIG)
     for i in range(3):
         assert (mixed[i] == vmixjax.mix(keys[i], images[i], plan)).all()
+        kept_and_moved(images[i], mixed[i], CONFIG.ladder[0][0])
 
 
 @pytest.mark.parametrize("mixed", [False, True])
@@ -44,6 +62,23 @@ def test_the_loss_falls_and_a_run_repeats_itself(digits, mixed):
     assert first.steps == (10, 20, 30, 40)
     assert first.losses[-1] < first.losses[0] / 1.5
     assert first.accuracies[-1] > 0.5
+
+
+def test_the_shown_digits_are_those_of_the_mixing_that_was_trained_on(digits):
+    lessons = learn_clean_and_mixed(0, steps=2)
+    assert [curve.name for curve in lessons.curves] == ["clean", "mixed"]
+    _, test = digits
+    for i, (clean, mixed, means) in enumerate(
+        zip(lessons.clean, lessons.mixed, lessons.means, strict=True)
+    ):
+        (place,) = np.flatnonzero((test.images == clean).all((1, 2, 3)))
+        assert test.labels[place] == i
+        kept_and_moved(clean, mixed, lessons.region)
+        exact = oracle.regions(clean, lessons.region).mean(-1)
+        assert (
+            np.abs(oracle.regions(means, lessons.region) - exact[..., None]).max()
+            <= 0.5
+        )
 
 
 def test_mixing_happens_inside_training(digits):

@@ -39,8 +39,14 @@ def test_photographs_are_mixed_as_strongly_as_they_say(monkeypatch):
     assert cat.vfe == pytest.approx(float(vmixjax.vfe(cat.image, 32)))
     realised = [mix.realised for mix in cat.mixes]
     assert cat.vfe < realised[0] < realised[1] < realised[2]
+    lowest, highest = map(float, vmixjax.vfe_range(cat.image, photographs.CONFIG))
+    targets = [mix.target for mix in cat.mixes]
+    assert targets == pytest.approx([lowest, (lowest + highest) / 2, np.inf])
     for mix in cat.mixes:
         assert mix.realised == pytest.approx(mix.expected, rel=0.02)
         assert (mix.image != cat.image).mean() > 0.5
+        # Whatever its regions, values stay in their tiles.
+        before, after = (oracle.regions(x, 32) for x in (cat.image, mix.image))
+        assert (np.sort(before) == np.sort(after)).all()
     assert cat.mixes[0].regions == (8, 8)
     assert cat.mixes[2].regions == (32, 32)

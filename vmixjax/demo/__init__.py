@@ -41,10 +41,11 @@ def run_demo(out: Path) -> DemoResult:
     from vmixjax.demo.photographs import mix_photographs
     from vmixjax.release.atomic import atomic_path
 
-    photographs = mix_photographs(SEED)
-    lessons = learn_clean_and_mixed(SEED)
     report = out / "report.html"
+    # Opened first: a folder that cannot be written to says so before the work.
     with atomic_path(report) as file:
+        photographs = mix_photographs(SEED)
+        lessons = learn_clean_and_mixed(SEED)
         file.write(render(photographs, lessons).encode())
     lines = [
         f"{p.name}: VFE {p.vfe:.1f}, mixed "

@@ -19,8 +19,10 @@ from sklearn.datasets import load_digits
 from tqdm import tqdm
 
 import vmixjax
+from vmixjax.demo.photographs import region_means
 
-SIDE = 32
+ENLARGED = 4
+SIDE = 8 * ENLARGED
 CONFIG = vmixjax.MixConfig(tile_size=8, ladder=((8, 1),))
 STEPS, BATCH, EVERY = 600, 128, 20
 TEST_IMAGES = 500
@@ -51,7 +53,7 @@ class SmallCNN(nnx.Module):
         self.head = nnx.Linear(places * widths[-1], classes, rngs=rngs)
 
     def __call__(self, images: jax.Array) -> jax.Array:
-        """Uint8 or float images (B, H, W, C) -> logits (B, classes)."""
+        """Values 0 to 255 of any dtype (B, H, W, C) -> float32 logits (B, classes)."""
         x = images.astype(jnp.float32) / 255 - 0.5
         for convolution, norm in zip(self.convolutions, self.norms, strict=True):
             x = nnx.relu(norm(convolution(x)))
@@ -78,11 +80,12 @@ class Curve:
 
 @dataclasses.dataclass(frozen=True)
 class Lessons:
-    """Both curves, and some test images as they are and as they were mixed."""
+    """Both curves, and some test images: as they are, mixed, and their region means."""
 
     curves: tuple[Curve, ...]
     clean: np.ndarray
     mixed: np.ndarray
+    means: np.ndarray
     region: int
     train_images: int
     test_images: int
@@ -95,6 +98,7 @@ def enlarged_digits() -> tuple[Images, Images]:
     large = jax.image.resize(small, (len(small), SIDE, SIDE), "linear")
     images = np.asarray(jnp.round(large).astype(jnp.uint8))[..., None]
     labels = digits.target.astype(np.int32)
+    # The split belongs to the data: the same whatever the seed of a run.
     order = np.random.default_rng(0).permutation(len(labels))
     test, train = order[:TEST_IMAGES], order[TEST_IMAGES:]
     return (
@@ -190,19 +194,23 @@ def fit(
 def learn_clean_and_mixed(seed: int, *, steps: int = STEPS) -> Lessons:
     """The same model, data, seed and steps; once clean and once mixed."""
     train, test = enlarged_digits()
-    mixer = mixer_for(test.images.shape[1:], CONFIG)
+    shape = test.images.shape[1:]
+    mixer = mixer_for(shape, CONFIG)
     # One of each class.
     shown = test.images[np.unique(test.labels, return_index=True)[1]]
     keys = jax.vmap(vmixjax.image_key, (None, 0))(
         jax.random.key(seed, impl="threefry2x32"), jnp.arange(len(shown))
     )
+    mixed = mixer(keys, jnp.asarray(shown))
+    means = jax.vmap(region_means, (0, None))(mixed, vmixjax.full_plan(shape, CONFIG))
     return Lessons(
         curves=(
             fit("clean", train, test, None, seed=seed, steps=steps),
             fit("mixed", train, test, mixer, seed=seed, steps=steps),
         ),
         clean=shown,
-        mixed=np.asarray(mixer(keys, jnp.asarray(shown))),
+        mixed=np.asarray(mixed),
+        means=np.asarray(means),
         region=CONFIG.ladder[-1][0],
         train_images=len(train.labels),
         test_images=len(test.labels),

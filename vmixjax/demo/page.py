@@ -3,31 +3,40 @@
 import base64
 import html
 import io
+import math
 
 import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
-from vmixjax.demo.learning import Lessons
-from vmixjax.demo.photographs import MixedPhotograph, Photograph
+from vmixjax.demo.learning import ENLARGED, Lessons
+from vmixjax.demo.photographs import CONFIG, MixedPhotograph, Photograph
 
+# Small screens first. Pixelated, because a browser that smooths a picture it has no
+# room for averages neighbours: the reader would see the means and not the mix.
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; color: #1b1f24; background: #fff;
-  max-width: 68rem; margin: 0 auto; padding: 1rem; }
-h1 { line-height: 1.2; } h2 { margin-top: 2.5rem; }
-figure { margin: 0; } figcaption { font-size: .85rem; color: #454c55; }
+  max-width: 83rem; margin: 0 auto; padding: 1rem; }
+h1, h2, h3 { line-height: 1.2; } h2 { margin-top: 2.5rem; }
+body > p { max-width: 46rem; }
+figure { margin: 0 0 .5rem; } figcaption { font-size: .85rem; color: #454c55; }
 img { display: block; width: 100%; height: auto; }
-.pair { display: grid; grid-template-columns: 1fr 1fr; gap: .25rem; }
-.row { display: grid; gap: 1rem; grid-template-columns: 1fr 2fr 2fr 2fr;
-  align-items: start; margin-bottom: 1.5rem; }
-.digits img { image-rendering: pixelated; }
-.scroll { overflow-x: auto; }
-table { border-collapse: collapse; } th, td { padding: .3rem .8rem; text-align: right;
-  border-bottom: 1px solid #d5d9de; white-space: nowrap; }
-th:first-child, td:first-child { text-align: left; }
+.photograph { display: grid; gap: 1rem; align-items: start; }
+.photograph > * { min-width: 0; }
+.before figure { width: 50%; }
+.mix { display: grid; grid-template-columns: 1fr 1fr; gap: .25rem; }
+.mix img, .digits img { image-rendering: pixelated; }
+.digits { max-width: 68rem; }
+.chart { max-width: 46rem; margin-top: 1.5rem; }
+table { border-collapse: collapse; font-size: .8rem; }
+th, td { padding: .25rem; text-align: right; border-bottom: 1px solid #d5d9de; }
+th:first-child { text-align: left; }
 .note { background: #f3f5f7; border-left: 4px solid #8a94a0; padding: .6rem 1rem; }
-@media (max-width: 48rem) { .row { grid-template-columns: 1fr; }
-  .row > figure:first-child { max-width: 50%; } }
+@media (min-width: 44rem) {
+  .photograph { grid-template-columns: 1fr 1fr; max-width: 41rem; }
+  .before figure { width: 100%; } .mix { display: block; } }
+@media (min-width: 72rem) {
+  .photograph { grid-template-columns: repeat(4, 1fr); max-width: none; } }
 """
 
 
@@ -35,37 +44,45 @@ def render(photographs: list[Photograph], lessons: Lessons) -> str:
     """The page as HTML text, every picture in it as a data URI."""
     clean, mixed = lessons.curves
     lost = 100 * (clean.accuracies[-1] - mixed.accuracies[-1])
+    tile, region, own = CONFIG.tile_size, lessons.region, lessons.region // ENLARGED
     body = f"""
 <h1>Images that networks can train on and people cannot recognise</h1>
 <p>vmixjax shuffles the pixels of an image inside regions, each colour channel by
 itself, until a desired Visual Feature Entropy (VFE) is reached. Nothing is added and
-nothing lost: who has the key can restore every pixel.</p>
+nothing lost: whoever has the key and the plan can restore every pixel.</p>
 <p class="note"><strong>This is obfuscation, not encryption.</strong> A shuffle inside
-regions leaves the mean colour of each region. Those means need no key; they stand
-beside each mixed picture below. Judge by them: what you can still make out there,
-anybody can.</p>
+regions leaves the values of each region, and so its mean colour. Those means need no
+key; they stand with each mixed picture below. Judge by them: what you can still make
+out there, anybody can.</p>
 <h2>Photographs, mixed</h2>
+<p>VFE is the squared difference between neighbouring pixels (black 0, white 1, 0 beyond
+the edge of a tile), summed over tiles of {tile} x {tile} pixels and averaged. Shuffling
+makes neighbours differ, so VFE rises as shapes and textures are lost. It does not
+measure safety.</p>
 <p>Strength is a place in the range of VFE that an image can reach. At 0 every tile is
 already shuffled, but weakly: these pictures are easily recognised. At 1 all tiles are
-shuffled in regions of 32 pixels. The photographs are {photographs[0].image.shape[1]}
-pixels wide; in a larger picture of the same thing, the same regions hide less.</p>
+shuffled in regions of {CONFIG.ladder[-1][0]} pixels. Even then something that fills the
+picture keeps its outline. The photographs are {photographs[0].image.shape[1]} pixels
+wide; in a larger picture of the same thing, the same regions hide less.</p>
+<p>In the tables, <em>target</em> is the VFE that was asked for, <em>expected</em> what
+the plan promised, without a trial shuffle, from sums over the image, and
+<em>measured</em> what the mixed picture has.</p>
 {"".join(_photograph(photograph) for photograph in photographs)}
-<h2>How much was asked for, how much came</h2>
-<div class="scroll">{_vfe_table(photographs)}</div>
-<p>The plan is found without a trial shuffle: the expected VFE of a random shuffle
-follows from sums over the image.</p>
 <h2>The same small network, trained on clean and on mixed images</h2>
-<p>Handwritten digits (scikit-learn's, enlarged to 32 x 32): {lessons.train_images} to
-train on, {lessons.test_images} to test. The mixed network sees only mixed images, in
-training and in testing; every image is shuffled anew at every step, in regions of
-{lessons.region} x {lessons.region} pixels, by a key that is then forgotten.</p>
+<p>Handwritten digits (scikit-learn's, enlarged {ENLARGED} times):
+{lessons.train_images} to train on, {lessons.test_images} to test. The mixed network
+sees only mixed images, in training and in testing. Every training image is shuffled
+anew at every step by a key that is then forgotten, in regions of {region} x {region}
+pixels, which are {own} x {own} of the digit before it was enlarged. That leaves the
+network the values of each region, but not their places in it.</p>
 {_digits(lessons)}
-<figure><img alt="Test accuracy over training steps. Clean ends at
+<figure class="chart"><img alt="Test accuracy over training steps. Clean ends at
 {clean.accuracies[-1]:.1%}, mixed at {mixed.accuracies[-1]:.1%}."
 src="{_curves(lessons)}"></figure>
 <p>Test accuracy at the end: <strong>{clean.accuracies[-1]:.1%}</strong> clean,
 <strong>{mixed.accuracies[-1]:.1%}</strong> mixed, a difference of
-{lost:.1f} percentage points. One run with one seed on a small test set: one image is
+{lost:.1f} percentage points; guessing gets about {1 / len(lessons.clean):.0%}. This is
+one run with one seed on a small test set, where one image is
 {100 / lessons.test_images:.1f} points.</p>
 <p class="note">What this page shows is that the tool works. It is no evidence that your
 images are safe: attacks that learn from similar pictures get back more than means.</p>
@@ -79,61 +96,75 @@ images are safe: attacks that learn from similar pictures get back more than mea
 
 
 def _photograph(photograph: Photograph) -> str:
-    name = html.escape(photograph.name)
+    name = photograph.name
     original = _figure(
-        photograph.image,
-        f"{name}, original",
-        f"<strong>{name}</strong>, VFE {photograph.vfe:.1f}",
+        photograph.image, f"{name}, original", f"original, VFE {photograph.vfe:.1f}"
     )
     mixes = "".join(_mixed(name, mix) for mix in photograph.mixes)
-    return f'<div class="row">{original}{mixes}</div>'
+    return (
+        f'<h3>{html.escape(name)}</h3><div class="photograph"><div class="before">'
+        f"{original}{_vfe_table(photograph)}</div>{mixes}</div>"
+    )
 
 
 def _mixed(name: str, mix: MixedPhotograph) -> str:
     low, high = mix.regions
     size = f"{low}" if low == high else f"{low} to {high}"
-    at = f"at strength {mix.strength:g}"
-    images = _img(mix.image, f"{name}, mixed {at}")
-    images += _img(mix.means, f"{name}, means of its regions {at}")
-    return (
-        f'<figure><div class="pair">{images}</div><figcaption>strength '
-        f"{mix.strength:g}, VFE {mix.realised:.1f}; right: the means of its "
-        f"regions of {size} pixels</figcaption></figure>"
+    at = f"strength {mix.strength:g}"
+    mixed = _figure(
+        mix.image, f"{name}, mixed at {at}", f"{at}: mixed, VFE {mix.realised:.1f}"
     )
+    means = _figure(
+        mix.means,
+        f"{name}, means of its regions at {at}",
+        f"{at}: means of regions, {size} px",
+    )
+    return f'<div class="mix">{mixed}{means}</div>'
 
 
 def _figure(image: np.ndarray, alt: str, caption: str) -> str:
     return f"<figure>{_img(image, alt)}<figcaption>{caption}</figcaption></figure>"
 
 
-def _vfe_table(photographs: list[Photograph]) -> str:
-    strengths = [mix.strength for mix in photographs[0].mixes]
-    head = "".join(f"<th>strength {s:g}: expected</th><th>came</th>" for s in strengths)
-    rows = "".join(
-        f"<tr><td>{html.escape(p.name)}</td><td>{p.vfe:.2f}</td>"
-        + "".join(
-            f"<td>{m.expected:.2f}</td><td>{m.realised:.2f}</td>" for m in p.mixes
-        )
+def _vfe_table(photograph: Photograph) -> str:
+    mixes = photograph.mixes
+    # On its side, to fit under its photograph.
+    rows = {
+        "target": [
+            f"{m.target:.2f}" if math.isfinite(m.target) else "strongest" for m in mixes
+        ],
+        "expected": [f"{m.expected:.2f}" for m in mixes],
+        "measured": [f"{m.realised:.2f}" for m in mixes],
+    }
+    head = "".join(f'<th scope="col">{m.strength:g}</th>' for m in mixes)
+    body = "".join(
+        f'<tr><th scope="row">{name}</th>'
+        + "".join(f"<td>{value}</td>" for value in values)
         + "</tr>"
-        for p in photographs
+        for name, values in rows.items()
     )
-    return f"<table><tr><th>VFE</th><th>before</th>{head}</tr>{rows}</table>"
+    return f'<table><tr><th scope="row">strength</th>{head}</tr>{body}</table>'
 
 
 def _digits(lessons: Lessons) -> str:
-    rows = [
-        np.concatenate([np.pad(x, 1, constant_values=255) for x in images[..., 0]], 1)
-        for images in (lessons.clean, lessons.mixed)
-    ]
-    labels = ("Digits as they are", "The same digits, mixed")
-    figures = (
-        _figure(row, label, label) for row, label in zip(rows, labels, strict=True)
+    figures = "".join(
+        _figure(
+            np.concatenate([np.pad(x, 1, constant_values=255) for x in row[..., 0]], 1),
+            label,
+            label,
+        )
+        for row, label in (
+            (lessons.clean, "digits as they are"),
+            (lessons.mixed, "the same digits, mixed"),
+            (lessons.means, "the means of their regions"),
+        )
     )
-    return f'<div class="digits">{"".join(figures)}</div>'
+    return f'<div class="digits">{figures}</div>'
 
 
 def _curves(lessons: Lessons) -> str:
-    figure = Figure(figsize=(8, 4), layout="constrained")
+    # Small, so that its letters can still be read on a phone.
+    figure = Figure(figsize=(5.2, 3.4), layout="constrained")
     axes = figure.subplots()
     for curve, style in zip(lessons.curves, ("-", "--"), strict=True):
         axes.plot(
@@ -147,7 +178,7 @@ def _curves(lessons: Lessons) -> str:
     axes.legend(loc="lower right")
     buffer = io.BytesIO()
     # No metadata: nothing of the machine that drew it.
-    figure.savefig(buffer, format="png", dpi=120, metadata={"Software": None})
+    figure.savefig(buffer, format="png", dpi=200, metadata={"Software": None})
     return _uri(buffer.getvalue())
 
 

@@ -27,6 +27,7 @@ class MixedPhotograph:
       image: uint8 (SIDE, SIDE, 3), mixed.
       means: uint8 (SIDE, SIDE, 3), the mean colour of each of its regions.
       regions: side of its smallest and its largest regions, in pixels.
+      target: VFE that was asked for; infinity asks for the strongest plan.
       expected, realised: VFE promised by the plan, and measured.
     """
 
@@ -34,6 +35,7 @@ class MixedPhotograph:
     image: np.ndarray
     means: np.ndarray
     regions: tuple[int, int]
+    target: float
     expected: float
     realised: float
 
@@ -74,6 +76,7 @@ def mix_photographs(seed: int) -> list[Photograph]:
                     image=np.asarray(mixed),
                     means=np.asarray(region_means(mixed, plan)),
                     regions=(min(sizes), max(sizes)),
+                    target=target,
                     expected=float(plan.expected_vfe),
                     realised=float(vmixjax.vfe(mixed, CONFIG.tile_size)),
                 )
@@ -90,7 +93,7 @@ def region_means(image: jax.Array, plan: vmixjax.Plan) -> jax.Array:
     No key is needed for it: shuffling inside regions leaves their means as they are.
 
     Args:
-      image: uint8 (H, W, C), mixed or not.
+      image: uint8 (H, W, C), mixed or not; C may be 1.
       plan: the plan whose levels say how large the regions of each tile are.
 
     Returns:
