@@ -59,7 +59,7 @@ def test_the_page_needs_nothing_else_and_says_its_numbers(results):
     for words in (
         "<cat> & dog original, VFE 4.5",
         "strength 1: mixed, VFE 12.2",
-        "strength 1: means of regions, 8 to 16 px",
+        "strength 1: region means, 8 to 16 px",
         "target 9.87 strongest expected 10.00 11.00 measured 11.25 12.25",
         "2 x 2 of the digit before it was enlarged",
         "98.3% clean, 95.7% mixed, a difference of 2.6 percentage points",

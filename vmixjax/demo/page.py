@@ -117,7 +117,7 @@ def _mixed(name: str, mix: MixedPhotograph) -> str:
     means = _figure(
         mix.means,
         f"{name}, means of its regions at {at}",
-        f"{at}: means of regions, {size} px",
+        f"{at}: region means, {size} px",
     )
     return f'<div class="mix">{mixed}{means}</div>'
 
