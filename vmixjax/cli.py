@@ -9,6 +9,7 @@ import contextlib
 import dataclasses
 import json
 import math
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
@@ -26,9 +27,16 @@ if TYPE_CHECKING:
 DONE, SOME_SKIPPED, REFUSED, INTERRUPTED = 0, 1, 2, 130
 """Exit statuses: all done; some files skipped; nothing or not all tried; Ctrl-C."""
 
-_Paths = tyro.conf.Positional[tuple[Path, ...]]
-_Path = tyro.conf.Positional[Path]
-_Rungs = Annotated[tuple[str, ...], tyro.conf.arg(metavar="REGION:BLOCK ...")]
+_Paths = Annotated[
+    tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="PATH...")
+]
+_Src = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="SRC")]
+_Dst = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="DST")]
+
+
+def _optional(metavar: str, unset: str) -> object:
+    """How help shows an option that may be left out, and what happens then."""
+    return tyro.conf.arg(metavar=metavar, help_behavior_hint=f"(default: {unset})")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,28 +67,28 @@ class Mix:
     Example: vmixjax mix photos mixed --vault ~/photos-vault
     """
 
-    src: _Path
+    src: _Src
     """An image file, or a folder that is walked with its subfolders."""
-    dst: _Path
+    dst: _Dst
     """Folder to write to; the folder structure of SRC is kept."""
-    strength: float | None = None
-    """0 to 1: a place in each image's reachable VFE range; 1, the default, is the
-    strongest, and 0 still mixes every tile."""
-    target_vfe: float | None = None
+    strength: Annotated[float | None, _optional("S", "1.0")] = None
+    """0 to 1, a place in each image's range of VFE; 0 still mixes every tile."""
+    target_vfe: Annotated[float | None, _optional("VFE", "by --strength")] = None
     """The VFE to reach, the same for all images; instead of --strength."""
     tile_size: int = 32
     """Side of a tile in pixels."""
-    ladder: _Rungs | None = None
-    """Levels of mixing as REGION:BLOCK in pixels, weakest first. By default 8:2 8:1
-    16:1 32:1, as far as the tile size allows."""
+    ladder: Annotated[
+        tuple[str, ...] | None,
+        _optional("REGION:BLOCK...", "8:2 8:1 16:1 32:1, as far as tiles allow"),
+    ] = None
+    """Levels of mixing, weakest first: sizes of regions and blocks in pixels."""
     channels: Literal["independent", "shared", "joint"] = "independent"
     """Whether colours part ways, pixels keep theirs, or values change channels."""
     fit: Literal["pad", "crop"] = "pad"
     """Images that are not whole tiles: repeat the last row and column, or cut off."""
-    sensitivity: Path | None = None
-    """Folder of grey masks, named and sized as the images: black is not private and
-    stays as it is; the brighter, the sooner it is mixed harder."""
-    vault: Path | None = None
+    sensitivity: Annotated[Path | None, _optional("DIR", "all is private")] = None
+    """Folder of grey masks, named as the images; black tiles stay as they are."""
+    vault: Annotated[Path | None, _optional("DIR", "the secret is forgotten")] = None
     """Folder that will hold what undoes the mixing. Never hand it out."""
     overwrite: bool = False
     """Replace files in DST."""
@@ -97,11 +105,11 @@ class Unmix:
     Example: vmixjax unmix mixed restored --vault ~/photos-vault
     """
 
-    src: _Path
+    src: _Src
     """A mixed image file, or a folder of them."""
-    dst: _Path
+    dst: _Dst
     """Folder to write to."""
-    vault: Path
+    vault: Annotated[Path, tyro.conf.arg(metavar="DIR")]
     """The folder that was given to vmixjax mix --vault."""
     overwrite: bool = False
     """Replace files in DST."""
@@ -116,7 +124,7 @@ class Demo:
     Example: vmixjax demo --out demo
     """
 
-    out: Path = Path("vmixjax-demo")
+    out: Annotated[Path, tyro.conf.arg(metavar="DIR")] = Path("vmixjax-demo")
     """Folder for report.html."""
 
 
@@ -136,6 +144,7 @@ def main(arguments: list[str] | None = None) -> int:
         prog="vmixjax",
         description="VisualMixer: images that networks can train on and people "
         "cannot recognise.",
+        config=(tyro.conf.FlagCreatePairsOff,),
     )
     run = {Vfe: _vfe, Mix: _mix, Unmix: _unmix, Demo: _demo}[type(command)]
     try:
@@ -143,11 +152,11 @@ def main(arguments: list[str] | None = None) -> int:
     except _Refusal as refusal:
         return _complain(str(refusal))
     except KeyboardInterrupt:
-        _complain("interrupted; what is written is whole, run again for the rest")
+        _complain("interrupted; every file that was written is whole")
         return INTERRUPTED
     except BrokenPipeError:
-        # Whoever read our output has seen enough. Nothing more can be said to them.
-        sys.stdout = None
+        # Whoever read our output has seen enough; flushing it at exit must not fail.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return REFUSED
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
