@@ -58,7 +58,7 @@ class Vfe:
 
 @dataclasses.dataclass(frozen=True)
 class Mix:
-    """Mix images so that people cannot recognise what they show.
+    """Mix images so that it is hard to recognise what they show.
 
     Writes PNG files, without any metadata of the originals. Without --vault nobody
     can undo the mixing; with it, you can, and so can whoever gets hold of the vault.

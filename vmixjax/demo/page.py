@@ -46,7 +46,7 @@ def render(photographs: list[Photograph], lessons: Lessons) -> str:
     lost = 100 * (clean.accuracies[-1] - mixed.accuracies[-1])
     tile, region, own = CONFIG.tile_size, lessons.region, lessons.region // ENLARGED
     body = f"""
-<h1>Images that networks can train on and people cannot recognise</h1>
+<h1>Images that networks can train on, made hard to recognise</h1>
 <p>vmixjax shuffles the pixels of an image inside regions, each colour channel by
 itself, until a desired Visual Feature Entropy (VFE) is reached. Nothing is added and
 nothing lost: whoever has the key and the plan can restore every pixel.</p>
