@@ -185,6 +185,14 @@ def test_full_plan_is_the_strongest_everywhere():
             ValueError,
             "at least 0",
         ),
+        (
+            lambda: jax.eval_shape(
+                lambda x: vmixjax.plan(x, 1.0, vmixjax.MixConfig(8192, ((8192, 1),))),
+                jax.ShapeDtypeStruct((8192, 8192, 3), jnp.uint8),
+            ),
+            ValueError,
+            "tile_size of 8192 is too large",
+        ),
         (lambda: vmixjax.full_plan((64, 96), SMALL), ValueError, r"\(H, W, C\)"),
         (lambda: vmixjax.full_plan((64, 90, 3), SMALL), ValueError, "64 x 96"),
     ],

@@ -3,8 +3,8 @@
 A plan must not depend on batch, device or compiler, and float sums do: their last
 bits follow the order of summation. So images are quantised, and everything that a
 plan is decided by is summed and compared as 64-bit integers. 8-bit images lose
-nothing by that; 16-bit and floating ones keep as many bits as their tiles leave
-room for, 16 up to a tile of 64.
+nothing by that up to a tile of 1024; 16-bit and floating ones keep as many bits as
+their tiles leave room for, 16 up to a tile of 64.
 
 All functions here are called inside `jax.enable_x64(True)`, which widens their own
 arithmetic and leaves the caller's settings alone.
@@ -28,6 +28,7 @@ _Result = TypeVar("_Result")
 
 _SUM_BITS = 62
 _MOST_BITS = 16
+_LEAST_BITS = 4
 _MOST_FRACTION = 12
 
 
@@ -85,6 +86,11 @@ def tile_energies(image: jax.Array, config: MixConfig) -> Energies:
     tile = config.tile_size
     room = _room(image.shape, tile)
     bits = min(int(room / 2), 8 if image.dtype == jnp.uint8 else 16)
+    if bits < _LEAST_BITS:
+        raise ValueError(
+            f"tile_size of {tile} is too large to plan for an image of shape "
+            f"{image.shape}; choose one of up to 2048"
+        )
     fraction = min(int(room) - 2 * bits, _MOST_FRACTION)
     values, unit, exponent = _quantise(image, bits)
     inside, border = _as_it_is(values, tile, bits)

@@ -119,7 +119,7 @@ def target_vfe(value: jax.typing.ArrayLike) -> None:
             f"target_vfe must be one number; got shape {np.shape(value)}. "
             f"For a batch use jax.vmap"
         )
-    if not isinstance(value, jax.core.Tracer):
+    if _can_be_looked_at(value):
         number = float(np.asarray(value))
         if math.isnan(number) or number < 0:
             raise ValueError(
@@ -135,7 +135,7 @@ def sensitivity(value: jax.typing.ArrayLike, grid: tuple[int, int]) -> jax.Array
             f"sensitivity must have one value per tile, shape {grid}; "
             f"got {np.shape(value)}"
         )
-    if not isinstance(value, jax.core.Tracer):
+    if _can_be_looked_at(value):
         host = np.asarray(value, np.float32)
         if np.isnan(host).any() or (host < 0).any():
             raise ValueError(
@@ -143,6 +143,13 @@ def sensitivity(value: jax.typing.ArrayLike, grid: tuple[int, int]) -> jax.Array
                 f"private; got a lowest of {host.min()}"
             )
     return jnp.asarray(value, jnp.float32)
+
+
+def _can_be_looked_at(value: object) -> bool:
+    """Not while traced, nor where parts of an array lie on other hosts."""
+    if isinstance(value, jax.core.Tracer):
+        return False
+    return not isinstance(value, jax.Array) or value.is_fully_addressable
 
 
 def levels(value: jax.Array, shape: tuple[int, ...], config: MixConfig) -> None:
@@ -156,7 +163,7 @@ def levels(value: jax.Array, shape: tuple[int, ...], config: MixConfig) -> None:
         )
     if value.dtype != jnp.uint8:
         raise TypeError(f"plan has levels of {value.dtype}; they must be uint8")
-    if not isinstance(value, jax.core.Tracer):
+    if _can_be_looked_at(value):
         highest = int(np.asarray(value).max())
         if highest > len(config.ladder):
             raise ValueError(
