@@ -21,9 +21,8 @@ from vmixjax.release._refusal import (
 
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 256, 257, 258, 259, 262
 _FILL_ORDER, _ORIENTATION, _SAMPLES, _PREDICTOR = 266, 274, 277, 317
-_STRIP_STARTS, _STRIP_SIZES = 273, 279
-_TILE_WIDTH, _TILE_HEIGHT, _TILE_STARTS, _TILE_SIZES = 322, 323, 324, 325
 _EXTRA_SAMPLES, _SAMPLE_FORMAT = 338, 339
+_SEGMENTS = (273, 279, 324, 325)  # starts and sizes, of strips and of tiles
 _KNOWN_BITS: tuple[set[int], ...] = ({1}, {2}, {4}, {8}, {16})
 # Compressions of 16 bit colour: none, and deflate under its two numbers. Others
 # would need tifffile's codecs, a large package of its own.
@@ -108,35 +107,40 @@ def _decode_16(tiff: _Tiff) -> np.ndarray:
     if tiff.number(_FILL_ORDER, 1) != 1:
         raise Refusal("has an unusual bit order", TO_PNG)
     shape = tiff.number(_HEIGHT), tiff.number(_WIDTH), channels
-    _check_segments(tiff, 2 * math.prod(shape), deflated=compression != 1)
     with tifffile.TiffFile(io.BytesIO(tiff.data)) as file:
-        array = file.pages.first.asarray()
-    if array.shape == (shape[2], *shape[:2]) and shape[2] > 1:
-        array = np.moveaxis(array, 0, 2)  # planes one after another
-    array = array.reshape(shape).astype(np.uint16)
+        page = file.pages.first
+        # A tag given twice may be read otherwise by tifffile than by Pillow.
+        if page.compression != compression or page.planarconfig not in (1, 2):
+            raise Refusal("is damaged (wrong tags)", COPY_AGAIN)
+        _check_segments(tiff.data, page, 2 * math.prod(shape))
+        array = page.asarray(squeeze=False)
+    # (separate samples, 1, H, W, interleaved samples): all of them are in one place.
+    array = np.moveaxis(array[:, 0], 0, 2).reshape(shape).astype(np.uint16)
     if photometric == 0:
         array[:, :, 0] = 65535 - array[:, :, 0]
     # An extra sample that is said to be no alpha is padding; Pillow drops it too.
     return array[:, :, :colours] if extra == (0,) else array
 
 
-def _check_segments(tiff: _Tiff, needed: int, *, deflated: bool) -> None:
+def _check_segments(data: bytes, page: tifffile.TiffPage, needed: int) -> None:
     """Refuse strips or tiles that are not all there, or inflate beyond measure.
 
     tifffile itself puts zeros where a segment is missing, and inflates without bound.
     """
-    tiled = _TILE_WIDTH in tiff.tags
-    starts = tiff.numbers(_TILE_STARTS if tiled else _STRIP_STARTS)
-    sizes = tiff.numbers(_TILE_SIZES if tiled else _STRIP_SIZES)
-    if tiled:
-        check_size(tiff.number(_TILE_WIDTH), tiff.number(_TILE_HEIGHT))
+    if page.is_tiled:
+        check_size(page.tilewidth, page.tilelength)
+    # As stored: tifffile drops those that are too many for the height.
+    counts = {page.tags[tag].count for tag in _SEGMENTS if tag in page.tags}
+    if counts != {math.prod(page.chunked)}:
+        raise Refusal("is damaged (wrong number of strips or tiles)", COPY_AGAIN)
     total = 0
-    for start, size in zip(starts, sizes, strict=True):
-        segment = tiff.data[start : start + size]
-        if len(segment) < size or size == 0:
+    for start, size in zip(page.dataoffsets, page.databytecounts, strict=True):
+        if start < 1 or size < 1 or start + size > len(data):
             raise Refusal("is truncated", COPY_AGAIN)
         # The last tiles go on beyond the image, by less than a tile.
-        limit = 2 * needed + 2**20 if not tiled else 64 * needed + 2**24
+        limit = 64 * needed + 2**24 if page.is_tiled else 2 * needed + 2**20
+        deflated = page.compression != 1
+        segment = data[start : start + size]
         total += check_inflated([segment], limit) if deflated else size
     if total < needed:
         raise Refusal("is truncated", COPY_AGAIN)
