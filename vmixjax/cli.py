@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from vmixjax.config import MixConfig
+from vmixjax.config import Channels, MixConfig
 
 if TYPE_CHECKING:
-    from vmixjax.release.folder import Job, Mixed, Recipe
+    from vmixjax.release.folder import Job, Mixed
     from vmixjax.release.vault import Vault
 
 DONE, SOME_SKIPPED, REFUSED, INTERRUPTED = 0, 1, 2, 130
@@ -82,7 +82,7 @@ class Mix:
         _optional("REGION:BLOCK...", "8:2 8:1 16:1 32:1, as far as tiles allow"),
     ] = None
     """Levels of mixing, weakest first: sizes of regions and blocks in pixels."""
-    channels: Literal["independent", "shared", "joint"] = "independent"
+    channels: Channels = "independent"
     """Whether colours part ways, pixels keep theirs, or values change channels."""
     fit: Literal["pad", "crop"] = "pad"
     """Images that are not whole tiles: repeat the last row and column, or cut off."""
@@ -184,7 +184,9 @@ def _refusals() -> Iterator[None]:
         raise _Refusal(str(error)) from error
 
 
-def _config(tile_size: int, ladder: Iterable[str] | None, channels: str) -> MixConfig:
+def _config(
+    tile_size: int, ladder: Iterable[str] | None, channels: Channels
+) -> MixConfig:
     """A config from options; errors name the option."""
     try:
         if ladder is None:
@@ -194,7 +196,7 @@ def _config(tile_size: int, ladder: Iterable[str] | None, channels: str) -> MixC
                 rungs.append((tile_size, 1))
         else:
             rungs = [_rung(text) for text in ladder]
-        return MixConfig(tile_size, tuple(rungs), channels)  # type: ignore[arg-type]
+        return MixConfig(tile_size, tuple(rungs), channels)
     except (TypeError, ValueError, ZeroDivisionError) as error:
         if tile_size < 2:
             raise _Refusal(f"--tile-size must be 2 or more; got {tile_size}") from error
@@ -245,18 +247,15 @@ def _vfe(options: Vfe) -> int:
     from vmixjax.entropy import vfe
     from vmixjax.planning import vfe_range
     from vmixjax.release.files import find_files
-    from vmixjax.release.fitting import fit
-    from vmixjax.release.images import ImageError, read_image
+    from vmixjax.release.folder import fit_image
+    from vmixjax.release.images import read_image
 
     config = _config(options.tile_size, None, "independent")
     rows: list[dict[str, object]] = []
 
     def measure(path: Path) -> None:
         image = read_image(path)
-        try:
-            fitted = fit(image, config.tile_size, options.fit)
-        except ValueError as error:
-            raise ImageError(f"{path} {error}") from error
+        fitted = fit_image(path, image, config.tile_size, options.fit)
         lowest, highest = map(float, vfe_range(fitted, config))
         rows.append(
             {
@@ -314,11 +313,10 @@ def _mix(options: Mix) -> int:
             f"handed out with it; name a folder elsewhere"
         )
     recipe = Recipe(config, options.fit, strength, target, options.sensitivity)
-    root = options.src if options.src.is_dir() else options.src.parent
     results: list[Mixed] = []
 
     def work(job: "Job", secret: bytes, vault: "Vault | None") -> None:
-        results.append(mix_file(job, root, recipe, secret, vault))
+        results.append(mix_file(job, recipe, secret, vault))
 
     with _refusals():
         jobs = list_jobs(options.src, options.dst, overwrite=options.overwrite)
@@ -338,7 +336,7 @@ def _mix(options: Mix) -> int:
                 image["target_vfe"] = None
         print(json.dumps({"images": images, "skipped": tally.skipped}, indent=1))
     elif results:
-        _summary(results, recipe)
+        _summary(results)
     return _status(tally, "no image was mixed")
 
 
@@ -355,7 +353,7 @@ def _secret(folder: Path | None) -> "Iterator[tuple[bytes, Vault | None]]":
         yield vault.secret, vault
 
 
-def _summary(results: "list[Mixed]", recipe: "Recipe") -> None:
+def _summary(results: "list[Mixed]") -> None:
     _table(
         ("image", "size", "VFE before", "after", "asked for"),
         [
@@ -385,12 +383,11 @@ def _unmix(options: Unmix) -> int:
     from vmixjax.release.folder import list_jobs, unmix_file
     from vmixjax.release.vault import open_vault
 
-    root = options.src if options.src.is_dir() else options.src.parent
     with _refusals():
         jobs = list_jobs(options.src, options.dst, overwrite=options.overwrite)
         with open_vault(options.vault) as vault:
             tally = _each(
-                [(job.source, partial(unmix_file, job, root, vault)) for job in jobs],
+                [(job.source, partial(unmix_file, job, vault)) for job in jobs],
                 "restoring",
                 options.strict,
             )

@@ -72,13 +72,17 @@ class MixConfig:
                     f"must divide its region and be smaller; choose from "
                     f"{_divisors(region)[:-1]}"
                 )
-        if self.channels not in get_args(Channels):
-            raise ValueError(
-                f"channels must be one of {', '.join(get_args(Channels))}; "
-                f"got {self.channels!r}"
-            )
+        check_channels(self.channels)
         object.__setattr__(self, "tile_size", tile)
         object.__setattr__(self, "ladder", ladder)
+
+
+def check_channels(value: object) -> None:
+    """Refuses whatever is not one of `Channels`."""
+    if value not in get_args(Channels):
+        raise ValueError(
+            f"channels must be one of {', '.join(get_args(Channels))}; got {value!r}"
+        )
 
 
 def _size(name: str, value: object) -> int:

@@ -22,7 +22,7 @@ import jax.numpy as jnp
 
 from vmixjax import _validate
 from vmixjax._grid import cut, join
-from vmixjax.config import Channels, MixConfig
+from vmixjax.config import Channels, MixConfig, check_channels
 from vmixjax.permutation import source_index
 from vmixjax.planning import Plan
 
@@ -103,10 +103,7 @@ def canonical(
     """
     _validate.size("region_size", region_size)
     image = _validate.image(image, region_size)
-    if channels not in ("independent", "shared", "joint"):
-        raise ValueError(
-            f"channels must be independent, shared or joint; got {channels!r}"
-        )
+    check_channels(channels)
     return _canonical(image, int(region_size), channels == "joint")
 
 

@@ -79,10 +79,10 @@ def source_index(
     rows, columns = height // cell, width // cell
     packed = packed.reshape(cell, cell, rows, columns, -1).transpose(2, 0, 3, 1, 4)
     packed = packed.astype(jnp.int32)
-    tile_row = np.arange(rows, dtype=np.int32)[:, None, None, None, None]
-    tile_column = np.arange(columns, dtype=np.int32)[:, None, None]
-    y = tile_row * cell // tile * tile + (packed >> x_bits)
-    x = tile_column * cell // tile * (tile * channels) + (packed & (2**x_bits - 1))
+    cell_row = np.arange(rows, dtype=np.int32)[:, None, None, None, None]
+    cell_column = np.arange(columns, dtype=np.int32)[:, None, None]
+    y = cell_row * cell // tile * tile + (packed >> x_bits)
+    x = cell_column * cell // tile * (tile * channels) + (packed & (2**x_bits - 1))
     index = y * (width * channels) + x
     if config.channels == "shared":
         index = index + np.arange(channels, dtype=np.int32)

@@ -10,6 +10,7 @@ from PIL import Image, ImageOps
 from skimage import data
 
 import vmixjax
+from vmixjax._grid import cut
 from vmixjax.release.strength import target_at
 
 NAMES = ("astronaut", "cat", "coffee", "rocket", "retina")
@@ -109,7 +110,6 @@ def region_means(image: jax.Array, plan: vmixjax.Plan) -> jax.Array:
 
 @functools.partial(jax.jit, static_argnums=1)
 def _blocky(image: jax.Array, size: int) -> jax.Array:
-    height, width, channels = image.shape
-    grid = image.reshape(height // size, size, width // size, size, channels)
-    means = jnp.round(grid.astype(jnp.float32).mean((1, 3))).astype(image.dtype)
+    means = cut(image, size).astype(jnp.float32).mean((1, 3))
+    means = jnp.round(means).astype(image.dtype)
     return jnp.repeat(jnp.repeat(means, size, 0), size, 1)

@@ -32,10 +32,18 @@ class RunError(ValueError):
 class Job:
     """One file to read and the file to write."""
 
-    source: Path
+    root: Path
+    """The folder that sources lie below: SRC, or where it lies."""
+    relative: PurePath
+    """Path of the source below `root`."""
     target: Path
     name: PurePath
     """Path of the target below DST."""
+
+    @property
+    def source(self) -> Path:
+        """The file to read."""
+        return self.root / self.relative
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,7 +115,7 @@ def list_jobs(source: Path, target: Path, *, overwrite: bool) -> list[Job]:
             f"name another folder"
         )
     names = png_names(find_files(source))
-    jobs = [Job(root / name, target / png, png) for name, png in names.items()]
+    jobs = [Job(root, name, target / png, png) for name, png in names.items()]
     there = [job.target for job in jobs if job.target.exists()]
     if there and not overwrite:
         more = f" (and {len(there) - 1} more)" if len(there) > 1 else ""
@@ -117,24 +125,19 @@ def list_jobs(source: Path, target: Path, *, overwrite: bool) -> list[Job]:
     return jobs
 
 
-def mix_file(
-    job: Job, root: Path, recipe: Recipe, secret: bytes, vault: Vault | None
-) -> Mixed:
+def mix_file(job: Job, recipe: Recipe, secret: bytes, vault: Vault | None) -> Mixed:
     """Reads, plans, mixes and writes one file.
 
     Raises:
       ImageError: the file, or its mask, is not fit to be mixed.
       OSError, VaultError: what is to be kept or written cannot be.
     """
-    image = _read(job, root)
+    image = _read(job)
     config = recipe.config
-    try:
-        fitted = fit(image, config.tile_size, recipe.fit)
-    except ValueError as error:
-        raise ImageError(f"{job.source} {error}") from error
+    fitted = fit_image(job.source, image, config.tile_size, recipe.fit)
     sensitivity = None
     if recipe.masks is not None:
-        mask = _read_mask(recipe.masks / job.source.relative_to(root), job, image.shape)
+        mask = _read_mask(recipe.masks / job.relative, job, image.shape)
         sensitivity = _tile_means(fit(mask, config.tile_size, recipe.fit), config)
 
     target = recipe.target_vfe
@@ -147,7 +150,7 @@ def mix_file(
     if vault is not None:
         rest = cut_off(image, fitted)
         height, width = image.shape[:2]
-        source = str(job.source.relative_to(root))
+        source = str(job.relative)
         output = str(job.name)
         vault.keep(
             mixed,
@@ -172,14 +175,14 @@ def mix_file(
     )
 
 
-def unmix_file(job: Job, root: Path, vault: Vault) -> None:
+def unmix_file(job: Job, vault: Vault) -> None:
     """Restores one mixed file, exactly.
 
     Raises:
       ImageError: the file is no image, or not one that this vault can undo.
       OSError, VaultError: the vault cannot be read, or the file not written.
     """
-    mixed = _read(job, root)
+    mixed = _read(job)
     entry = vault.find(mixed, str(job.name))
     if entry is None:
         raise ImageError(
@@ -199,9 +202,17 @@ def unmix_file(job: Job, root: Path, vault: Vault) -> None:
     write_png(job.target, image)
 
 
-def _read(job: Job, root: Path) -> np.ndarray:
+def fit_image(path: Path, image: np.ndarray, tile_size: int, how: Fit) -> np.ndarray:
+    """The image of a file as whole tiles, or an `ImageError` that names the file."""
+    try:
+        return fit(image, tile_size, how)
+    except ValueError as error:
+        raise ImageError(f"{path} {error}") from error
+
+
+def _read(job: Job) -> np.ndarray:
     """The image of a job; a link that leads out of its folder is refused."""
-    if job.source.is_symlink() and not is_inside(job.source, root):
+    if job.source.is_symlink() and not is_inside(job.source, job.root):
         raise ImageError(
             f"{job.source} is a link out of the folder; copy the picture into it"
         )
