@@ -1,312 +1,169 @@
-"""Keyed bijections: which place each value of an image comes from.
+"""Keyed bijections: each region's blocks trade places, as a key says.
 
-The blocks of a region stand in a grid of m rows and n columns (m = n = region size /
-block size; in `"joint"` mode the grids of all channels stand under one another). A
-Feistel network walks over the two coordinates, alternately
+A shuffle is a network of stages (`vmixjax._network`): in each, all groups of blocks
+that differ in one digit of their number turn that digit by a random amount of their
+own. For a binary digit that is a swap of two blocks or none, so the whole is a few
+dozen selects between neighbours at fixed distances: no sort, no index map and no
+gather, which suits vector units everywhere, TPUs above all. Backwards, the same
+turns undo it.
 
-    row    <- (row    + F_t(column)) mod m
-    column <- (column + G_t(row))    mod n
+The random bytes are Threefry-2x32 words of explicit counters (strip of tiles, byte,
+row; place along the row, of the block's first pixel), eight rows to a call. No JAX
+flag, batch shape, device count or backend can change a bit: all of it is integer
+arithmetic, one place at a time.
 
-which is a bijection for any m and n, whatever F and G are; the same steps backwards
-undo it. F_t and G_t hash a coordinate with a 16-bit round word. The words come from
-Threefry-2x32, called on explicit counters (corner of the region, channel, round):
-no JAX flag, batch shape, device count or backend can change a bit, since all of it
-is integer arithmetic, one value at a time.
+On CPU, where a stage over a whole batch would go through memory each time, the same
+stages run over as many strips of tiles as the caches hold, one lot after the other.
+Elsewhere the compiler sees them all at once and fuses them.
 
-How many rounds: two blocks of one column stay a pair at the same distance as long
-as G gives both the same step, one time in n. After 2h rounds the chance that they
-never parted is n^-h, on top of the 1/(mn - 1) of a uniform permutation; h is the
-least, at least 3, for which a test on 2^20 pairs would not see that (n^(h-1) >=
-2^10).
-
-Source: the construction is ours; the paper draws one uniform permutation for a
-whole batch.
+Source: the network is ours (stages of the kind of Benes' and of Thorp's shuffle); the
+paper draws one uniform permutation for a whole batch.
 """
 
 import functools
-import math
-from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.extend.random import threefry2x32_p
 
-from vmixjax._grid import join
+from vmixjax._turning import Strips, turn_strips
 from vmixjax.config import MixConfig
 
-# Sets our Threefry counters apart from those of fold_in, split and bits, so that a
-# key that was also used for something else gives unrelated words here.
-_DOMAIN = 0x56 << 24
-_WORDS_PER_CALL = 4
-_LARGEST_CELL = 8
+# Values that the CPU works on at once: small enough for its caches, large enough
+# that starting a stage costs little beside running it.
+_LOT_BYTES = 450_000
 
 
-def source_index(
-    key: jax.Array,
-    levels: jax.Array,
-    image_shape: tuple[int, int, int],
-    config: MixConfig,
-    *,
-    inverse: bool = False,
-) -> jax.Array:
-    """Where each value of the mixed image comes from.
-
-    Args:
-      key: one typed Threefry key.
-      levels: uint8 (H // T, W // T), the level of each tile, 0 to len(ladder).
-      image_shape: (H, W, C).
-      config: tile size, ladder and channel mode.
-      inverse: gives the index map that undoes the other.
-
-    Returns:
-      int32 (H, W, C): positions in the flattened image, each exactly once.
-    """
-    height, width, channels = image_shape
-    tile = config.tile_size
-    cell = _cell_size(config)
-    grid = _staged(
-        functools.partial(_lay_out, shape=image_shape, config=config, cell=cell),
-        jax.random.key_data(key),
-        levels,
-    )
-    packed = _staged(
-        functools.partial(_walk, shape=image_shape, config=config, inverse=inverse),
-        grid,
-    )
-    x_bits = _bits(tile * channels)
-    rows, columns = height // cell, width // cell
-    packed = packed.reshape(cell, cell, rows, columns, -1).transpose(2, 0, 3, 1, 4)
-    packed = packed.astype(jnp.int32)
-    cell_row = np.arange(rows, dtype=np.int32)[:, None, None, None, None]
-    cell_column = np.arange(columns, dtype=np.int32)[:, None, None]
-    y = cell_row * cell // tile * tile + (packed >> x_bits)
-    x = cell_column * cell // tile * (tile * channels) + (packed & (2**x_bits - 1))
-    index = y * (width * channels) + x
-    if config.channels == "shared":
-        index = index + np.arange(channels, dtype=np.int32)
-    return join(index)
-
-
-def rounds(n: int) -> int:
-    """Rounds that make a permutation of n x n blocks hard to tell from uniform."""
-    pairs = 3
-    while n ** (pairs - 1) < 2**10:
-        pairs += 1
-    return 2 * pairs
-
-
-def _staged(stage: Callable[..., Any], *args: Any) -> Any:
-    """Runs a stage by itself, where fusing it into the next would cost speed.
-
-    On CPU, XLA would compute the index anew, one value at a time, inside the gather
-    that reads it: ten times slower than both apart. A branch that the compiler
-    cannot see through keeps them apart; accelerators want the fusion.
-    """
-
-    def never(*args: Any) -> Any:
-        # Of the same types, down to the mesh axes that they vary over.
-        return jax.tree.map(jnp.zeros_like, stage(*args))
-
-    def apart(*args: Any) -> Any:
-        always = jax.lax.optimization_barrier(jnp.bool_(True))
-        return jax.lax.cond(always, stage, never, *args)
-
-    return jax.lax.platform_dependent(*args, cpu=apart, default=stage)
-
-
-def _cell_size(config: MixConfig) -> int:
-    """The side of a cell: squares that lie in one region at every level.
-
-    Everything but the walk itself is computed once per cell; the walk runs over all
-    cells at once for each place in a cell, so the longest axis of its arrays is the
-    number of cells, which vector units like.
-    """
-    common = math.gcd(*(region for region, _ in config.ladder))
-    return max(d for d in range(1, _LARGEST_CELL + 1) if common % d == 0)
-
-
-def _bits(count: int) -> int:
-    return max(1, (count - 1).bit_length())
-
-
-def _ladder(config: MixConfig) -> tuple[tuple[int, int], ...]:
-    """The ladder with level 0: each pixel a region of its own, where all stays."""
-    return ((1, 1), *config.ladder)
-
-
-def _lay_out(
+@functools.partial(jax.custom_jvp, nondiff_argnums=(3, 4))
+def permute(
     key_data: jax.Array,
+    image: jax.Array,
     levels: jax.Array,
-    *,
-    shape: tuple[int, int, int],
-    config: MixConfig,
-    cell: int,
-) -> dict[str, jax.Array]:
-    """What the walk needs to know of each cell; lanes are (cell, channel) pairs.
-
-    Returns:
-      words: uint16 (rounds, lanes).
-      row, column: uint16 (cell, lanes), block coordinates of each line of the cell.
-      top, left: uint16 (cell, lanes), what a line's own place in its tile is made
-        of besides the block coordinate: the region's edge plus the offset in a block.
-      block, n: uint16 (lanes,), block size, and blocks per side of a region.
-    """
-    height, width, channels = shape
-    own = channels if config.channels != "shared" else 1
-    ladder = _ladder(config)
-    tile = config.tile_size
-    rows, columns = height // cell, width // cell
-    lanes = rows * columns * own
-
-    def per_level(values: list[int]) -> jax.Array:
-        return _spread(_look_up(np.asarray(values, np.uint16), levels), tile // cell)
-
-    def along(table: np.ndarray, axis: int) -> jax.Array:
-        """(level, place in tile) -> (place in cell, cell row, cell column)."""
-        parts = table.astype(np.uint16).reshape(len(ladder), tile // cell, cell)
-        chosen = jnp.moveaxis(_look_up(parts, levels), 3, 0)
-        if axis == 0:
-            chosen = chosen.transpose(0, 1, 3, 2).reshape(cell, rows, -1)
-            return jnp.repeat(chosen, tile // cell, axis=2)
-        chosen = chosen.reshape(cell, -1, columns)
-        return jnp.repeat(chosen, tile // cell, axis=1)
-
-    def to_lanes(values: jax.Array) -> jax.Array:
-        values = jnp.broadcast_to(values[..., None], (*values.shape, own))
-        return values.reshape(*values.shape[:-3], lanes)
-
-    place = np.arange(tile)
-    regions = np.array([s for s, _ in ladder])[:, None]
-    blocks = np.array([b for _, b in ladder])[:, None]
-    coordinate = place % regions // blocks
-    rest = place // regions * regions + place % blocks
-    corner = place // regions * regions
-
-    row, column = along(coordinate, 0), along(coordinate, 1)
-    top, left = along(rest, 0), along(rest, 1)
-    n = per_level([s // b for s, b in ladder])
-    block = per_level([b for _, b in ladder])
-
-    # A region is named by its corner in the image, in pixels.
-    corner_y = along(corner, 0)[0].astype(jnp.uint32)
-    corner_x = along(corner, 1)[0].astype(jnp.uint32)
-    corner_y += (np.arange(rows, dtype=np.uint32) * cell // tile * tile)[:, None]
-    corner_x += np.arange(columns, dtype=np.uint32) * cell // tile * tile
-    channel = np.tile(np.arange(own, dtype=np.uint32), rows * columns)
-    joint = config.channels == "joint"
-    count = max(rounds(s // b) for s, b in config.ladder)
-    words = _round_words(
-        key_data,
-        to_lanes(corner_y << 16 | corner_x),
-        np.zeros_like(channel) if joint else channel,
-        count,
-    )
-    n, block = to_lanes(n), to_lanes(block)
-    row, column = to_lanes(row), to_lanes(column)
-    if joint:
-        row = jnp.where(n == 1, row, row + channel.astype(np.uint16) * n)
-    return {
-        "words": words,
-        "row": row,
-        "column": column,
-        "top": to_lanes(top),
-        "left": to_lanes(left),
-        "block": block,
-        "n": n,
-    }
-
-
-def _look_up(table: np.ndarray, levels: jax.Array) -> jax.Array:
-    """table[levels] by comparisons, which any sharding of the levels can follow."""
-    which = levels.reshape(*levels.shape, *[1] * (table.ndim - 1))
-    chosen = jnp.broadcast_to(table[0], (*levels.shape, *table.shape[1:]))
-    for level, row in enumerate(table[1:], start=1):
-        chosen = jnp.where(which == level, row, chosen)
-    return chosen
-
-
-def _spread(per_tile: jax.Array, times: int) -> jax.Array:
-    """(tile rows, tile columns) -> (cell rows, cell columns)."""
-    return jnp.repeat(jnp.repeat(per_tile, times, axis=0), times, axis=1)
-
-
-def _round_words(
-    key_data: jax.Array, corner: jax.Array, channel: np.ndarray, count: int
-) -> jax.Array:
-    """16-bit words (count, lanes): four to a call of Threefry-2x32."""
-    words: list[jax.Array] = []
-    for call in range(-(-count // _WORDS_PER_CALL)):
-        counter = jnp.asarray(channel << 8 | np.uint32(_DOMAIN + call))
-        for half in threefry2x32_p.bind(key_data[0], key_data[1], corner, counter):
-            words += [half.astype(jnp.uint16), (half >> 16).astype(jnp.uint16)]
-    return jnp.stack(words[:count])
-
-
-def _walk(
-    grid: dict[str, jax.Array],
-    *,
-    shape: tuple[int, int, int],
     config: MixConfig,
     inverse: bool,
 ) -> jax.Array:
-    """The rounds, and where they end: packed places (cell, cell, lanes) in the tile.
+    """Shuffles the blocks of each region, or with `inverse` brings them back.
 
-    A place is row << bits | column * C + channel, in 16 bits where that fits.
+    Args:
+      key_data: uint32 (2,), the words of a Threefry key.
+      image: (H, W, C), any dtype.
+      levels: uint8 (H // T, W // T), the level of each tile, 0 to len(ladder).
+      config: tile size, ladder and channel mode.
+      inverse: whether to undo the shuffle of the same key, levels and config.
+
+    Returns:
+      Same shape and dtype; each value of the image exactly once.
     """
-    channels = shape[2]
-    row, column = grid["row"][:, None], grid["column"][None]
-    n = grid["n"]
-    m = n
-    if config.channels == "joint":
-        m = jnp.where(n == 1, n, n * np.uint16(channels))
-    words = grid["words"]
-    steps = range(words.shape[0])
-    for t in reversed(steps) if inverse else steps:
-        if t % 2 == 0:
-            row = _turn(row, _hash(words[t], column, m), m, inverse)
-        else:
-            column = _turn(column, _hash(words[t], row, n), n, inverse)
-
-    own = channels if config.channels != "shared" else 1
-    mine = np.tile(np.arange(own, dtype=np.uint16), n.size // own)
-    channel = jnp.asarray(mine)
-    if config.channels == "joint":
-        # The rows of blocks tell the channel, but for tiles that stay as they are.
-        channel = jnp.where(n == 1, mine, np.uint16(0))
-        for _ in range(1, channels):
-            beyond = (n > 1) & (row >= n)
-            row = jnp.where(beyond, row - n, row)
-            channel = channel + beyond.astype(jnp.uint16)
-    y = grid["top"][:, None] + row * grid["block"]
-    x = grid["left"][None] + column * grid["block"]
-    x_bits = _bits(config.tile_size * channels)
-    wide = _bits(config.tile_size) + x_bits > 16
-    dtype = jnp.uint32 if wide else jnp.uint16
-    y, x, channel = y.astype(dtype), x.astype(dtype), channel.astype(dtype)
-    return y << dtype(x_bits) | x * dtype(channels) + channel
+    # As integers, since arithmetic units may rewrite a NaN that only passes through.
+    whole = jnp.dtype(f"uint{8 * image.dtype.itemsize}")
+    bits = jax.lax.bitcast_convert_type(image, whole)
+    batch = _permute_batch(config, inverse)(key_data[None], bits[None], levels[None])
+    return jax.lax.bitcast_convert_type(batch[0], image.dtype)
 
 
-def _hash(word: jax.Array, coordinate: jax.Array, modulus: jax.Array) -> jax.Array:
-    """A number in [0, modulus) for each (word, coordinate), uint16.
+@permute.defjvp
+def _permute_jvp(
+    config: MixConfig, inverse: bool, primals: Any, tangents: Any
+) -> tuple[jax.Array, Any]:
+    key_data, image, levels = primals
+    mixed = permute(key_data, image, levels, config, inverse)
+    if not jnp.issubdtype(image.dtype, jnp.floating):
+        return mixed, np.zeros(image.shape, jax.dtypes.float0)
+    # Linear in the image; by selects, which JAX can transpose and batch again.
+    moved = _permute_image(
+        key_data, tangents[1], levels, config=config, inverse=inverse
+    )
+    return mixed, moved
 
-    For a fixed coordinate all steps up to the last are bijections of the word, so
-    the result is uniform over words as far as the modulus divides 2^16.
-    """
-    h = word + coordinate * np.uint16(0x9E37)
-    h = (h ^ (h >> np.uint16(8))) * np.uint16(0x88B5)
-    h = (h ^ (h >> np.uint16(7))) * np.uint16(0xDB2D)
-    scaled = h.astype(jnp.uint32) * modulus.astype(jnp.uint32)
-    return (scaled >> np.uint32(16)).astype(jnp.uint16)
+
+@functools.lru_cache
+def _permute_batch(config: MixConfig, inverse: bool) -> Any:
+    """`permute` for (B, ...) arrays, which vmap makes larger instead of deeper."""
+    image = functools.partial(_permute_image, config=config, inverse=inverse)
+    in_lots = functools.partial(_permute_in_lots, config=config, inverse=inverse)
+
+    @jax.custom_batching.custom_vmap
+    def batch(key_data: jax.Array, images: jax.Array, levels: jax.Array) -> jax.Array:
+        at_once = jax.vmap(image)
+        on_cpu = in_lots if _runs_on_one_device(images) else at_once
+        return jax.lax.platform_dependent(
+            key_data, images, levels, cpu=on_cpu, default=at_once
+        )
+
+    @batch.def_vmap
+    def _(size: int, batched: list[bool], *arrays: jax.Array) -> tuple[jax.Array, bool]:
+        wide = [
+            x if is_batched else jnp.broadcast_to(x, (size, *x.shape))
+            for x, is_batched in zip(arrays, batched, strict=True)
+        ]
+        mixed = batch(*(x.reshape(-1, *x.shape[2:]) for x in wide))
+        return mixed.reshape(wide[1].shape), True
+
+    return batch
 
 
-def _turn(
-    coordinate: jax.Array, step: jax.Array, modulus: jax.Array, back: bool
+def _runs_on_one_device(images: jax.Array) -> bool:
+    """Whether nobody will split the batch: a loop over it would undo the split."""
+    if getattr(jax.typeof(images), "vma", ()):  # inside shard_map: already split
+        return True
+    return jax.default_backend() != "cpu" or jax.device_count() == 1
+
+
+def _permute_image(
+    key_data: jax.Array,
+    image: jax.Array,
+    levels: jax.Array,
+    *,
+    config: MixConfig,
+    inverse: bool,
 ) -> jax.Array:
-    """(coordinate + step) mod modulus, or minus, in wrapping uint16."""
-    if back:
-        moved = coordinate - step
-        return jnp.minimum(moved, moved + modulus)
-    moved = coordinate + step
-    return jnp.minimum(moved, moved - modulus)
+    """All strips of one image at once."""
+    height, width, channels = image.shape
+    number = np.arange(height // config.tile_size, dtype=np.uint32)
+    strips = Strips(
+        image.reshape(number.size, config.tile_size, width * channels),
+        jnp.stack([jnp.full_like(number, 0) + word for word in key_data], 1),
+        jnp.asarray(number),
+        levels,
+    )
+    turned = turn_strips(strips, config, channels, inverse=inverse, apart=False)
+    return turned.reshape(image.shape)
+
+
+def _permute_in_lots(
+    key_data: jax.Array,
+    images: jax.Array,
+    levels: jax.Array,
+    *,
+    config: MixConfig,
+    inverse: bool,
+) -> jax.Array:
+    """As many strips at a time as the caches hold, of whichever images."""
+    batch, height, width, channels = images.shape
+    tile = config.tile_size
+    per_image = height // tile
+    count = batch * per_image
+    strips = Strips(
+        images.reshape(count, tile, width * channels),
+        jnp.repeat(key_data, per_image, axis=0),
+        jnp.tile(jnp.arange(per_image, dtype=jnp.uint32), batch),
+        levels.reshape(count, width // tile),
+    )
+    turn = functools.partial(
+        turn_strips, config=config, channels=channels, inverse=inverse, apart=True
+    )
+    lot = max(1, _LOT_BYTES // (strips.values[0].size * images.dtype.itemsize))
+    if count <= lot:
+        return turn(strips).reshape(images.shape)
+
+    def step(i: jax.Array, turned: jax.Array) -> jax.Array:
+        # The last lot may overlap the one before: what it writes twice is the same.
+        start = jnp.minimum(i * lot, count - lot)
+        some = jax.tree.map(
+            lambda x: jax.lax.dynamic_slice_in_dim(x, start, lot), strips
+        )
+        return jax.lax.dynamic_update_slice_in_dim(turned, turn(some), start, 0)
+
+    empty = jnp.zeros_like(strips.values)
+    return jax.lax.fori_loop(0, -(-count // lot), step, empty).reshape(images.shape)
