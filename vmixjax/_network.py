@@ -26,7 +26,7 @@ _UNSEEN = 2.0**-10
 
 
 class Digit(NamedTuple):
-    """One digit of a block's number; sorted, digits across come first.
+    """One digit of a block's number; sorted, digits along rows come first.
 
     Attributes:
       down: whether it counts rows; otherwise places in a row.
@@ -48,15 +48,14 @@ class Stage(NamedTuple):
       byte: which random byte of each place tells how far.
       bit: which bit of that byte, for a binary digit; others take
         `random_bytes(base)` whole bytes.
-      upper: whether the bit of a pair lies with its second block, not its first:
-        so two stages can share the bits of one place.
+      slot: with which block of a group its bits lie: so stages share random bytes.
     """
 
     digit: Digit
     levels: tuple[int, ...]
     byte: int
     bit: int
-    upper: bool
+    slot: int
 
 
 @functools.lru_cache
@@ -129,29 +128,33 @@ def _count_in(bases: list[int], *, down: bool, first: int) -> list[Digit]:
 
 
 def _deal_bits(turns: list[tuple[Digit, tuple[int, ...]]]) -> tuple[Stage, ...]:
-    """Gives each turn its bits; across and down apart, since they are laid out apart.
+    """Gives each turn its bits: first the turns across, then those down, then others.
 
-    A binary digit needs a bit for each pair, and there is one at each place: two
-    turns of the same digit in the same levels share, one taking the bits of first
-    blocks, the other those of second ones.
+    A group of blocks needs one number, and has as many places for it as blocks: turns
+    of the same digit in the same levels share them. Binary digits across do not: there
+    it would cost more to tell the places apart than to draw more bits.
     """
-    dealt: dict[int, tuple[int, int, bool]] = {}
+    dealt: dict[int, tuple[int, int, int]] = {}
+    used: dict[tuple[Digit, tuple[int, ...]], tuple[int, int, int]] = {}
     byte = 0
     for down in (False, True):
-        half_used: dict[tuple[Digit, tuple[int, ...]], tuple[int, int]] = {}
         bits = 0
         for i, turn in enumerate(turns):
             if turn[0].down != down or turn[0].base > 2:
                 continue
-            if turn in half_used:
-                dealt[i] = (*half_used.pop(turn), True)
+            if down and turn in used and used[turn][2] == 0:
+                used[turn] = dealt[i] = (*used[turn][:2], 1)
             else:
-                half_used[turn] = (byte + bits // 8, bits % 8)
-                dealt[i] = (*half_used[turn], False)
+                used[turn] = dealt[i] = (byte + bits // 8, bits % 8, 0)
                 bits += 1
         byte += -(-bits // 8)
-    for i, (digit, _) in enumerate(turns):
-        if digit.base > 2:
-            dealt[i] = (byte, 0, False)
-            byte += random_bytes(digit.base)
+    for i, turn in enumerate(turns):
+        base = turn[0].base
+        if base == 2:
+            continue
+        if turn in used and used[turn][2] + 1 < base:
+            used[turn] = dealt[i] = (used[turn][0], 0, used[turn][2] + 1)
+        else:
+            used[turn] = dealt[i] = (byte, 0, 0)
+            byte += random_bytes(base)
     return tuple(Stage(*turn, *dealt[i]) for i, turn in enumerate(turns))

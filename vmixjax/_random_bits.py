@@ -1,6 +1,6 @@
 """The random bits that a network's stages ask for, place by place."""
 
-import functools
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import jax
@@ -14,90 +14,104 @@ from vmixjax.config import MixConfig
 # Sets our Threefry counters apart from those of fold_in, split and bits, so that a
 # key that was also used for something else gives unrelated bytes here.
 _DOMAIN = 0x56 << 24
-_ROWS_PER_CALL = 8
+_BITS_PER_CALL = 64
 
 
 class Bits(NamedTuple):
-    """Bytes of which each stage tests some bits.
+    """Bytes of which each stage tests some bits; see `Stage`.
 
-    A bit is set only where the tile's level takes part in the stage, and the same
-    for all pixels of a block.
+    A bit is set only where the level of the tile takes part in the stage, and is the
+    same for all pixels of a block.
 
     Attributes:
-      down: by number of the byte; uint8 (N, T, W * C).
-      across: by number of the byte and whether the stage reads the bits of upper
-        blocks; only the bits of lower, or upper, blocks are set. uint8, rows end to
-        end with rows of zeros before and after.
+      down: for stages down, by byte: uint8 (N, T, W * C).
+      across: for stages across, by byte and slot: uint8, rows of (N, T, W * C) end to
+        end, with rows of zeros before and after. Set only at the places of the slot.
     """
 
     down: dict[int, jax.Array]
-    across: dict[tuple[int, bool], jax.Array]
+    across: dict[tuple[int, int], jax.Array]
+
+
+class _Place(NamedTuple):
+    """Where bits are drawn: what the counters of Threefry are made of.
+
+    Attributes:
+      key: uint32 (N, 1, 1) twice.
+      strip: uint32 (N,), which strip of its image.
+      column: uint32, the block's place along the row; broadcasts to (N, 1, W * C).
+      level: uint8 (N, 1, W * C), the level of the tile.
+    """
+
+    key: tuple[jax.Array, jax.Array]
+    strip: jax.Array
+    column: jax.Array
+    level: jax.Array
 
 
 def draw(
-    key: jax.Array,
-    number: jax.Array,
-    levels: jax.Array,
+    strips: tuple[jax.Array, jax.Array, jax.Array],
     network: tuple[Stage, ...],
     config: MixConfig,
     channels: int,
+    *,
     margin: int,
     apart: bool,
 ) -> Bits:
     """All random bits of some strips.
 
     Args:
-      key: uint32 (N, 2), words of the key of each strip's image.
-      number: uint32 (N,), which strip of its image each is.
-      levels: uint8 (N, W // T).
+      strips: key, number and levels of `Strips`.
       network: the stages to draw for.
       config: tile size, ladder and channel mode.
       channels: C.
-      margin: rows of zeros before and after, where reading goes beyond a strip.
+      margin: rows of zeros before and after bits across.
       apart: as for `turn_strips`.
     """
+    key, number, levels = strips
     settle = in_memory if apart else (lambda x: x)
-    tile = config.tile_size
-    level = jnp.repeat(levels, tile * channels, axis=1)[:, None]
+    level = jnp.repeat(levels, config.tile_size * channels, axis=1)[:, None]
+    in_blocks = {b: settle(here) for b, here in _in_blocks(level, config).items()}
     who = settle(jnp.concatenate([key, number[:, None]], 1))
-    column = _columns(level, config, channels, settle)
-    in_block = _by_block(level, config)
+    place = _Place(
+        (who[:, 0, None, None], who[:, 1, None, None]),
+        who[:, 2],
+        _columns(level.shape[2], in_blocks, config, channels, settle),
+        level,
+    )
+    zeros = zero_rows(key, margin, level.shape[2], jnp.uint8)
     bits = Bits({}, {})
-    zeros = margin_of(key, np.zeros((1, 1, level.shape[2]), np.uint8), margin)
-    count = max(s.byte + random_bytes(s.digit.base) for s in network)
-
-    def parts(byte: int) -> list[jax.Array]:
-        mask = settle(_mask(level, byte, network))
-        return _byte_rows(who, column, mask, byte, count, tile)
-
     for byte in sorted({s.byte for s in network}):
         readers = [s for s in network if s.byte == byte]
-        rows = parts(byte)
+        rows = _rows_of_byte(byte, place, network, config.tile_size, settle)
         base = readers[0].digit.base
         if base > 2:
-            more = parts(byte + 1) if random_bytes(base) == 2 else None
-            rows = _scaled(rows, more, base)
-        for block, here in in_block.items():
+            low = None
+            if random_bytes(base) == 2:
+                low = _rows_of_byte(byte + 1, place, network, config.tile_size, settle)
+            rows = _scaled(rows, low, base)
+        for block, here in in_blocks.items():
             rows = [_same_in_blocks(jnp.concatenate(rows, 1), block, here)]
         if readers[0].digit.down:
             bits.down[byte] = jnp.concatenate(rows, 1)
             continue
-        sides = {s.upper for s in readers}
-        for upper in sides:
-            side = rows
-            if len(sides) == 2:
-                kept = _lower_bits(readers, level.shape[2])
-                kept = ~kept if upper else kept
-                side = [part & kept for part in rows]
-            lines = jnp.concatenate([zeros, *side, zeros], 1)
-            bits.across[byte, upper] = lines.reshape(lines.shape[0], -1)
+        slots = {s.slot: s for s in readers}
+        if len(slots) > 1:
+            rows = [jnp.concatenate(rows, 1)]
+        for slot, stage in slots.items():
+            mine = rows
+            if base > 2:
+                here = _digit_along(stage, level.shape[2]) == slot
+                mine = [part * here.astype(np.uint8) for part in rows]
+            lines = jnp.concatenate([zeros, *mine, zeros], 1)
+            bits.across[byte, slot] = lines.reshape(lines.shape[0], -1)
     return bits
 
 
 def in_memory(x: jax.Array) -> jax.Array:
-    """x, computed once for all its readers: XLA on CPU joins parts in memory.
+    """Integers x, computed once for all readers: on CPU, XLA joins parts in memory.
 
-    The parts are or-ed with a zero that the compiler cannot know, or it would see
+    The parts are or-ed with a zero that the compiler does not know, or it would see
     through the joining.
     """
     half = x.shape[-1] // 2
@@ -105,31 +119,19 @@ def in_memory(x: jax.Array) -> jax.Array:
     return jnp.concatenate([x[..., :half] | zero, x[..., half:] | zero], -1)
 
 
-def margin_of(key: jax.Array, like: jax.Array | np.ndarray, rows: int) -> jax.Array:
-    """Rows of zeros, (N, rows, width), made from the key: batched as it is."""
+def zero_rows(key: jax.Array, rows: int, width: int, dtype: jnp.dtype) -> jax.Array:
+    """Zeros (N, rows, width) that the compiler does not know to be zeros.
+
+    Known ones would make it pad, and test each value anew for being in the padding.
+    They come from the key so that they are batched, and sharded, as it is.
+    """
     zero = key[:, :1, None] & jax.lax.optimization_barrier(np.uint32(0))
-    return jnp.broadcast_to(
-        zero.astype(like.dtype), (key.shape[0], rows, like.shape[2])
-    )
+    return jnp.broadcast_to(zero.astype(dtype), (key.shape[0], rows, width))
 
 
-def _columns(level, config, channels, settle):
-    """Counters along the row: of the first pixel of the block, and the channel."""
-    place = np.arange(level.shape[2], dtype=np.uint32)
-    pixel, channel = place // channels, place % channels
-    if config.channels == "shared":
-        own, channel = 1, np.zeros_like(channel)
-    else:
-        own = channels
-    column = jnp.asarray(pixel * own + channel)
-    for block, here in _by_block(level, config).items():
-        column = jnp.where(here, pixel // block * block * own + channel, column)
-    return settle(column) if column.ndim == 3 else column
-
-
-def _by_block(level, config):
+def _in_blocks(level: jax.Array, config: MixConfig) -> dict[int, jax.Array]:
     """Block size -> where tiles are shuffled in such blocks; single pixels left out."""
-    found = {}
+    found: dict[int, jax.Array] = {}
     for number, (_, block) in enumerate(config.ladder, start=1):
         if block > 1:
             here = level == number
@@ -137,73 +139,95 @@ def _by_block(level, config):
     return found
 
 
-def _mask(level, byte, network):
-    """uint32 (N, 1, W * C): the bits that stages of each tile's level may read."""
-    width = level.shape[2]
-    mask = jnp.zeros(level.shape, jnp.uint32)
-    for number in sorted({n for s in network for n in s.levels}):
-        own = np.zeros(width, np.uint8)
-        for stage in network:
-            if number not in stage.levels:
-                continue
-            if stage.digit.base == 2:
-                if stage.byte == byte:
-                    first = _first_in_digit(stage, width)
-                    chosen = ~first if stage.upper else first
-                    chosen = chosen | stage.digit.down
-                    own |= chosen.astype(np.uint8) << stage.bit
-            elif stage.byte <= byte < stage.byte + random_bytes(stage.digit.base):
-                own |= np.where(_first_in_digit(stage, width), 255, 0).astype(np.uint8)
-        mask = jnp.where(level == number, own * np.uint32(0x01010101), mask)
-    return mask
+def _columns(
+    width: int,
+    in_blocks: dict[int, jax.Array],
+    config: MixConfig,
+    channels: int,
+    settle: Callable[[jax.Array], jax.Array],
+) -> jax.Array:
+    """Counter along the row: (x of the block's first pixel, channel) as one number."""
+    along = np.arange(width, dtype=np.uint32)
+    pixel, channel = along // channels, along % channels
+    own = channels
+    if config.channels == "shared":
+        own, channel = 1, np.zeros_like(channel)
+    column = jnp.asarray(pixel * own + channel)
+    for block, here in in_blocks.items():
+        column = jnp.where(here, pixel // block * block * own + channel, column)
+    return settle(column) if in_blocks else column
 
 
-def _first_in_digit(stage, width):
-    """Where along a row a stage's digit is 0; everywhere if it counts rows."""
-    if stage.digit.down:
-        return np.ones(width, bool)
-    return np.arange(width) // stage.digit.stride % stage.digit.base == 0
+def _rows_of_byte(
+    byte: int,
+    place: _Place,
+    network: tuple[Stage, ...],
+    tile: int,
+    settle: Callable[[jax.Array], jax.Array],
+) -> list[jax.Array]:
+    """One random byte, or half of one, for each place: uint8 (N, some rows, W * C)s.
 
-
-def _lower_bits(readers, width):
-    """uint8 (width,): of each bit, whether the place is in the lower block of a pair."""
-    kept = np.zeros(width, np.uint8)
-    for stage in readers:
-        kept |= _first_in_digit(stage, width).astype(np.uint8) << stage.bit
-    return kept
-
-
-def _byte_rows(who, column, mask, byte, count, tile):
-    """Rows of one random byte for each place, in parts: uint8 (N, some rows, W * C)."""
-    calls = -(-tile // _ROWS_PER_CALL)
-    strip = (who[:, 2] * np.uint32(count) + np.uint32(byte)) * np.uint32(calls)
-    row = strip[:, None] + np.arange(calls, dtype=np.uint32) + np.uint32(_DOMAIN)
-    words = threefry2x32(
-        (who[:, 0, None, None], who[:, 1, None, None]), (row[:, :, None], column)
-    )
-    words = jnp.concatenate([word & mask for word in words], 1)
-    rows = words.shape[1]
+    A call of Threefry makes the bytes of eight rows, or the halves of sixteen.
+    """
+    binary = [s for s in network if s.byte == byte and s.digit.base == 2]
+    size = 4 if binary and max(s.bit for s in binary) < 4 else 8
+    calls = -(-tile * size // _BITS_PER_CALL)
+    total = max(s.byte + random_bytes(s.digit.base) for s in network)
+    first = (place.strip * np.uint32(total) + np.uint32(byte)) * np.uint32(calls)
+    call = first[:, None] + np.arange(calls, dtype=np.uint32) + np.uint32(_DOMAIN)
+    words = threefry2x32(place.key, (call[:, :, None], place.column))
+    mask = settle(_mask(byte, size, place.level, network))
+    word_rows = jnp.concatenate([word & mask for word in words], 1)
+    count = word_rows.shape[1]
     return [
-        (words >> np.uint32(8 * i)).astype(jnp.uint8)[:, : tile - rows * i]
-        for i in range(-(-tile // rows))
+        (word_rows >> np.uint32(size * i)).astype(jnp.uint8)[:, : tile - count * i]
+        for i in range(-(-tile // count))
     ]
 
 
-def _scaled(rows, more, base):
-    """Random bytes, or pairs of them, to numbers below a base."""
+def _mask(
+    byte: int, size: int, level: jax.Array, network: tuple[Stage, ...]
+) -> jax.Array:
+    """uint32 (N, 1, W * C): the bits that the stages of each tile's level read."""
+    width = level.shape[2]
+    mask = jnp.zeros(level.shape, jnp.uint32)
+    for number in sorted({n for s in network for n in s.levels}):
+        read = np.zeros(width, np.uint8)
+        for stage in network:
+            last = stage.byte + random_bytes(stage.digit.base)
+            if number not in stage.levels or not stage.byte <= byte < last:
+                continue
+            if stage.digit.base > 2:
+                read |= np.uint8(255)
+            else:
+                here = stage.digit.down | (_digit_along(stage, width) == 0)
+                read |= here.astype(np.uint8) << stage.bit
+        pattern = np.uint32(sum(1 << i for i in range(0, 32, size)))
+        mask = jnp.where(level == number, read * pattern, mask)
+    return mask
+
+
+def _digit_along(stage: Stage, width: int) -> np.ndarray:
+    """What the digit of a stage across is, place by place along a row."""
+    return np.arange(width) // stage.digit.stride % stage.digit.base
+
+
+def _scaled(
+    rows: Sequence[jax.Array], low: Sequence[jax.Array] | None, base: int
+) -> list[jax.Array]:
+    """Random bytes, or high and low bytes of random numbers, scaled below a base."""
     scaled = []
     for i, part in enumerate(rows):
         number, bits = part.astype(jnp.uint32), 8
-        if more is not None:
-            number, bits = number << np.uint32(8) | more[i], 16
+        if low is not None:
+            number, bits = number << np.uint32(8) | low[i], 16
         scaled.append((number * np.uint32(base) >> np.uint32(bits)).astype(jnp.uint8))
     return scaled
 
 
-def _same_in_blocks(rows, block, here):
+def _same_in_blocks(rows: jax.Array, block: int, here: jax.Array) -> jax.Array:
     """Gives all rows of a block the bits of its first row."""
     count, tile, width = rows.shape
     grid = rows.reshape(count, tile // block, block, width)
-    first = grid[:, :, 0]
-    lines = [jnp.where(here, first, grid[:, :, i]) for i in range(block)]
+    lines = [jnp.where(here, grid[:, :, 0], grid[:, :, i]) for i in range(block)]
     return jnp.stack(lines, 2).reshape(count, tile, width)

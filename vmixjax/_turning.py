@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
@@ -12,6 +12,9 @@ import numpy as np
 from vmixjax import _random_bits
 from vmixjax._network import Stage, stages
 from vmixjax.config import MixConfig
+
+# Stages across that are cheaper done over than kept in memory for the next.
+_IN_ONE = 2
 
 
 class Strips(NamedTuple):
@@ -40,44 +43,46 @@ def turn_strips(
       config: tile size, ladder and channel mode.
       channels: C.
       inverse: whether to undo the shuffle.
-      apart: whether to keep results that are read several times in memory; what is
-        read thrice would be computed thrice on CPU, and worse, out of order.
+      apart: whether to hold what is read several times in memory. Left alone, XLA on
+        CPU computes it anew for each reader, and loses the vector units over it.
+        Values must then be integers.
 
     Returns:
       (N, T, W * C), dtype of the values.
     """
-    width = strips.values.shape[2]
+    values = strips.values
+    width = values.shape[2]
     network = stages(config, channels)
-    runs = [
-        list(run) for _, run in itertools.groupby(network, lambda s: s.digit.down)
-    ]
+    runs = [list(run) for _, run in itertools.groupby(network, lambda s: s.digit.down)]
     reach = max(sum(map(_reach, run)) for run in runs if not run[0].digit.down)
     margin = -(-reach // width)
     bits = _random_bits.draw(
-        strips.key, strips.number, strips.levels, network, config, channels, margin,
-        apart,
+        strips[1:], network, config, channels, margin=margin, apart=apart
     )
-    values = strips.values
-    for number, run in enumerate(reversed(runs) if inverse else runs, start=1):
-        last = number == len(runs)
-        run = run[::-1] if inverse else run
+    edge = _random_bits.zero_rows(strips.key, margin, width, values.dtype)
+    if inverse:
+        runs = [run[::-1] for run in reversed(runs)]
+    # Across, the margin is joined on first, in memory; down, nothing is.
+    hold = _random_bits.in_memory if apart else (lambda x: x)
+    if runs[0][0].digit.down:
+        values = hold(values)
+    for run in runs:
         if run[0].digit.down:
             for pair in _pairs(run):
                 values = _turn_down(values, pair, bits, inverse)
-            values = _random_bits.in_memory(values) if last and apart else values
         else:
-            edge = _random_bits.margin_of(strips.key, values, margin)
-            values = _turn_across(values, edge, run, bits, inverse, apart and not last)
-    return values
+            held = len(run) - (_IN_ONE if run is runs[-1] else 0) if apart else 0
+            values = _turn_across(values, edge, run, bits, inverse, held)
+    return hold(values) if runs[-1][0].digit.down else values
 
 
 def _reach(stage: Stage) -> int:
-    """How far along a row a stage looks to either side."""
+    """How far along a row a stage looks, to either side."""
     return len(_steps(stage)) * (stage.digit.base - 1) * stage.digit.stride
 
 
 def _steps(stage: Stage) -> list[tuple[int, np.uint8]]:
-    """(how far a turn goes, which bits of the random byte call for it), in turn."""
+    """(how far to turn, which bits of the random byte ask for it), one after another."""
     if stage.digit.base == 2:
         return [(1, np.uint8(1 << stage.bit))]
     length = (stage.digit.base - 1).bit_length()
@@ -88,46 +93,43 @@ def _pairs(run: Sequence[Stage]) -> list[list[Stage]]:
     """Binary stages at strides d and 2d in twos, for one way through memory."""
     pairs: list[list[Stage]] = []
     for stage in run:
-        strides = {stage.digit.stride, pairs[-1][0].digit.stride} if pairs else {0}
-        binary = pairs and pairs[-1][0].digit.base == stage.digit.base == 2
-        if binary and len(pairs[-1]) == 1 and max(strides) == 2 * min(strides):
-            pairs[-1].append(stage)
+        before = pairs[-1] if pairs else []
+        strides = sorted(s.digit.stride for s in (*before, stage))
+        binary = all(s.digit.base == 2 for s in (*before, stage))
+        if len(before) == 1 and binary and strides[1] == 2 * strides[0]:
+            before.append(stage)
         else:
             pairs.append([stage])
     return pairs
 
 
 def _turn_down(
-    values: jax.Array,
-    run: Sequence[Stage],
-    bits: _random_bits.Bits,
-    inverse: bool,
+    values: jax.Array, run: Sequence[Stage], bits: _random_bits.Bits, inverse: bool
 ) -> jax.Array:
-    """Stages whose digits count rows: whole rows trade places, value by value."""
+    """Stages whose digits count rows: rows trade places, value by value."""
     count, tile, width = values.shape
     base = math.prod(s.digit.base for s in run)
     stride = min(s.digit.stride for s in run)
     shape = (count, tile // (stride * base), base, stride, width)
+    grid = values.reshape(shape)
+    rows = [grid[:, :, i] for i in range(base)]
     for stage in run:
-        own = stage.digit.base
-        unit = stage.digit.stride // stride
+        own, unit = stage.digit.base, stage.digit.stride // stride
         random = bits.down[stage.byte].reshape(shape)
-        for step, test in _steps(stage):
-            if stage is run[0] or own > 2:
-                grid = values.reshape(shape)
+        for number, (step, test) in enumerate(_steps(stage)):
+            if number:
+                # In memory, or each step would do all before it over.
+                grid = jnp.stack(rows, 2)
                 rows = [grid[:, :, i] for i in range(base)]
-            step = own - step if inverse else step
             turned = []
             for i, here in enumerate(rows):
                 digit = i // unit % own
                 first = i - digit * unit
-                there = rows[first + (digit + step) % own * unit]
-                at = first + unit if stage.upper else first
-                turned.append(jnp.where((random[:, :, at] & test) != 0, there, here))
+                there = rows[first + (digit + (-step if inverse else step)) % own * unit]
+                asked = (random[:, :, first + stage.slot * unit] & test) != 0
+                turned.append(jnp.where(asked, there, here))
             rows = turned
-            if stage is run[-1] or own > 2:
-                values = jnp.stack(rows, 2)
-    return values.reshape(count, tile, width)
+    return jnp.stack(rows, 2).reshape(count, tile, width)
 
 
 def _turn_across(
@@ -136,64 +138,80 @@ def _turn_across(
     run: Sequence[Stage],
     bits: _random_bits.Bits,
     inverse: bool,
-    apart: bool,
+    held: int,
 ) -> jax.Array:
-    """Stages whose digits count along the row: neighbours at a distance trade places.
+    """Stages whose digits count along a row: neighbours at a distance trade places.
 
-    Rows are laid end to end. At the ends of a strip there is a margin for reading
-    beyond; the bits there are zero, so that nothing comes from it.
+    The rows of a strip are laid end to end, with a margin for reading beyond; nothing
+    comes from there, since the bits there are zero. The first `held` stages end up in
+    memory: done for two halves of the strips and joined, a result is.
     """
     count, tile, width = values.shape
     margin = edge.shape[1] * width
-    padded = jnp.concatenate([edge, values, edge], 1).reshape(count, -1)
-    # Done by halves and joined, a result is in memory for whoever reads it next.
-    middle = count // 2 if apart else 0
-    halves = [slice(0, middle), slice(middle, count)] if middle else [slice(None)]
-    done = []
-    for half in halves:
-        line, start = padded[half], margin
-        for number, stage in enumerate(run):
-            halo = sum(map(_reach, run[number + 1 :]))
-            line = _turn_line(
-                line,
-                start,
-                bits.across[stage.byte, stage.upper][half],
-                margin,
-                stage,
-                (halo, tile * width),
-                inverse,
+    line = _Line(
+        jnp.concatenate([edge, values, edge], 1).reshape(count, -1), margin, slice(None)
+    )
+    middle = count // 2
+    held = max(held, 0) if middle else 0
+    if held:
+        halo = sum(map(_reach, run[held:]))
+        halves = (slice(0, middle), slice(middle, count))
+        done = [
+            _turn_line(
+                line._replace(strips=half), run[:held], bits, margin, halo, inverse
             )
-            start = halo
-        done.append(line)
-    return jnp.concatenate(done).reshape(count, tile, width)
+            for half in halves
+        ]
+        line = _Line(jnp.concatenate([x.values for x in done]), halo, slice(None))
+    line = _turn_line(line, run[held:], bits, margin, 0, inverse)
+    return line.values.reshape(count, tile, width)
+
+
+class _Line(NamedTuple):
+    """Rows of strips end to end: which strips of them, and where they start.
+
+    Attributes:
+      values: (strips, start + T * W * C + start).
+      start: margin before the first value.
+      strips: which of all strips.
+    """
+
+    values: jax.Array
+    start: int
+    strips: slice
 
 
 def _turn_line(
-    line: jax.Array,
-    start: int,
-    random: jax.Array,
+    line: _Line,
+    run: Sequence[Stage],
+    bits: _random_bits.Bits,
     margin: int,
-    stage: Stage,
-    wanted: tuple[int, int],
+    halo: int,
     inverse: bool,
-) -> jax.Array:
-    """One stage; of values from `start` on, those of (halo, length) are wanted."""
-    halo, length = wanted
-    base, stride = stage.digit.base, stage.digit.stride
-    steps = _steps(stage)
-    for number, (step, test) in enumerate(steps, start=1):
-        reach = halo + (len(steps) - number) * (base - 1) * stride
-
-        def read(x: jax.Array, origin: int, offset: int, reach: int = reach) -> jax.Array:
-            first = origin + offset - reach
-            return x[:, first : first + length + 2 * reach]
-
-        step = base - step if inverse else step
-        turned = read(line, start, 0)
-        for digit in range(base):
-            at = stride * (int(stage.upper) - digit)
-            there = read(line, start, ((digit + step) % base - digit) * stride)
-            asked = (read(random, margin, at) & test) != 0
-            turned = jnp.where(asked, there, turned)
-        line, start = turned, reach
+) -> _Line:
+    """Stages across, after which `halo` values to either side are still wanted."""
+    length = line.values.shape[1] - 2 * line.start
+    strips = line.strips
+    wanted = halo + sum(map(_reach, run))
+    for stage in run:
+        base, stride = stage.digit.base, stage.digit.stride
+        random = bits.across[stage.byte, stage.slot]
+        for step, test in _steps(stage):
+            wanted -= (base - 1) * stride
+            here = slice(-wanted, length + wanted)
+            turned = _read(line, here, 0)
+            for digit in range(base):
+                other = (digit + (-step if inverse else step)) % base
+                there = _read(line, here, (other - digit) * stride)
+                drawn = _Line(random, margin, strips)
+                bit = _read(drawn, here, (stage.slot - digit) * stride)
+                turned = jnp.where((bit & test) != 0, there, turned)
+            line = _Line(turned, wanted, slice(None))
     return line
+
+
+def _read(line: _Line, where: slice, offset: int) -> jax.Array:
+    # One slice along both axes: XLA would move one of strips alone to before the
+    # rows were laid end to end, and lay them anew.
+    first, last = where.start + offset, where.stop + offset
+    return line.values[line.strips, line.start + first : line.start + last]

@@ -23,7 +23,7 @@ import jax.numpy as jnp
 from vmixjax import _validate
 from vmixjax._grid import cut, join
 from vmixjax.config import Channels, MixConfig, check_channels
-from vmixjax.permutation import source_index
+from vmixjax.permutation import permute
 from vmixjax.planning import Plan
 
 
@@ -143,23 +143,18 @@ def _rearrange(
     image = _validate.image(image, plan.config.tile_size)
     _validate.levels(plan.levels, image.shape, plan.config)
     _validate.grid_of_blocks(plan.config, image.shape[2])
-    return _gather(key, image, plan.levels, plan.config, inverse)
+    return _permute(key, image, plan.levels, plan.config, inverse)
 
 
 @functools.partial(jax.jit, static_argnums=(3, 4))
-def _gather(
+def _permute(
     key: jax.Array,
     image: jax.Array,
     levels: jax.Array,
     config: MixConfig,
     inverse: bool,
 ) -> jax.Array:
-    height, width, channels = image.shape
-    index = source_index(
-        key, levels, (height, width, channels), config, inverse=inverse
-    )
-    chex.assert_shape(index, image.shape)
-    mixed = image.reshape(-1).at[index].get(mode="promise_in_bounds")
+    mixed = permute(jax.random.key_data(key), image, levels, config, inverse)
     chex.assert_equal_shape([mixed, image])
     chex.assert_type(mixed, image.dtype)
     return mixed

@@ -32,7 +32,7 @@ from vmixjax.config import MixConfig
 
 # Values that the CPU works on at once: small enough for its caches, large enough
 # that starting a stage costs little beside running it.
-_LOT_BYTES = 450_000
+_LOT_BYTES = 900_000
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(3, 4))
