@@ -7,11 +7,17 @@ from hypothesis import strategies as st
 from scipy import stats
 
 import vmixjax
-from vmixjax import permutation
-from vmixjax.permutation import rounds, source_index
+from vmixjax import _network, permutation
 
 LEAST_P = 1e-6
 MODES = ("independent", "shared", "joint")
+
+
+def source_index(key, levels, shape, config, *, inverse=False):
+    """Where each value comes from: what becomes of an image of places."""
+    places = jnp.arange(np.prod(shape), dtype=jnp.int32).reshape(shape)
+    words = jax.random.key_data(key)
+    return permutation.permute(words, places, levels, config, inverse)
 
 
 def positions(n, mode, channels, keys, regions):
@@ -64,25 +70,15 @@ def test_blocks_go_anywhere_and_neighbours_part(n, mode, channels):
 
 
 def test_the_chi_square_tests_would_see_a_weak_permutation(monkeypatch):
-    monkeypatch.setattr("vmixjax.permutation.rounds", lambda n: 4)
-    with pytest.raises(AssertionError):
-        test_blocks_go_anywhere_and_neighbours_part(8, "independent", 1)
-
-
-def test_more_rounds_for_fewer_blocks():
-    table = {n: rounds(n) for n in (2, 3, 4, 7, 8, 14, 16, 32, 64, 1024)}
-    assert table == {
-        2: 22,
-        3: 16,
-        4: 12,
-        7: 10,
-        8: 10,
-        14: 8,
-        16: 8,
-        32: 6,
-        64: 6,
-        1024: 6,
-    }
+    monkeypatch.setattr("vmixjax._network.stage_count", lambda bases: 2 * len(bases))
+    _network.stages.cache_clear()
+    permutation._permute_batch.cache_clear()
+    try:
+        with pytest.raises(AssertionError):
+            test_blocks_go_anywhere_and_neighbours_part(4, "independent", 1)
+    finally:
+        _network.stages.cache_clear()
+        permutation._permute_batch.cache_clear()
 
 
 @st.composite
@@ -162,28 +158,73 @@ def test_channels_and_regions_have_permutations_of_their_own():
     assert len(apart) == 12
 
 
+LADDERS = [
+    (16, ((4, 2), (8, 1), (16, 1))),
+    (28, ((14, 2), (28, 1), (4, 2))),
+    (22, ((22, 1), (11, 1))),
+    (12, ((12, 4), (6, 2), (12, 1))),
+]
+
+
 @pytest.mark.parametrize("mode", MODES)
-def test_what_accelerators_run_gives_the_same_index_map(mode, monkeypatch):
-    config = vmixjax.MixConfig(16, ((4, 2), (8, 1), (16, 1)), mode)
-    shape = (32, 32, 3)
-    levels = jnp.array([[0, 1], [2, 3]], jnp.uint8)
+@pytest.mark.parametrize(("tile", "ladder"), LADDERS)
+def test_lots_and_whole_images_are_mixed_alike(tile, ladder, mode, monkeypatch):
+    config = vmixjax.MixConfig(tile, ladder, mode)
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (5, 3 * tile, 2 * tile, 3), np.uint8)
+    levels = rng.integers(0, len(ladder) + 1, (5, 3, 2), np.uint8)
+    keys = jax.random.key_data(jax.random.split(jax.random.key(1), 5))
+    strip = images[0, :tile].size
+    for inverse in (False, True):
 
-    def both():
-        one = lambda key, inverse: source_index(  # noqa: E731
-            key, levels, shape, config, inverse=inverse
-        )
-        return [jax.jit(one, static_argnums=1)(jax.random.key(5), i) for i in (0, 1)]
+        def batch(keys, images, levels, inverse=inverse):
+            # What accelerators run, and CPUs that share a batch.
+            return jax.vmap(
+                lambda *one: permutation._permute_image(
+                    *one, config=config, inverse=inverse
+                )
+            )(keys, images, levels)
 
-    staged = both()
-    monkeypatch.setattr(permutation, "_staged", lambda stage, *args: stage(*args))
-    fused = both()
-    for ours, theirs in zip(staged, fused, strict=True):
-        np.testing.assert_array_equal(ours, theirs)
+        whole = np.asarray(jax.jit(batch)(keys, images, levels))
+        for lot in (1, 2 * strip, 4 * strip, 1000 * strip):
+            monkeypatch.setattr(permutation, "_LOT_BYTES", lot)
+            in_lots = jax.jit(
+                lambda *all_: permutation._permute_in_lots(
+                    *all_,
+                    config=config,
+                    inverse=inverse,  # noqa: B023
+                )
+            )
+            np.testing.assert_array_equal(in_lots(keys, images, levels), whole)
 
 
-def test_compiled_mix_has_no_sort():
-    image = jax.ShapeDtypeStruct((64, 64, 3), jnp.uint8)
-    plan = vmixjax.full_plan(image.shape, vmixjax.MixConfig())
-    lowered = jax.jit(vmixjax.mix).lower(jax.random.key(0), image, plan)
-    assert "sort(" not in lowered.compile().as_text()
-    assert "stablehlo.sort" not in lowered.as_text()
+def test_compiled_mix_has_no_sort_and_needs_little_memory():
+    for config in (vmixjax.MixConfig(), vmixjax.MixConfig(28, ((28, 1),), "joint")):
+        side = 4 * config.tile_size
+        images = jax.ShapeDtypeStruct((32, side, side, 3), jnp.uint8)
+        plan = vmixjax.full_plan(images.shape[1:], config)
+        keys = jax.random.split(jax.random.key(0), 32)
+        batch = jax.jit(jax.vmap(vmixjax.mix, (0, 0, None)))
+        lowered = batch.lower(keys, images, plan)
+        compiled = lowered.compile()
+        assert "stablehlo.sort" not in lowered.as_text()
+        assert " sort(" not in compiled.as_text()
+        size = np.prod(images.shape)
+        assert compiled.memory_analysis().temp_size_in_bytes < 4 * size
+
+
+def test_other_types_and_odd_batches_go_through():
+    config = vmixjax.MixConfig(8, ((8, 2),))
+    image = jnp.arange(16 * 8 * 3, dtype=jnp.int32).reshape(16, 8, 3)
+    levels = jnp.ones((2, 1), jnp.uint8)
+    words = jax.random.key_data(jax.random.split(jax.random.key(0), 6))
+
+    def mix(word, image, levels):
+        return permutation.permute(word, image, levels, config, False)
+
+    alone = jnp.stack([mix(word, image, levels) for word in words])
+    of_one = jax.vmap(mix, (0, None, None))(words, image, levels)
+    nested = jax.vmap(jax.vmap(mix, (0, None, None)), (0, None, None))
+    np.testing.assert_array_equal(of_one, alone)
+    pairs = nested(words.reshape(2, 3, 2), image, levels)
+    np.testing.assert_array_equal(pairs.reshape(alone.shape), alone)

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vmixjax._network import Stage, random_bytes
+from vmixjax._network import Stage, by_rolls, random_bytes
 from vmixjax._threefry import threefry2x32
 from vmixjax.config import MixConfig
 
@@ -27,10 +27,13 @@ class Bits(NamedTuple):
       down: for stages down, by byte: uint8 (N, T, W * C).
       across: for stages across, by byte and slot: uint8, rows of (N, T, W * C) end to
         end, with rows of zeros before and after. Set only at the places of the slot.
+      rolls: for stages by rolls, by byte and slot: uint8 (N, T, W * C), the same for
+        the whole of a group.
     """
 
     down: dict[int, jax.Array]
     across: dict[tuple[int, int], jax.Array]
+    rolls: dict[tuple[int, int], jax.Array]
 
 
 class _Place(NamedTuple):
@@ -80,7 +83,7 @@ def draw(
         level,
     )
     zeros = zero_rows(key, margin, level.shape[2], jnp.uint8)
-    bits = Bits({}, {})
+    bits = Bits({}, {}, {})
     for byte in sorted({s.byte for s in network}):
         readers = [s for s in network if s.byte == byte]
         rows = _rows_of_byte(byte, place, network, config.tile_size, settle)
@@ -92,6 +95,12 @@ def draw(
             rows = _scaled(rows, low, base)
         for block, here in in_blocks.items():
             rows = [_same_in_blocks(jnp.concatenate(rows, 1), block, here)]
+        if by_rolls(base):
+            for stage in readers:
+                bits.rolls[byte, stage.slot] = _spread(
+                    jnp.concatenate(rows, 1), stage, settle
+                )
+            continue
         if readers[0].digit.down:
             bits.down[byte] = jnp.concatenate(rows, 1)
             continue
@@ -101,7 +110,7 @@ def draw(
         for slot, stage in slots.items():
             mine = rows
             if base > 2:
-                here = _digit_along(stage, level.shape[2]) == slot
+                here = digits(stage, level.shape[2]) == slot
                 mine = [part * here.astype(np.uint8) for part in rows]
             lines = jnp.concatenate([zeros, *mine, zeros], 1)
             bits.across[byte, slot] = lines.reshape(lines.shape[0], -1)
@@ -200,28 +209,29 @@ def _mask(
             if stage.digit.base > 2:
                 read |= np.uint8(255)
             else:
-                here = stage.digit.down | (_digit_along(stage, width) == 0)
+                here = stage.digit.down | (digits(stage, width) == 0)
                 read |= here.astype(np.uint8) << stage.bit
         pattern = np.uint32(sum(1 << i for i in range(0, 32, size)))
         mask = jnp.where(level == number, read * pattern, mask)
     return mask
 
 
-def _digit_along(stage: Stage, width: int) -> np.ndarray:
-    """What the digit of a stage across is, place by place along a row."""
-    return np.arange(width) // stage.digit.stride % stage.digit.base
+def digits(stage: Stage, length: int) -> np.ndarray:
+    """What the digit of a stage is, row by row or place by place along one."""
+    return np.arange(length) // stage.digit.stride % stage.digit.base
 
 
 def _scaled(
     rows: Sequence[jax.Array], low: Sequence[jax.Array] | None, base: int
 ) -> list[jax.Array]:
     """Random bytes, or high and low bytes of random numbers, scaled below a base."""
+    dtype = jnp.uint8 if base <= 256 else jnp.uint16
     scaled = []
     for i, part in enumerate(rows):
         number, bits = part.astype(jnp.uint32), 8
         if low is not None:
             number, bits = number << np.uint32(8) | low[i], 16
-        scaled.append((number * np.uint32(base) >> np.uint32(bits)).astype(jnp.uint8))
+        scaled.append((number * np.uint32(base) >> np.uint32(bits)).astype(dtype))
     return scaled
 
 
@@ -231,3 +241,23 @@ def _same_in_blocks(rows: jax.Array, block: int, here: jax.Array) -> jax.Array:
     grid = rows.reshape(count, tile // block, block, width)
     lines = [jnp.where(here, grid[:, :, 0], grid[:, :, i]) for i in range(block)]
     return jnp.stack(lines, 2).reshape(count, tile, width)
+
+
+def _spread(
+    rows: jax.Array, stage: Stage, settle: Callable[[jax.Array], jax.Array]
+) -> jax.Array:
+    """Gives whole groups what is drawn at the places of the stage's slot."""
+    axis, stride = 1 if stage.digit.down else 2, stage.digit.stride
+    digit = digits(stage, rows.shape[axis])
+    digit = digit[:, None] if stage.digit.down else digit
+    nothing = np.zeros((), rows.dtype)
+    known = jnp.where(digit == stage.slot, rows, nothing)
+    far = 1
+    while far < stage.digit.base:
+        up = jnp.roll(known, far * stride, axis)
+        down = jnp.roll(known, -far * stride, axis)
+        up = jnp.where(digit >= far, up, nothing)
+        down = jnp.where(digit < stage.digit.base - far, down, nothing)
+        known = settle(known | up | down)
+        far *= 2
+    return known

@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import jax
@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from vmixjax import _random_bits
-from vmixjax._network import Stage, stages
+from vmixjax._network import Stage, by_rolls, stages
 from vmixjax.config import MixConfig
 
 # Stages across that are cheaper done over than kept in memory for the next.
@@ -53,8 +53,8 @@ def turn_strips(
     values = strips.values
     width = values.shape[2]
     network = stages(config, channels)
-    runs = [list(run) for _, run in itertools.groupby(network, lambda s: s.digit.down)]
-    reach = max(sum(map(_reach, run)) for run in runs if not run[0].digit.down)
+    runs = [list(run) for _, run in itertools.groupby(network, _manner)]
+    reach = max(sum(map(_reach, run)) for run in runs)
     margin = -(-reach // width)
     bits = _random_bits.draw(
         strips[1:], network, config, channels, margin=margin, apart=apart
@@ -62,31 +62,45 @@ def turn_strips(
     edge = _random_bits.zero_rows(strips.key, margin, width, values.dtype)
     if inverse:
         runs = [run[::-1] for run in reversed(runs)]
-    # Across, the margin is joined on first, in memory; down, nothing is.
+    # Across, the margin is joined on first, in memory; otherwise, nothing is.
     hold = _random_bits.in_memory if apart else (lambda x: x)
-    if runs[0][0].digit.down:
+    if _manner(runs[0][0]) != "across":
         values = hold(values)
     for run in runs:
-        if run[0].digit.down:
+        if _manner(run[0]) == "rolls":
+            for stage in run:
+                values = _turn_by_rolls(values, stage, bits, inverse, hold)
+        elif _manner(run[0]) == "down":
             for pair in _pairs(run):
                 values = _turn_down(values, pair, bits, inverse)
         else:
             held = len(run) - (_IN_ONE if run is runs[-1] else 0) if apart else 0
             values = _turn_across(values, edge, run, bits, inverse, held)
-    return hold(values) if runs[-1][0].digit.down else values
+    return hold(values) if _manner(runs[-1][0]) == "down" else values
+
+
+def _manner(stage: Stage) -> str:
+    if by_rolls(stage.digit.base):
+        return "rolls"
+    return "down" if stage.digit.down else "across"
 
 
 def _reach(stage: Stage) -> int:
-    """How far along a row a stage looks, to either side."""
+    """How far along a row a stage across looks, to either side."""
+    if _manner(stage) != "across":
+        return 0
     return len(_steps(stage)) * (stage.digit.base - 1) * stage.digit.stride
 
 
-def _steps(stage: Stage) -> list[tuple[int, np.uint8]]:
-    """(how far to turn, which bits of the random byte ask for it), one after another."""
+def _steps(stage: Stage) -> list[tuple[int, int]]:
+    """(how far to turn, which bit of the random number asks for it), in turn."""
     if stage.digit.base == 2:
-        return [(1, np.uint8(1 << stage.bit))]
-    length = (stage.digit.base - 1).bit_length()
-    return [(1 << i, np.uint8(1 << i)) for i in range(length)]
+        return [(1, 1 << stage.bit)]
+    return [(1 << i, 1 << i) for i in range((stage.digit.base - 1).bit_length())]
+
+
+def _asked(random: jax.Array, bit: int) -> jax.Array:
+    return (random & np.asarray(bit, random.dtype)) != 0
 
 
 def _pairs(run: Sequence[Stage]) -> list[list[Stage]]:
@@ -116,7 +130,7 @@ def _turn_down(
     for stage in run:
         own, unit = stage.digit.base, stage.digit.stride // stride
         random = bits.down[stage.byte].reshape(shape)
-        for number, (step, test) in enumerate(_steps(stage)):
+        for number, (step, bit) in enumerate(_steps(stage)):
             if number:
                 # In memory, or each step would do all before it over.
                 grid = jnp.stack(rows, 2)
@@ -125,8 +139,10 @@ def _turn_down(
             for i, here in enumerate(rows):
                 digit = i // unit % own
                 first = i - digit * unit
-                there = rows[first + (digit + (-step if inverse else step)) % own * unit]
-                asked = (random[:, :, first + stage.slot * unit] & test) != 0
+                there = rows[
+                    first + (digit + (-step if inverse else step)) % own * unit
+                ]
+                asked = _asked(random[:, :, first + stage.slot * unit], bit)
                 turned.append(jnp.where(asked, there, here))
             rows = turned
     return jnp.stack(rows, 2).reshape(count, tile, width)
@@ -195,17 +211,16 @@ def _turn_line(
     wanted = halo + sum(map(_reach, run))
     for stage in run:
         base, stride = stage.digit.base, stage.digit.stride
-        random = bits.across[stage.byte, stage.slot]
-        for step, test in _steps(stage):
+        random = _Line(bits.across[stage.byte, stage.slot], margin, strips)
+        for step, bit in _steps(stage):
             wanted -= (base - 1) * stride
             here = slice(-wanted, length + wanted)
             turned = _read(line, here, 0)
             for digit in range(base):
                 other = (digit + (-step if inverse else step)) % base
                 there = _read(line, here, (other - digit) * stride)
-                drawn = _Line(random, margin, strips)
-                bit = _read(drawn, here, (stage.slot - digit) * stride)
-                turned = jnp.where((bit & test) != 0, there, turned)
+                drawn = _read(random, here, (stage.slot - digit) * stride)
+                turned = jnp.where(_asked(drawn, bit), there, turned)
             line = _Line(turned, wanted, slice(None))
     return line
 
@@ -215,3 +230,25 @@ def _read(line: _Line, where: slice, offset: int) -> jax.Array:
     # rows were laid end to end, and lay them anew.
     first, last = where.start + offset, where.stop + offset
     return line.values[line.strips, line.start + first : line.start + last]
+
+
+def _turn_by_rolls(
+    values: jax.Array,
+    stage: Stage,
+    bits: _random_bits.Bits,
+    inverse: bool,
+    hold: Callable[[jax.Array], jax.Array],
+) -> jax.Array:
+    """A stage of a larger base, by rolling all; what crosses groups is unused."""
+    axis = 1 if stage.digit.down else 2
+    base, stride = stage.digit.base, stage.digit.stride
+    digit = _random_bits.digits(stage, values.shape[axis])
+    digit = digit[:, None] if stage.digit.down else digit
+    random = bits.rolls[stage.byte, stage.slot]
+    for step, bit in _steps(stage):
+        step = (-step if inverse else step) % base
+        onward = jnp.roll(values, -step * stride, axis)
+        around = jnp.roll(values, (base - step) * stride, axis)
+        there = jnp.where(digit < base - step, onward, around)
+        values = hold(jnp.where(_asked(random, bit), there, values))
+    return values

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from vmixjax._network import LARGEST_BASE, factors
 from vmixjax.config import MixConfig
 
 LONGEST_SIDE = 65_535
@@ -173,11 +174,20 @@ def levels(value: jax.Array, shape: tuple[int, ...], config: MixConfig) -> None:
 
 
 def grid_of_blocks(value: MixConfig, channels: int) -> None:
-    """Refuses a grid of blocks whose coordinates do not fit their arithmetic."""
-    times = channels if value.channels == "joint" else 1
-    most = max(region // block for region, block in value.ladder) * times
-    if most > 2**15:
+    """Refuses counts of blocks, or channels to mix, with too large a prime factor."""
+    counts = {region // block: (region, block) for region, block in value.ladder}
+    for count, (region, block) in counts.items():
+        if factors(count)[0] > LARGEST_BASE:
+            raise ValueError(
+                f"config has regions of {count} x {count} blocks ({region} and {block} "
+                f"pixels), and {count} has the prime factor {factors(count)[0]}; "
+                f"factors up to {LARGEST_BASE} can be permuted. Choose sizes such as "
+                f"powers of 2, and pad the image"
+            )
+    mixed = channels if value.channels == "joint" else 1
+    if mixed > 1 and factors(mixed)[0] > LARGEST_BASE:
         raise ValueError(
-            f"config has regions of {most} rows of blocks over {times} channels; at "
-            f"most {2**15} can be permuted. Choose smaller regions or larger blocks"
+            f"image has {channels} channels, with the prime factor "
+            f"{factors(channels)[0]}; factors up to {LARGEST_BASE} can be mixed "
+            f"jointly. Choose channels='independent'"
         )
