@@ -207,10 +207,18 @@ def test_bad_arguments_are_named(call, error, words):
         call()
 
 
-def test_more_blocks_than_can_be_counted_are_refused():
-    config = vmixjax.MixConfig(16384, ((16384, 1),), "joint")
-    plan = vmixjax.full_plan((16384, 16384, 3), config)
-    with pytest.raises(ValueError, match="at most 32768"):
-        jax.eval_shape(
-            vmixjax.mix, KEY, jax.ShapeDtypeStruct((16384, 16384, 3), jnp.uint8), plan
-        )
+@pytest.mark.parametrize(
+    ("config", "shape", "words"),
+    [
+        (vmixjax.MixConfig(2053, ((2053, 1),)), (2053, 2053, 1), "prime factor 2053"),
+        (
+            vmixjax.MixConfig(2, ((2, 1),), "joint"),
+            (2, 2, 2 * 1031),
+            "2062 channels.*factor 1031.*independent",
+        ),
+    ],
+)
+def test_counts_that_are_too_large_a_prime_are_refused(config, shape, words):
+    plan = vmixjax.full_plan(shape, config)
+    with pytest.raises(ValueError, match=words):
+        jax.eval_shape(vmixjax.mix, KEY, jax.ShapeDtypeStruct(shape, jnp.uint8), plan)

@@ -1,3 +1,5 @@
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,6 +15,7 @@ LEAST_P = 1e-6
 MODES = ("independent", "shared", "joint")
 
 
+@functools.partial(jax.jit, static_argnames=("shape", "config", "inverse"))
 def source_index(key, levels, shape, config, *, inverse=False):
     """Where each value comes from: what becomes of an image of places."""
     places = jnp.arange(np.prod(shape), dtype=jnp.int32).reshape(shape)
@@ -111,7 +114,7 @@ def cases(draw):
     )
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(cases())
 def test_index_maps_are_bijections_inside_regions_and_invert(case):
     shape, config, levels, seed = case
@@ -158,16 +161,15 @@ def test_channels_and_regions_have_permutations_of_their_own():
     assert len(apart) == 12
 
 
-LADDERS = [
-    (16, ((4, 2), (8, 1), (16, 1))),
-    (28, ((14, 2), (28, 1), (4, 2))),
-    (22, ((22, 1), (11, 1))),
-    (12, ((12, 4), (6, 2), (12, 1))),
-]
-
-
-@pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize(("tile", "ladder"), LADDERS)
+@pytest.mark.parametrize(
+    ("tile", "ladder", "mode"),
+    [
+        (16, ((4, 2), (8, 1), (16, 1)), "independent"),
+        (14, ((14, 2), (14, 1), (7, 1)), "joint"),
+        (22, ((22, 1), (11, 1)), "shared"),
+        (12, ((12, 4), (6, 2), (12, 1)), "independent"),
+    ],
+)
 def test_lots_and_whole_images_are_mixed_alike(tile, ladder, mode, monkeypatch):
     config = vmixjax.MixConfig(tile, ladder, mode)
     rng = np.random.default_rng(0)
@@ -186,7 +188,7 @@ def test_lots_and_whole_images_are_mixed_alike(tile, ladder, mode, monkeypatch):
             )(keys, images, levels)
 
         whole = np.asarray(jax.jit(batch)(keys, images, levels))
-        for lot in (1, 2 * strip, 4 * strip, 1000 * strip):
+        for lot in (4 * strip, 1000 * strip)[: 1 + inverse]:
             monkeypatch.setattr(permutation, "_LOT_BYTES", lot)
             in_lots = jax.jit(
                 lambda *all_: permutation._permute_in_lots(
@@ -201,9 +203,9 @@ def test_lots_and_whole_images_are_mixed_alike(tile, ladder, mode, monkeypatch):
 def test_compiled_mix_has_no_sort_and_needs_little_memory():
     for config in (vmixjax.MixConfig(), vmixjax.MixConfig(28, ((28, 1),), "joint")):
         side = 4 * config.tile_size
-        images = jax.ShapeDtypeStruct((32, side, side, 3), jnp.uint8)
+        images = jax.ShapeDtypeStruct((256, side, side, 3), jnp.uint8)
         plan = vmixjax.full_plan(images.shape[1:], config)
-        keys = jax.random.split(jax.random.key(0), 32)
+        keys = jax.random.split(jax.random.key(0), 256)
         batch = jax.jit(jax.vmap(vmixjax.mix, (0, 0, None)))
         lowered = batch.lower(keys, images, plan)
         compiled = lowered.compile()
@@ -219,6 +221,7 @@ def test_other_types_and_odd_batches_go_through():
     levels = jnp.ones((2, 1), jnp.uint8)
     words = jax.random.key_data(jax.random.split(jax.random.key(0), 6))
 
+    @jax.jit
     def mix(word, image, levels):
         return permutation.permute(word, image, levels, config, False)
 

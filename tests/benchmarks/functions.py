@@ -1,0 +1,115 @@
+"""Our functions on one batch, ready to be timed."""
+
+import functools
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import vmixjax
+
+
+class Compiled(NamedTuple):
+    """A function with its arguments.
+
+    Attributes:
+      run: runs it.
+      first_call: seconds to trace and compile it.
+      temporary: bytes of memory it needs beside arguments and results.
+      moved: bytes of images and maps it must read and write.
+    """
+
+    run: Callable[[], Any]
+    first_call: float
+    temporary: int
+    moved: int
+
+
+def compiled(function: Callable[..., Any], *arguments: Any) -> Compiled:
+    """Compiles a function for its arguments."""
+    jax.clear_caches()
+    start = time.perf_counter()
+    program = jax.jit(function).lower(*arguments).compile()
+    seconds = time.perf_counter() - start
+    memory = program.memory_analysis()
+    moved = memory.argument_size_in_bytes + memory.output_size_in_bytes
+    return Compiled(
+        functools.partial(program, *arguments),
+        seconds,
+        memory.temp_size_in_bytes,
+        moved,
+    )
+
+
+def images_of(batch: int, side: int, dtype: str) -> np.ndarray:
+    """Noise, the same each time; floating images in [0, 1]."""
+    noise = np.random.default_rng(0).integers(0, 256, (batch, side, side, 3), np.uint8)
+    return noise if dtype == "uint8" else (noise / 255).astype(dtype)
+
+
+def ours(
+    images: np.ndarray, config: vmixjax.MixConfig, names: tuple[str, ...] | None = None
+) -> dict[str, Compiled]:
+    """Each function of ours, for a batch; the ceiling x + 1 first."""
+    batch, *shape = images.shape
+    x = jnp.asarray(images)
+    keys = jax.vmap(vmixjax.image_key, (None, 0))(jax.random.key(0), jnp.arange(batch))
+    tile = config.tile_size
+
+    def full(config: vmixjax.MixConfig) -> vmixjax.Plan:
+        plan = vmixjax.full_plan(tuple(shape), config)
+        return jax.tree.map(lambda leaf: jnp.stack([leaf] * batch), plan)
+
+    def ragged(config: vmixjax.MixConfig) -> vmixjax.Plan:
+        plan = full(config)
+        levels = np.random.default_rng(0).integers(
+            1, len(config.ladder) + 1, plan.levels.shape, np.uint8
+        )
+        return vmixjax.Plan(
+            jnp.asarray(levels), plan.expected_vfe, plan.reachable, config
+        )
+
+    def mode(channels: Any) -> vmixjax.MixConfig:
+        return vmixjax.MixConfig(tile, config.ladder, channels)
+
+    steps = vmixjax.MixConfig(
+        tile, tuple((s, 1) for s in (tile // 4, tile // 2, tile) if s > 1)
+    )
+    default = vmixjax.MixConfig()
+    mix, unmix = jax.vmap(vmixjax.mix), jax.vmap(vmixjax.unmix)
+
+    def one_plan(image: jax.Array, target: jax.Array) -> vmixjax.Plan:
+        return vmixjax.plan(image, target, config)
+
+    def plan_and_mix(key: jax.Array, image: jax.Array, target: jax.Array) -> jax.Array:
+        return vmixjax.mix(key, image, one_plan(image, target))
+
+    lowest, highest = vmixjax.vfe_range(x[0], config)
+    targets = jnp.full(batch, (lowest + highest) / 2)
+    calls: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
+        "x + 1, the ceiling": (lambda x: x + np.ones((), images.dtype), (x,)),
+        "mix": (mix, (keys, x, full(config))),
+        "unmix": (unmix, (keys, x, full(config))),
+        "mix, shared": (mix, (keys, x, full(mode("shared")))),
+        "mix, joint": (mix, (keys, x, full(mode("joint")))),
+        "mix, three levels, full": (mix, (keys, x, full(steps))),
+        "mix, three levels, ragged": (mix, (keys, x, ragged(steps))),
+        "vfe": (jax.vmap(lambda x: vmixjax.vfe(x, tile)), (x,)),
+        "expected_vfe_map": (
+            jax.vmap(lambda x: vmixjax.expected_vfe_map(x, config)),
+            (x,),
+        ),
+        "plan": (jax.vmap(one_plan), (x, targets)),
+        "plan + mix": (jax.vmap(plan_and_mix), (keys, x, targets)),
+        "canonical": (jax.vmap(lambda x: vmixjax.canonical(x, tile)), (x,)),
+    }
+    if shape[0] % default.tile_size == 0:
+        calls["mix, default ladder"] = (mix, (keys, x, full(default)))
+    return {
+        name: compiled(function, *arguments)
+        for name, (function, arguments) in calls.items()
+        if names is None or name in names or name.startswith("x + 1")
+    }
