@@ -29,10 +29,10 @@ def test_a_mix_that_can_be_checked_by_eye():
         vmixjax.full_plan(image.shape, config),
     )
     assert mixed[..., 0].tolist() == [
-        [8, 0, 13, 11],
-        [14, 15, 9, 3],
-        [10, 12, 4, 1],
-        [5, 7, 2, 6],
+        [13, 14, 12, 0],
+        [11, 8, 7, 9],
+        [4, 6, 2, 10],
+        [15, 5, 3, 1],
     ]
 
 

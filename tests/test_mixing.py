@@ -51,7 +51,7 @@ def mixings(draw):
     return image, ragged(shape, config, seed), jax.random.key(seed)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(mixings())
 def test_mixing_keeps_each_regions_values_and_is_undone_exactly(mixing):
     image, plan, key = mixing
@@ -151,6 +151,14 @@ def test_canonical_is_the_same_for_every_key(mode):
         values = values.reshape(*values.shape[:2], -1)
     values = np.sort(values, -1).reshape(*oracle.regions(PHOTO, 8).shape)
     assert (oracle.regions(expected, 8) == values).all()
+
+
+def test_mixing_goes_forward_too():
+    image = jnp.asarray(PHOTO, jnp.float32)
+    tangent = jnp.arange(image.size, dtype=jnp.float32).reshape(image.shape)
+    mixed, moved = jax.jvp(lambda x: vmixjax.mix(KEY, x, PLAN), (image,), (tangent,))
+    assert bits(mixed) == bits(vmixjax.mix(KEY, image, PLAN))
+    assert bits(moved) == bits(vmixjax.mix(KEY, tangent, PLAN))
 
 
 def test_image_key_is_fold_in():

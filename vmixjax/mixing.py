@@ -30,7 +30,7 @@ from vmixjax.planning import Plan
 def mix(key: jax.Array, image: jax.typing.ArrayLike, plan: Plan) -> jax.Array:
     """Shuffles the blocks of each region of an image, as its plan says.
 
-    A gather and nothing else: no arithmetic touches a value, so each region keeps
+    Values only trade places: no arithmetic touches them, so each region keeps
     exactly its values (per channel; over all channels in `"joint"` mode).
 
     Args:

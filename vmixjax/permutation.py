@@ -93,14 +93,21 @@ def _permute_batch(config: MixConfig, inverse: bool) -> Any:
 
     @batch.def_vmap
     def _(size: int, batched: list[bool], *arrays: jax.Array) -> tuple[jax.Array, bool]:
+        like = next(x for x, mapped in zip(arrays, batched, strict=True) if mapped)
         wide = [
-            x if is_batched else jnp.broadcast_to(x, (size, *x.shape))
-            for x, is_batched in zip(arrays, batched, strict=True)
+            x if mapped else _widened(x, like)
+            for x, mapped in zip(arrays, batched, strict=True)
         ]
         mixed = batch(*(x.reshape(-1, *x.shape[2:]) for x in wide))
         return mixed.reshape(wide[1].shape), True
 
     return batch
+
+
+def _widened(x: jax.Array, like: jax.Array) -> jax.Array:
+    """x for each of a batch of integers, sharded over the batch as that is."""
+    zero = like[(slice(None), *[0] * (like.ndim - 1))].astype(x.dtype)
+    return x | (zero & np.zeros((), x.dtype)).reshape(-1, *[1] * x.ndim)
 
 
 def _runs_on_one_device(images: jax.Array) -> bool:
@@ -121,14 +128,17 @@ def _permute_image(
     """All strips of one image at once."""
     height, width, channels = image.shape
     number = np.arange(height // config.tile_size, dtype=np.uint32)
+    # One axis at a time: under explicit sharding JAX follows only such reshapes.
+    rows = image.reshape(height, width * channels)
     strips = Strips(
-        image.reshape(number.size, config.tile_size, width * channels),
-        jnp.stack([jnp.full_like(number, 0) + word for word in key_data], 1),
-        jnp.asarray(number),
+        rows.reshape(number.size, config.tile_size, width * channels),
+        jnp.broadcast_to(key_data, (number.size, 2)),
+        # Batched as the key is: explicit sharding joins nothing else.
+        number | (key_data[0] & np.uint32(0)),
         levels,
     )
     turned = turn_strips(strips, config, channels, inverse=inverse, apart=False)
-    return turned.reshape(image.shape)
+    return turned.reshape(height, width * channels).reshape(image.shape)
 
 
 def _permute_in_lots(
