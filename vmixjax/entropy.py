@@ -26,6 +26,9 @@ from vmixjax import _validate
 from vmixjax._energy import in_64_bits, tile_energies
 from vmixjax.config import MixConfig
 
+# Rows of a tile that are written out; taller tiles are made of so many at a time.
+_MOST_ROWS = 32
+
 
 def vfe(image: jax.typing.ArrayLike, tile_size: int) -> jax.Array:
     """Visual Feature Entropy of an image, the mean of `vfe_map`.
@@ -105,16 +108,26 @@ def expected_vfe_map(image: jax.typing.ArrayLike, config: MixConfig) -> jax.Arra
 @functools.partial(jax.jit, static_argnums=1)
 def _vfe_map(image: jax.Array, tile: int) -> jax.Array:
     height, width, channels = image.shape
-    # Rows are summed first, over whole lines of the image: long contiguous axes,
-    # where a sum over short strided ones would be several times slower.
-    lines = _intensity(image).reshape(height, width * channels)
+    # Rows are summed first, written out, over whole lines of the image as they are
+    # stored: so the compiler keeps no floating copy of it, nor sums over short axes.
+    rows = max(d for d in range(1, _MOST_ROWS + 1) if tile % d == 0)
+    lines = image.reshape(height, width * channels)
     lines = lines.reshape(height // tile, tile, width * channels)
-    below = jnp.pad(lines[:, 1:], [(0, 0), (0, 1), (0, 0)])
-    beside = jnp.pad(lines[:, :, channels:], [(0, 0), (0, 0), (0, channels)])
+    lines = lines.reshape(height // tile, tile // rows, rows, width * channels)
+    # What is below the last of some rows: the first of the next, or nothing.
+    following = jnp.pad(lines[:, 1:, 0], [(0, 0), (0, 1), (0, 0)])
     last = np.arange(width * channels) // channels % tile == tile - 1
-    beside = jnp.where(last, jnp.float32(0), beside)
-    energy = jnp.square(below - lines) + jnp.square(beside - lines)
-    columns = jnp.sum(energy, axis=1)
+    energy = jnp.zeros((), jnp.float32)
+    edge = jnp.zeros((), jnp.float32)
+    for i in range(rows):
+        below = lines[:, :, i + 1] if i + 1 < rows else following
+        here, below = _intensity(lines[:, :, i]), _intensity(below)
+        down = jnp.square(below - here)
+        beside = here[..., channels:] - here[..., :-channels]
+        beside = jnp.where(last[:-channels], here[..., :-channels], beside)
+        energy += down[..., :-channels] + jnp.square(beside)
+        edge += down[..., -channels:] + jnp.square(here[..., -channels:])
+    columns = jnp.sum(jnp.concatenate([energy, edge], -1), axis=1)
     result = jnp.sum(columns.reshape(-1, width // tile, tile, channels), axis=2)
     chex.assert_shape(result, (height // tile, width // tile, channels))
     chex.assert_type(result, jnp.float32)

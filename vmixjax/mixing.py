@@ -45,7 +45,7 @@ def mix(key: jax.Array, image: jax.typing.ArrayLike, plan: Plan) -> jax.Array:
     Raises:
       TypeError: a key that is not a typed Threefry key, an image of another dtype.
       ValueError: a batch instead of one image, sides that are not whole tiles,
-        a plan for another shape, a grid of blocks beyond 32,768 rows.
+        a plan for another shape, a count of blocks with a prime factor above 1021.
 
     Source: section "spatial and chromatic shuffling" of the paper (Li et al., NDSS
     2024) for what is shuffled; how, is ours (`vmixjax.permutation`).

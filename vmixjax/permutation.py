@@ -105,7 +105,7 @@ def _permute_batch(config: MixConfig, inverse: bool) -> Any:
 
 
 def _widened(x: jax.Array, like: jax.Array) -> jax.Array:
-    """x for each of a batch of integers, sharded over the batch as that is."""
+    """One x for each of a batch of integers, sharded over it as they are."""
     zero = like[(slice(None), *[0] * (like.ndim - 1))].astype(x.dtype)
     return x | (zero & np.zeros((), x.dtype)).reshape(-1, *[1] * x.ndim)
 
