@@ -134,7 +134,7 @@ def _permute_image(
         rows.reshape(number.size, config.tile_size, width * channels),
         jnp.broadcast_to(key_data, (number.size, 2)),
         # Batched as the key is: explicit sharding joins nothing else.
-        number | (key_data[0] & np.uint32(0)),
+        jnp.asarray(number) | (key_data[0] & np.uint32(0)),
         levels,
     )
     turned = turn_strips(strips, config, channels, inverse=inverse, apart=False)
