@@ -61,7 +61,7 @@ def ours(
 
     def full(config: vmixjax.MixConfig) -> vmixjax.Plan:
         plan = vmixjax.full_plan(tuple(shape), config)
-        return jax.tree.map(lambda leaf: jnp.stack([leaf] * batch), plan)
+        return jax.tree.map(lambda x: jnp.broadcast_to(x, (batch, *x.shape)), plan)
 
     def ragged(config: vmixjax.MixConfig) -> vmixjax.Plan:
         plan = full(config)
@@ -75,9 +75,8 @@ def ours(
     def mode(channels: Any) -> vmixjax.MixConfig:
         return vmixjax.MixConfig(tile, config.ladder, channels)
 
-    steps = vmixjax.MixConfig(
-        tile, tuple((s, 1) for s in (tile // 4, tile // 2, tile) if s > 1)
-    )
+    sizes = [s for s in (tile // 4, tile // 2, tile) if s > 1 and tile % s == 0]
+    steps = vmixjax.MixConfig(tile, tuple((s, 1) for s in sizes))
     default = vmixjax.MixConfig()
     mix, unmix = jax.vmap(vmixjax.mix), jax.vmap(vmixjax.unmix)
 
@@ -95,8 +94,8 @@ def ours(
         "unmix": (unmix, (keys, x, full(config))),
         "mix, shared": (mix, (keys, x, full(mode("shared")))),
         "mix, joint": (mix, (keys, x, full(mode("joint")))),
-        "mix, three levels, full": (mix, (keys, x, full(steps))),
-        "mix, three levels, ragged": (mix, (keys, x, ragged(steps))),
+        "mix, several levels, full": (mix, (keys, x, full(steps))),
+        "mix, several levels, ragged": (mix, (keys, x, ragged(steps))),
         "vfe": (jax.vmap(lambda x: vmixjax.vfe(x, tile)), (x,)),
         "expected_vfe_map": (
             jax.vmap(lambda x: vmixjax.expected_vfe_map(x, config)),
