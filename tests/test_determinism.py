@@ -65,6 +65,34 @@ def test_golden_vectors(settings, arguments):
     assert found == {k: v for k, v in GOLDEN.items() if k.split(",")[0] in names}
 
 
+SHARED_PLAN = """
+import jax, numpy as np, oracle, vmixjax
+config = vmixjax.MixConfig(8, ((8, 2), (8, 1)))
+images = np.stack([np.roll(oracle.smooth_image(16, 16), i, 1) for i in range(8)])
+plan = vmixjax.full_plan(images.shape[1:], config)
+keys = jax.random.split(jax.random.key(0), 8)
+alone = np.stack([vmixjax.mix(k, x, plan) for k, x in zip(keys, images, strict=True)])
+mesh = jax.make_mesh((8,), ("batch",), axis_types=(jax.sharding.AxisType.Explicit,))
+spread = jax.device_put((keys, images), jax.NamedSharding(mesh, jax.P("batch")))
+mixed = jax.jit(jax.vmap(vmixjax.mix, (0, 0, None)))(*spread, plan)
+assert (np.asarray(mixed) == alone).all()
+assert len(mixed.sharding.device_set) == 8
+"""
+
+
+@pytest.mark.skipif(jax.__version_info__ < (0, 10), reason="follows from JAX 0.10 on")
+def test_one_plan_serves_a_sharded_batch():
+    run = subprocess.run(
+        [sys.executable, "-W", "error", "-c", SHARED_PLAN],
+        env={**os.environ, **EIGHT_DEVICES},
+        cwd=HERE,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+
+
 def test_a_sharded_step_mixes_as_one_image_alone():
     images = np.stack([oracle.smooth_image(32, 32)] * 2)
     keys = jax.random.split(jax.random.key(0))
