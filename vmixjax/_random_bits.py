@@ -40,10 +40,10 @@ class _Place(NamedTuple):
     """Where bits are drawn: what the counters of Threefry are made of.
 
     Attributes:
-      key: uint32 (N, 1, 1) twice.
-      strip: uint32 (N,), which strip of its image.
-      column: uint32, the block's place along the row; broadcasts to (N, 1, W * C).
-      level: uint8 (N, 1, W * C), the level of the tile.
+      key: uint32 (N, 1, 1) twice, or (N, 1, width) for images side by side.
+      strip: as key, which strip of its image.
+      column: uint32, the block's place along the row; broadcasts to (N, 1, width).
+      level: uint8 (N, 1, width), the level of the tile.
     """
 
     key: tuple[jax.Array, jax.Array]
@@ -75,13 +75,16 @@ def draw(
     settle = in_memory if apart else (lambda x: x)
     level = jnp.repeat(levels, config.tile_size * channels, axis=1)[:, None]
     in_blocks = {b: settle(here) for b, here in _in_blocks(level, config).items()}
-    who = settle(jnp.concatenate([key, number[:, None]], 1))
-    place = _Place(
-        (who[:, 0, None, None], who[:, 1, None, None]),
-        who[:, 2],
-        _columns(level.shape[2], in_blocks, config, channels, settle),
-        level,
-    )
+    side_by_side, width = number.shape[1], level.shape[2]
+    if side_by_side == 1:
+        who = settle(jnp.concatenate([key[:, 0], number], 1))
+        parts = [who[:, i, None, None] for i in range(3)]
+    else:
+        each = width // side_by_side
+        parts = [key[..., 0], key[..., 1], number]
+        parts = [settle(jnp.repeat(part, each, axis=1)[:, None]) for part in parts]
+    column = _columns(width, side_by_side, in_blocks, config, channels, settle)
+    place = _Place((parts[0], parts[1]), parts[2], column, level)
     zeros = zero_rows(key, margin, level.shape[2], jnp.uint8)
     bits = Bits({}, {}, {})
     for byte in sorted({s.byte for s in network}):
@@ -134,7 +137,7 @@ def zero_rows(key: jax.Array, rows: int, width: int, dtype: jnp.dtype) -> jax.Ar
     Known ones would make it pad, and test each value anew for being in the padding.
     They come from the key so that they are batched, and sharded, as it is.
     """
-    zero = key[:, :1, None] & jax.lax.optimization_barrier(np.uint32(0))
+    zero = key[:, :1, :1] & jax.lax.optimization_barrier(np.uint32(0))
     return jnp.broadcast_to(zero.astype(dtype), (key.shape[0], rows, width))
 
 
@@ -150,13 +153,14 @@ def _in_blocks(level: jax.Array, config: MixConfig) -> dict[int, jax.Array]:
 
 def _columns(
     width: int,
+    side_by_side: int,
     in_blocks: dict[int, jax.Array],
     config: MixConfig,
     channels: int,
     settle: Callable[[jax.Array], jax.Array],
 ) -> jax.Array:
     """Counter along the row: (x of the block's first pixel, channel) as one number."""
-    along = np.arange(width, dtype=np.uint32)
+    along = np.arange(width, dtype=np.uint32) % np.uint32(width // side_by_side)
     pixel, channel = along // channels, along % channels
     own = channels
     if config.channels == "shared":
@@ -183,8 +187,8 @@ def _rows_of_byte(
     calls = -(-tile * size // _BITS_PER_CALL)
     total = max(s.byte + random_bytes(s.digit.base) for s in network)
     first = (place.strip * np.uint32(total) + np.uint32(byte)) * np.uint32(calls)
-    call = first[:, None] + np.arange(calls, dtype=np.uint32) + np.uint32(_DOMAIN)
-    words = threefry2x32(place.key, (call[:, :, None], place.column))
+    call = first + np.arange(calls, dtype=np.uint32)[:, None] + np.uint32(_DOMAIN)
+    words = threefry2x32(place.key, (call, place.column))
     mask = settle(_mask(byte, size, place.level, network))
     word_rows = jnp.concatenate([word & mask for word in words], 1)
     count = word_rows.shape[1]

@@ -18,13 +18,13 @@ _IN_ONE = 2
 
 
 class Strips(NamedTuple):
-    """Rows of tiles, of one image or of many.
+    """Rows of tiles, of one image or of many; k images may lie side by side.
 
     Attributes:
-      values: (N, T, W * C).
-      key: uint32 (N, 2), the words of the key of each strip's image.
-      number: uint32 (N,), which strip of its image each is, from the top.
-      levels: uint8 (N, W // T).
+      values: (N, T, k * W * C).
+      key: uint32 (N, k, 2), the words of the key of each image.
+      number: uint32 (N, k), which strip of its image each is, from the top.
+      levels: uint8 (N, k * W // T).
     """
 
     values: jax.Array
@@ -48,7 +48,7 @@ def turn_strips(
         Values must then be integers.
 
     Returns:
-      (N, T, W * C), dtype of the values.
+      (N, T, k * W * C), dtype of the values.
     """
     values = strips.values
     width = values.shape[2]

@@ -33,6 +33,8 @@ from vmixjax.config import MixConfig
 # Values that the CPU works on at once: small enough for its caches, large enough
 # that starting a stage costs little beside running it.
 _LOT_BYTES = 900_000
+# Rows shorter than this would waste vector units: narrow images lie side by side.
+_ROW_VALUES = 1024
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(3, 4))
@@ -132,9 +134,9 @@ def _permute_image(
     rows = image.reshape(height, width * channels)
     strips = Strips(
         rows.reshape(number.size, config.tile_size, width * channels),
-        jnp.broadcast_to(key_data, (number.size, 2)),
+        jnp.broadcast_to(key_data, (number.size, 1, 2)),
         # Batched as the key is: explicit sharding joins nothing else.
-        jnp.asarray(number) | (key_data[0] & np.uint32(0)),
+        (jnp.asarray(number) | (key_data[0] & np.uint32(0)))[:, None],
         levels,
     )
     turned = turn_strips(strips, config, channels, inverse=inverse, apart=False)
@@ -153,19 +155,34 @@ def _permute_in_lots(
     batch, height, width, channels = images.shape
     tile = config.tile_size
     per_image = height // tile
-    count = batch * per_image
+    most = max(1, _ROW_VALUES // (width * channels))
+    beside = max(k for k in range(1, most + 1) if batch % k == 0)
+    count = batch // beside * per_image
+
+    def lay(x: jax.Array) -> jax.Array:
+        """(B, strips, rows, ...) -> (B / k * strips, rows, k * ...)."""
+        rows = x.reshape(batch // beside, beside, per_image, x.shape[2], -1)
+        return rows.transpose(0, 2, 3, 1, 4).reshape(count, x.shape[2], -1)
+
+    keys = jnp.broadcast_to(key_data[:, None, None], (batch, per_image, 1, 2))
+    number = jnp.arange(per_image, dtype=jnp.uint32)[:, None, None]
     strips = Strips(
-        images.reshape(count, tile, width * channels),
-        jnp.repeat(key_data, per_image, axis=0),
-        jnp.tile(jnp.arange(per_image, dtype=jnp.uint32), batch),
-        levels.reshape(count, width // tile),
+        lay(images.reshape(batch, per_image, tile, width * channels)),
+        lay(keys).reshape(count, beside, 2),
+        lay(jnp.broadcast_to(number, (batch, per_image, 1, 1)))[:, 0],
+        lay(levels.reshape(batch, per_image, 1, width // tile))[:, 0],
     )
+
+    def back(x: jax.Array) -> jax.Array:
+        rows = x.reshape(batch // beside, per_image, tile, beside, -1)
+        return rows.transpose(0, 3, 1, 2, 4).reshape(images.shape)
+
     turn = functools.partial(
         turn_strips, config=config, channels=channels, inverse=inverse, apart=True
     )
     lot = max(1, _LOT_BYTES // (strips.values[0].size * images.dtype.itemsize))
     if count <= lot:
-        return turn(strips).reshape(images.shape)
+        return back(turn(strips))
 
     def step(i: jax.Array, turned: jax.Array) -> jax.Array:
         # The last lot may overlap the one before: what it writes twice is the same.
@@ -176,4 +193,4 @@ def _permute_in_lots(
         return jax.lax.dynamic_update_slice_in_dim(turned, turn(some), start, 0)
 
     empty = jnp.zeros_like(strips.values)
-    return jax.lax.fori_loop(0, -(-count // lot), step, empty).reshape(images.shape)
+    return back(jax.lax.fori_loop(0, -(-count // lot), step, empty))
