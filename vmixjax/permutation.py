@@ -34,7 +34,7 @@ from vmixjax.config import MixConfig
 # that starting a stage costs little beside running it.
 _LOT_BYTES = 900_000
 # Rows shorter than this would waste vector units: narrow images lie side by side.
-_ROW_VALUES = 1024
+_ROW_VALUES = 200
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(3, 4))
@@ -154,43 +154,49 @@ def _permute_in_lots(
     """As many strips at a time as the caches hold, of whichever images."""
     batch, height, width, channels = images.shape
     tile = config.tile_size
-    per_image = height // tile
     most = max(1, _ROW_VALUES // (width * channels))
     beside = max(k for k in range(1, most + 1) if batch % k == 0)
-    count = batch // beside * per_image
-
-    def lay(x: jax.Array) -> jax.Array:
-        """(B, strips, rows, ...) -> (B / k * strips, rows, k * ...)."""
-        rows = x.reshape(batch // beside, beside, per_image, x.shape[2], -1)
-        return rows.transpose(0, 2, 3, 1, 4).reshape(count, x.shape[2], -1)
-
-    keys = jnp.broadcast_to(key_data[:, None, None], (batch, per_image, 1, 2))
-    number = jnp.arange(per_image, dtype=jnp.uint32)[:, None, None]
-    strips = Strips(
-        lay(images.reshape(batch, per_image, tile, width * channels)),
-        lay(keys).reshape(count, beside, 2),
-        lay(jnp.broadcast_to(number, (batch, per_image, 1, 1)))[:, 0],
-        lay(levels.reshape(batch, per_image, 1, width // tile))[:, 0],
+    # A lot is so many strips or, where images lie side by side, so many groups of them.
+    strips = height // tile
+    number = jnp.broadcast_to(jnp.arange(strips, dtype=jnp.uint32), (batch, strips))
+    units = (-1, beside, strips) if beside > 1 else (-1, 1, 1)
+    parts = (
+        images.reshape(*units, tile, width * channels),
+        jnp.broadcast_to(key_data[:, None], (batch, strips, 2)).reshape(*units, 2),
+        number.reshape(*units, 1),
+        levels.reshape(*units, width // tile),
     )
+    count, _, strips, *_ = parts[0].shape
 
-    def back(x: jax.Array) -> jax.Array:
-        rows = x.reshape(batch // beside, per_image, tile, beside, -1)
-        return rows.transpose(0, 3, 1, 2, 4).reshape(images.shape)
+    def turn(parts: tuple[jax.Array, ...]) -> jax.Array:
+        values, keys, number, levels = (jnp.swapaxes(x, 1, 2) for x in parts)
+        some = len(values) * strips
+        turned = turn_strips(
+            Strips(
+                values.swapaxes(2, 3).reshape(some, tile, -1),
+                keys.reshape(some, beside, 2),
+                number.reshape(some, beside),
+                levels.reshape(some, -1),
+            ),
+            config,
+            channels,
+            inverse=inverse,
+            apart=True,
+        )
+        turned = turned.reshape(-1, strips, tile, beside, width * channels)
+        return turned.transpose(0, 3, 1, 2, 4)
 
-    turn = functools.partial(
-        turn_strips, config=config, channels=channels, inverse=inverse, apart=True
-    )
-    lot = max(1, _LOT_BYTES // (strips.values[0].size * images.dtype.itemsize))
+    lot = max(1, _LOT_BYTES // (parts[0][0].size * images.dtype.itemsize))
     if count <= lot:
-        return back(turn(strips))
+        return turn(parts).reshape(images.shape)
 
     def step(i: jax.Array, turned: jax.Array) -> jax.Array:
         # The last lot may overlap the one before: what it writes twice is the same.
         start = jnp.minimum(i * lot, count - lot)
         some = jax.tree.map(
-            lambda x: jax.lax.dynamic_slice_in_dim(x, start, lot), strips
+            lambda x: jax.lax.dynamic_slice_in_dim(x, start, lot), parts
         )
         return jax.lax.dynamic_update_slice_in_dim(turned, turn(some), start, 0)
 
-    empty = jnp.zeros_like(strips.values)
-    return back(jax.lax.fori_loop(0, -(-count // lot), step, empty))
+    empty = jnp.zeros_like(parts[0])
+    return jax.lax.fori_loop(0, -(-count // lot), step, empty).reshape(images.shape)
