@@ -1,48 +1,243 @@
-"""Trains the small network on digits, clean or mixed inside the jitted step.
+"""The command line: `python -m train fit|evaluate|predict|compare`.
 
-python -m train --help
+Errors are one line on standard error; results go to standard output.
 """
 
 import dataclasses
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
 
 import tyro
 
-from vmixjax.config import MixConfig
+from train.config import Config, OptimizerName
+from train.errors import RunError
+from train.presets import PRESETS
+
+DONE, FAILED, INTERRUPTED = 0, 2, 130
+"""Exit statuses."""
+
+_Config = Annotated[Config, tyro.conf.arg(name="")]
 
 
 @dataclasses.dataclass(frozen=True)
-class Options:
-    """Train a small network on handwritten digits of 32 x 32 pixels.
+class Hosts:
+    """Several processes that train together."""
 
-    Example: python -m train --region 16 --steps 1000
+    distributed: bool = False
+    """Join the other processes; on TPU pods and under SLURM they are found."""
+    coordinator: str | None = None
+    """HOST:PORT of process 0."""
+    processes: int | None = None
+    """How many there are."""
+    process: int | None = None
+    """Which one this is, from 0."""
+
+
+_Hosts = Annotated[Hosts, tyro.conf.arg(name="")]
+
+
+@dataclasses.dataclass(frozen=True)
+class Fit:
+    """Train a model on images that are mixed anew in every step.
+
+    Example: python -m train fit --preset digits --workdir runs/digits
     """
 
-    region: int = 8
-    """Side of the regions that are shuffled, in pixels; 0 leaves the images clean."""
-    steps: int = 600
-    """Training steps of 128 images."""
-    seed: int = 0
-    """Of initialisation, batches and mixing keys."""
+    workdir: Path
+    """Folder for checkpoints, metrics and curves."""
+    preset: str = "digits"
+    """Where options start: digits, mnist, fashion_mnist, cifar10, imagenet100."""
+    resume: bool = False
+    """Go on with the run in the workdir."""
+    config: _Config = PRESETS["digits"]
+    hosts: _Hosts = dataclasses.field(default_factory=Hosts)
 
 
-def main() -> None:
-    """Trains, and prints the accuracy on test images as it goes."""
-    options = tyro.cli(Options, prog="python -m train")
+@dataclasses.dataclass(frozen=True)
+class Evaluate:
+    """Test the best checkpoint of a run, on mixed test images.
 
-    from vmixjax.demo.learning import enlarged_digits, fit, mixer_for
+    Example: python -m train evaluate --workdir runs/digits
+    """
 
-    train, test = enlarged_digits()
-    mixer = None
-    if options.region:
-        config = MixConfig(options.region, ((options.region, 1),))
-        mixer = mixer_for(test.images.shape[1:], config)
-    name = f"mixed in regions of {options.region}" if mixer else "clean"
-    curve = fit(name, train, test, mixer, seed=options.seed, steps=options.steps)
-    for step, loss, accuracy in zip(
-        curve.steps, curve.losses, curve.accuracies, strict=True
-    ):
-        print(f"step {step:5}  loss {loss:.4f}  test accuracy {accuracy:.1%}")
+    workdir: Path
+    """Folder of the run."""
+    data_dir: str | None = None
+    """Where TFDS keeps the data set, if not where it was in training."""
+    mixes: int | None = None
+    """Average the predictions for so many mixes of each image."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Predict:
+    """Print classes and probabilities for image files.
+
+    Example: python -m train predict --workdir runs/digits seven.png
+    """
+
+    paths: Annotated[
+        tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="IMAGE...")
+    ]
+    """The images; resized and mixed as in training before the model sees them."""
+    workdir: Path
+    """Folder of the run."""
+    mixed: bool = False
+    """The images are mixed already."""
+    top: int = 3
+    """How many classes to print."""
+    json: bool = False
+    """Print JSON instead of a table."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Compare:
+    """Train clean, mixed, and mixed with canonical input; tell what mixing costs.
+
+    Example: python -m train compare --preset digits --out runs/compare --seeds 3
+    """
+
+    out: Path
+    """Folder for compare.json, compare.png and the runs. Started again, it goes on."""
+    preset: str = "digits"
+    """Where options start, as for fit."""
+    optimizers: tuple[OptimizerName, ...] = ("adam", "st_adam")
+    """Each is used for each kind of images."""
+    seeds: int = 1
+    """Runs of each kind."""
+    config: _Config = PRESETS["digits"]
+
+
+_COMMANDS: dict[str, Any] = {
+    "fit": Fit,
+    "evaluate": Evaluate,
+    "predict": Predict,
+    "compare": Compare,
+}
+_Command = (
+    Annotated[Fit, tyro.conf.subcommand("fit")]
+    | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
+    | Annotated[Predict, tyro.conf.subcommand("predict")]
+    | Annotated[Compare, tyro.conf.subcommand("compare")]
+)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the command line; returns the exit status."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    try:
+        command = _parse(arguments)
+        {Fit: _fit, Evaluate: _evaluate, Predict: _predict, Compare: _compare}[
+            type(command)
+        ](command)  # type: ignore[operator]
+        return DONE
+    except RunError as error:
+        return _complain(str(error))
+    except KeyboardInterrupt:
+        _complain("interrupted; go on from the last checkpoint with --resume")
+        return INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        return _complain(f"{where}{error.strerror or error}")
+
+
+def _parse(arguments: list[str]) -> object:
+    """The command, its options starting from the preset that is named."""
+    about = "Train Flax models on images that nobody can recognise."
+    flags = (tyro.conf.FlagCreatePairsOff,)
+    command = _COMMANDS.get(arguments[0]) if arguments else None
+    if command is None or not hasattr(command, "preset"):
+        return tyro.cli(
+            _Command,
+            args=arguments,
+            prog="python -m train",
+            description=about,
+            config=flags,
+        )
+    preset = _preset(arguments)
+    if preset not in PRESETS:
+        raise RunError(f"--preset {preset!r} is none of {', '.join(PRESETS)}")
+    return tyro.cli(
+        command,
+        args=arguments[1:],
+        prog=f"python -m train {arguments[0]}",
+        default=command(tyro.MISSING, preset, config=PRESETS[preset]),
+        config=flags,
+    )
+
+
+def _preset(arguments: list[str]) -> str:
+    for i, argument in enumerate(arguments):
+        name, equals, value = argument.partition("=")
+        if name == "--preset":
+            return value if equals else (arguments[i + 1 :] or [""])[0]
+    return "digits"
+
+
+def _fit(options: Fit) -> None:
+    import jax
+
+    hosts = options.hosts
+    if hosts.distributed:
+        jax.distributed.initialize(hosts.coordinator, hosts.processes, hosts.process)
+    from train.fit import fit
+    from train.metrics import CURVES
+
+    outcome = fit(options.config, options.workdir, resume=options.resume)
+    if jax.process_index() == 0:
+        print(_told(outcome.test_accuracy, outcome.test_loss, outcome.steps))
+        print(f"curves: {options.workdir / CURVES}")
+
+
+def _evaluate(options: Evaluate) -> None:
+    from train.predict import evaluate
+
+    outcome = evaluate(options.workdir, data_dir=options.data_dir, mixes=options.mixes)
+    print(_told(outcome.test_accuracy, outcome.test_loss, outcome.steps))
+
+
+def _told(accuracy: float, loss: float, steps: int) -> str:
+    return f"test accuracy {accuracy:.2%}, test loss {loss:.4f}, after {steps} steps"
+
+
+def _predict(options: Predict) -> None:
+    from train.predict import predict
+
+    predictions = predict(options.workdir, options.paths, mixed=options.mixed)
+    if options.json:
+        print(json.dumps([dataclasses.asdict(one) for one in predictions], indent=1))
+        return
+    for one in predictions:
+        likeliest = zip(one.classes, one.probabilities, strict=True)
+        told = [f"{name} {p:.1%}" for name, p in list(likeliest)[: options.top]]
+        print(f"{one.path}: {', '.join(told)}")
+
+
+def _compare(options: Compare) -> None:
+    from train.compare import compare, table
+
+    if options.seeds < 1:
+        raise RunError(f"--seeds must be at least 1; got {options.seeds}")
+    result = compare(
+        options.config,
+        options.out,
+        optimizers=options.optimizers,
+        seeds=options.seeds,
+        preset=options.preset,
+    )
+    print(table(result))
+    print(f"details: {options.out / 'compare.json'}, {options.out / 'compare.png'}")
+
+
+def _complain(line: str) -> int:
+    print(f"train: {line}", file=sys.stderr)
+    return FAILED
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -38,26 +38,33 @@ class SmallCNN(nnx.Module):
     """
 
     def __init__(
-        self, image_shape: tuple[int, int, int], classes: int, *, rngs: nnx.Rngs
+        self,
+        shape: tuple[int, int, int],
+        classes: int,
+        *,
+        dtype: jnp.dtype | None = None,
+        rngs: nnx.Rngs,
     ) -> None:
-        height, width, channels = image_shape
+        height, width, channels = shape
         widths = (channels, 16, 32, 64)
         self.convolutions = nnx.List(
             [
-                nnx.Conv(a, b, (3, 3), strides=2, rngs=rngs)
+                nnx.Conv(a, b, (3, 3), strides=2, dtype=dtype, rngs=rngs)
                 for a, b in itertools.pairwise(widths)
             ]
         )
-        self.norms = nnx.List([nnx.LayerNorm(b, rngs=rngs) for b in widths[1:]])
+        self.norms = nnx.List(
+            [nnx.LayerNorm(b, dtype=dtype, rngs=rngs) for b in widths[1:]]
+        )
         places = -(-height // 8) * -(-width // 8)
         self.head = nnx.Linear(places * widths[-1], classes, rngs=rngs)
 
     def __call__(self, images: jax.Array) -> jax.Array:
-        """Values 0 to 255 of any dtype (B, H, W, C) -> float32 logits (B, classes)."""
-        x = images.astype(jnp.float32) / 255 - 0.5
+        """Images (B, H, W, C), floating -> logits (B, classes), float32."""
+        x = images
         for convolution, norm in zip(self.convolutions, self.norms, strict=True):
             x = nnx.relu(norm(convolution(x)))
-        return self.head(x.reshape(len(x), -1))
+        return self.head(x.reshape(len(x), -1).astype(jnp.float32))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,6 +114,11 @@ def enlarged_digits() -> tuple[Images, Images]:
     )
 
 
+def centred(images: jax.Array) -> jax.Array:
+    """uint8 values of any shape -> float32 from -0.5 to 0.5, as models take them."""
+    return images.astype(jnp.float32) / 255 - 0.5
+
+
 def mixer_for(image_shape: tuple[int, int, int], config: vmixjax.MixConfig) -> Mixer:
     """Mixes whole batches by the strongest plan, each image with its own key."""
     plan = vmixjax.full_plan(image_shape, config)
@@ -153,7 +165,7 @@ def fit(
     def loss_of(
         parameters: nnx.State[Any, Any], images: jax.Array, labels: jax.Array
     ) -> jax.Array:
-        logits = nnx.merge(graph, parameters)(images)
+        logits = nnx.merge(graph, parameters)(centred(images))
         return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
 
     @functools.partial(jax.jit, donate_argnums=(0, 1))
@@ -175,7 +187,7 @@ def fit(
         # Keys that no training step used: its numbers end at `steps`.
         ids = jnp.arange(len(test.labels))
         images = prepare(jax.random.fold_in(key, steps), ids, jnp.asarray(test.images))
-        logits = nnx.merge(graph, parameters)(images)
+        logits = nnx.merge(graph, parameters)(centred(images))
         return jnp.mean(logits.argmax(-1) == test.labels)
 
     train_images, train_labels = jnp.asarray(train.images), jnp.asarray(train.labels)

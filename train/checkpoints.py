@@ -1,0 +1,226 @@
+"""Checkpoints of a run, by Orbax: written aside, whole or not at all, verified.
+
+A checkpoint holds the state, where the data iterator stood, and a fingerprint of the
+state: what comes back other than it was written is set aside, and the one before it
+used.
+"""
+
+import dataclasses
+import json
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import grain
+import jax
+import jax.numpy as jnp
+import numpy as np
+import orbax.checkpoint as ocp
+from orbax.checkpoint import checkpoint_managers
+
+from train.config import Config, differences, from_values
+from train.errors import RunError
+from train.step import State
+from vmixjax.release.atomic import atomic_path
+
+_RUN = "run.json"
+_FOLDER = "checkpoints"
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """What a workdir is for: a config, and the kind of images.
+
+    Attributes:
+      config: of the run.
+      shape: (H, W, C) of the images.
+      classes: their names.
+    """
+
+    config: Config
+    shape: tuple[int, int, int]
+    classes: tuple[str, ...]
+
+
+def begin(run: Run, workdir: Path, *, resume: bool) -> None:
+    """Makes a folder the workdir of a run, or sees that it is the same run's.
+
+    Raises:
+      RunError: it holds a run already and `resume` is off, or a run with another config
+        or other data.
+    """
+    path = workdir / _RUN
+    if path.exists():
+        stored = read_run(workdir)
+        if not resume:
+            raise RunError(
+                f"{workdir} holds a run already: continue it with --resume, or name "
+                f"another --workdir"
+            )
+        changed = list(differences(stored.config, run.config))
+        if stored.shape != run.shape:
+            changed.append(f"images of {stored.shape}, not {run.shape}")
+        if stored.classes != run.classes:
+            changed.append(f"{len(stored.classes)} classes that are not these")
+        if changed:
+            raise RunError(
+                f"{workdir} was started with {'; '.join(changed)}: resume with the "
+                f"same, or name another --workdir"
+            )
+    elif jax.process_index() == 0:
+        workdir.mkdir(parents=True, exist_ok=True)
+        text = json.dumps(dataclasses.asdict(run), indent=1)
+        with atomic_path(path) as file:
+            file.write(text.encode())
+
+
+def read_run(workdir: Path) -> Run:
+    """The run in a workdir.
+
+    Raises:
+      RunError: there is none, or it cannot be read.
+    """
+    path = workdir / _RUN
+    try:
+        values = json.loads(path.read_text())
+        return Run(
+            from_values(values["config"]),
+            tuple(values["shape"]),
+            tuple(values["classes"]),
+        )
+    except FileNotFoundError as error:
+        raise RunError(f"{workdir} holds no run: {_RUN} is not there") from error
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise RunError(
+            f"{path} is damaged or of another version: train anew in another folder"
+        ) from error
+
+
+@dataclasses.dataclass
+class Checkpoints:
+    """The checkpoints in a workdir; `open_checkpoints` makes one."""
+
+    folder: Path
+    manager: ocp.CheckpointManager
+    say: Callable[[str], None]
+
+    def save(
+        self, state: State, batches: grain.DatasetIterator, accuracy: float
+    ) -> None:
+        """Starts to write one; the next call, or the end, waits for it."""
+        self.manager.save(
+            int(state.step),
+            args=ocp.args.Composite(
+                state=ocp.args.StandardSave(state),
+                data=grain.checkpoint.CheckpointSave(batches),
+                fingerprint=ocp.args.JsonSave({"state": _fingerprint(state)}),
+            ),
+            metrics={"accuracy": accuracy},
+        )
+
+    def restore(
+        self,
+        abstract: State,
+        batches: grain.DatasetIterator | None,
+        *,
+        best: bool = False,
+    ) -> State | None:
+        """The newest state that is whole, or the best, and `batches` where it stood.
+
+        Args:
+          abstract: shapes, dtypes and shardings of the state.
+          batches: an iterator over the same data; None where only the state is needed.
+          best: the state with the highest test accuracy comes first.
+
+        Returns:
+          The state; None where there is no checkpoint.
+
+        Raises:
+          RunError: none of the checkpoints can be read.
+        """
+        steps = sorted(self.manager.all_steps(), reverse=True)
+        if best and self.manager.best_step() in steps:
+            steps.sort(key=lambda step: step != self.manager.best_step())
+        for step in steps:
+            try:
+                return self._restore(step, abstract, batches)
+            except Exception as error:
+                # A damaged file can make Orbax and its parts raise nearly anything.
+                self.say(
+                    f"the checkpoint of step {step} is damaged "
+                    f"({type(error).__name__}); trying the one before it"
+                )
+                if batches is not None:
+                    self._set_aside(step)
+        if steps:
+            raise RunError(
+                f"no checkpoint in {self.folder} can be read: train anew in another "
+                f"folder"
+            )
+        return None
+
+    def _restore(
+        self, step: int, abstract: State, batches: grain.DatasetIterator | None
+    ) -> State:
+        items: dict[str, Any] = {
+            "state": ocp.args.StandardRestore(abstract),
+            "fingerprint": ocp.args.JsonRestore(),
+        }
+        if batches is not None:
+            items["data"] = grain.checkpoint.CheckpointRestore(batches)
+        restored = self.manager.restore(step, args=ocp.args.Composite(**items))
+        if _fingerprint(restored["state"]) != restored["fingerprint"]["state"]:
+            raise ValueError("the state is not as it was written")
+        return restored["state"]
+
+    def _set_aside(self, step: int) -> None:
+        """So that training on can write this step again."""
+        if jax.process_index() == 0:
+            path = self.folder / str(step)
+            path.rename(path.with_name(f"damaged-{step}"))
+        self.manager.reload()
+
+
+@contextmanager
+def open_checkpoints(
+    workdir: Path, keep: int, say: Callable[[str], None]
+) -> Iterator[Checkpoints]:
+    """The checkpoints of a workdir; waits at the end for what is being written.
+
+    Args:
+      workdir: of the run.
+      keep: newest checkpoints to keep, beside the best.
+      say: shows a line to the user.
+    """
+    # Orbax tells every detail of its work at this level.
+    logging.getLogger("absl").setLevel(logging.ERROR)
+    folder = (workdir / _FOLDER).resolve()
+    policies = checkpoint_managers.preservation_policy
+    options = ocp.CheckpointManagerOptions(
+        create=True,
+        best_fn=lambda metrics: metrics["accuracy"],
+        preservation_policy=policies.AnyPreservationPolicy(
+            [
+                policies.LatestN(keep),
+                policies.BestN(get_metric_fn=lambda metrics: metrics["accuracy"], n=1),
+            ]
+        ),
+    )
+    with ocp.CheckpointManager(folder, options=options) as manager:
+        yield Checkpoints(folder, manager, say)
+
+
+@jax.jit
+def _sums(state: State) -> list[jax.Array]:
+    def sum_of(leaf: jax.Array) -> jax.Array:
+        words = jax.lax.bitcast_convert_type(leaf, f"uint{8 * leaf.dtype.itemsize}")
+        return jnp.sum(words.astype(jnp.uint32), dtype=jnp.uint32)
+
+    return [sum_of(leaf) for leaf in jax.tree.leaves(state)]
+
+
+def _fingerprint(state: State) -> list[int]:
+    """One number for each array: wrapping sums, the same however it is sharded."""
+    return [int(np.asarray(one)) for one in _sums(state)]

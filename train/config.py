@@ -1,0 +1,151 @@
+"""Everything that decides what a run computes, as plain dataclasses.
+
+The same config and seed give the same run; it is stored beside the checkpoints, and a
+run is resumed only with the config that it was started with.
+"""
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any, Literal
+
+from vmixjax.config import Channels, MixConfig
+
+OptimizerName = Literal["adam", "st_adam", "sgd"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Data:
+    """What is learned from."""
+
+    source: str = "digits"
+    """digits, tfds:NAME, tfds:DIR that TFDS can read, or folder:DIR/[SPLIT/]CLASS/."""
+    data_dir: str | None = None
+    """Where TFDS keeps its data sets; by default where TFDS looks."""
+    image_size: int | None = None
+    """Resize to squares of so many pixels a side, before anything else."""
+    train_images: int | None = None
+    """Learn from the first so many only."""
+    augment: Literal["none", "flip", "crop", "crop-flip"] = "none"
+    """Random shifts by up to an eighth of a side, and mirroring, before mixing."""
+    cache_mib: int = 2048
+    """Data sets up to this size, decoded, are kept in memory."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Mixing:
+    """What is done to images before the model sees them."""
+
+    where: Literal["step", "done", "off"] = "step"
+    """Mixed anew in every step; done already, as by vmixjax mix; or not at all."""
+    tile_size: int = 4
+    """Side of a tile in pixels."""
+    ladder: tuple[tuple[int, int], ...] = ((4, 1),)
+    """Levels of mixing, weakest first: sizes of regions and blocks in pixels."""
+    channels: Channels = "independent"
+    """Whether colours part ways, pixels keep theirs, or values change channels."""
+    strength: float = 1.0
+    """0 to 1, a place in each image's range of VFE; 1 is the strongest mixing."""
+    form: Literal["plain", "canonical", "regions"] = "plain"
+    """As it is; regions sorted; or regions as places, sorted values as channels."""
+
+    @property
+    def config(self) -> MixConfig:
+        """The same as the library's config."""
+        return MixConfig(self.tile_size, self.ladder, self.channels)
+
+
+@dataclasses.dataclass(frozen=True)
+class Model:
+    """What learns."""
+
+    name: str = "cnn"
+    """resnet8/18/50, shufflenet, vit_ti/s, convmixer_256_8, convmixer_768_32 or cnn."""
+    stem: Literal["default", "imagenet", "cifar", "patch"] = "default"
+    """Of ResNets and ShuffleNet: for large images, for small ones, or by patches."""
+    patch_size: int | None = None
+    """Of ViT, ConvMixer and the patch stem; the largest region makes a good one."""
+    width: int | None = None
+    """Channels of the first stage, where other than published."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Optimizer:
+    """How it learns."""
+
+    name: OptimizerName = "adam"
+    """SGD is with Nesterov momentum."""
+    learning_rate: float = 3e-3
+    """At its highest: it rises for a tenth of the steps, then falls by a cosine."""
+    weight_decay: float = 0.0
+    """Decoupled, of all parameters with two axes or more."""
+    adaptation: float = 0.5
+    """Of ST-Adam: how far beta1 moves; 0 is Adam."""
+    label_smoothing: float = 0.0
+    """The share of a label that is spread over all classes."""
+    mixup: float = 0.0
+    """Alpha of mixup's Beta distribution; 0 is none."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """One run."""
+
+    data: Data = Data()
+    mixing: Mixing = Mixing()
+    model: Model = Model()
+    optimizer: Optimizer = Optimizer()
+    batch_size: int = 128
+    """Images in a step, over all devices."""
+    steps: int = 600
+    """Training steps."""
+    every: int = 100
+    """Steps between two tests, each followed by a checkpoint."""
+    keep: int = 2
+    """Newest checkpoints that are kept, beside the best."""
+    test_mixes: int = 1
+    """Mixes of a test image whose predictions are averaged."""
+    seed: int = 0
+    """Of parameters, order of images, augmentation and mixing keys."""
+    bfloat16: bool | None = None
+    """Compute in bfloat16; by default on TPU and GPU only. Parameters are float32."""
+    fsdp: bool = False
+    """Spread parameters over the devices, instead of a copy on each."""
+
+
+def from_values(values: dict[str, Any]) -> Config:
+    """A config from what `dataclasses.asdict` gave, perhaps through JSON."""
+    return _build(Config(), values)
+
+
+def differences(one: Config, other: Config) -> Iterator[str]:
+    """Every field that differs: `model.width: 16, not 32`."""
+    for (name, value), (_, another) in zip(
+        _fields(dataclasses.asdict(one)),
+        _fields(dataclasses.asdict(other)),
+        strict=True,
+    ):
+        if value != another:
+            yield f"{name}: {value}, not {another}"
+
+
+def _build(default: Any, values: dict[str, Any]) -> Any:
+    def one(name: str, value: Any) -> Any:
+        if isinstance(value, dict):
+            return _build(getattr(default, name), value)
+        return _tuples(value)
+
+    return dataclasses.replace(
+        default, **{name: one(name, value) for name, value in values.items()}
+    )
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
+
+
+def _fields(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in values.items():
+        if isinstance(value, dict):
+            yield from _fields(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value

@@ -1,0 +1,74 @@
+"""Which device holds what: images spread over all of them, parameters copied or spread.
+
+One mesh with one axis. Everything else follows from where the arrays of a step lie.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+
+from train.errors import RunError
+
+AXIS = "batch"
+
+
+def mesh(batch_size: int) -> Mesh:
+    """All devices of all processes in a row.
+
+    Raises:
+      RunError: the batch cannot be shared out evenly.
+    """
+    count = jax.device_count()
+    if batch_size % count:
+        nearest = max(count, round(batch_size / count) * count)
+        raise RunError(
+            f"--batch-size {batch_size} cannot be shared out over {count} devices: "
+            f"use a multiple, such as {nearest}"
+        )
+    return jax.make_mesh((count,), (AXIS,), axis_types=(AxisType.Auto,))
+
+
+def spread(mesh: Mesh) -> NamedSharding:
+    """Along the first axis: of images, labels, keys."""
+    return NamedSharding(mesh, PartitionSpec(AXIS))
+
+
+def placed(mesh: Mesh, tree: Any, *, fsdp: bool) -> Any:
+    """Where the arrays of a tree of abstract arrays lie.
+
+    A copy on each device or, with `fsdp`, each array spread along its longest axis that
+    the devices share evenly (arrays that have none, and small ones, are copied).
+    """
+
+    def place(leaf: jax.ShapeDtypeStruct) -> NamedSharding:
+        spec: list[str | None] = [None] * leaf.ndim
+        axes = [i for i, side in enumerate(leaf.shape) if side % mesh.size == 0]
+        if fsdp and axes and leaf.size >= 1024:
+            spec[max(axes, key=lambda i: leaf.shape[i])] = AXIS
+        return NamedSharding(mesh, PartitionSpec(*spec))
+
+    return jax.tree.map(place, tree)
+
+
+def abstract(make: Callable[[], Any], placed: Any) -> Any:
+    """Shapes, dtypes and places of what a function makes, without making it."""
+    return jax.tree.map(
+        lambda leaf, sharding: jax.ShapeDtypeStruct(
+            leaf.shape, leaf.dtype, sharding=sharding
+        ),
+        jax.eval_shape(make),
+        placed,
+    )
+
+
+def on_devices(
+    sharding: NamedSharding, batch: dict[str, np.ndarray]
+) -> dict[str, jax.Array]:
+    """This process's part of a batch, as part of the batch over all devices."""
+    return {
+        name: jax.make_array_from_process_local_data(sharding, values)
+        for name, values in batch.items()
+    }

@@ -1,0 +1,150 @@
+"""The training loop, top to bottom."""
+
+import dataclasses
+import math
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import jax
+from jax.sharding import NamedSharding
+
+from train import checkpoints, data, devices
+from train.config import Config
+from train.errors import RunError
+from train.metrics import Metrics, open_metrics
+from train.step import Batch, State, Steps
+
+_NOTED = 20
+"""Steps between two looks at the loss: looking waits for the device."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """How a run ended: test loss and accuracy after the last step."""
+
+    steps: int
+    test_loss: float
+    test_accuracy: float
+
+
+def fit(config: Config, workdir: Path, *, resume: bool = False) -> Outcome:
+    """Trains a model, tests it as it goes, and keeps checkpoints.
+
+    A run that was stopped at any moment goes on with `resume`, and ends in the same
+    parameters as one that never was (bit for bit on CPU).
+
+    Args:
+      config: of the run.
+      workdir: folder for checkpoints, notes and curves.
+      resume: go on where the newest checkpoint was written.
+
+    Returns:
+      How it ended.
+
+    Raises:
+      RunError: anything that keeps it from starting, and a loss that is not finite.
+    """
+    mesh = devices.mesh(config.batch_size)
+    spread = devices.spread(mesh)
+    train, test = data.load(config.data, "train"), data.load(config.data, "test")
+    if len(train) < config.batch_size:
+        raise RunError(
+            f"--batch-size {config.batch_size} is more than the {len(train)} training "
+            f"images: choose a smaller one"
+        )
+    steps = Steps(config, train.shape, len(train.classes), mesh)
+    if test.shape != train.shape:
+        raise RunError(
+            f"test images are {test.shape} and training images {train.shape}: make "
+            f"them alike with --data.image-size {min(train.shape[:2])}"
+        )
+    run = checkpoints.Run(config, train.shape, train.classes)
+    checkpoints.begin(run, workdir, resume=resume)
+
+    placed = devices.placed(mesh, jax.eval_shape(steps.first), fsdp=config.fsdp)
+    train_step = jax.jit(steps.train, donate_argnums=0, out_shardings=(placed, None))
+    test_step = jax.jit(steps.test)
+    batches = data.training_batches(train, config.batch_size, config.seed)
+
+    with checkpoints.open_checkpoints(workdir, config.keep, say) as saved:
+        state = saved.restore(devices.abstract(steps.first, placed), batches)
+        if state is None:
+            state = jax.jit(steps.first, out_shardings=placed)()
+        first = int(state.step)
+        with open_metrics(workdir, config.steps, first) as metrics:
+            waiting: list[dict[str, jax.Array]] = []
+            since = time.monotonic()
+            for number in range(first + 1, config.steps + 1):
+                batch = devices.on_devices(spread, next(batches))
+                state, values = train_step(state, batch)
+                waiting.append(values)
+                metrics.advance()
+                due = number % config.every == 0 or number == config.steps
+                if due or len(waiting) == _NOTED:
+                    _note(metrics, number, waiting, config, since)
+                    waiting, since = [], time.monotonic()
+                if due:
+                    outcome = measure(test_step, state, test, config, spread)
+                    metrics.note(
+                        number,
+                        test_loss=outcome.test_loss,
+                        test_accuracy=outcome.test_accuracy,
+                    )
+                    saved.save(state, batches, outcome.test_accuracy)
+                    since = time.monotonic()
+            if first >= config.steps:
+                outcome = measure(test_step, state, test, config, spread)
+    return outcome
+
+
+def measure(
+    test_step: Callable[[State, Batch], dict[str, jax.Array]],
+    state: State,
+    test: data.Dataset,
+    config: Config,
+    spread: NamedSharding,
+) -> Outcome:
+    """Loss and accuracy on all test images."""
+    sums = [
+        test_step(state, devices.on_devices(spread, batch))
+        for batch in data.test_batches(test, config.batch_size)
+    ]
+    loss, right, count = (
+        sum(float(one[name]) for one in sums) for name in ("loss", "right", "count")
+    )
+    return Outcome(int(state.step), loss / count, right / count)
+
+
+def _note(
+    metrics: Metrics,
+    number: int,
+    waiting: list[dict[str, jax.Array]],
+    config: Config,
+    since: float,
+) -> None:
+    """Notes the means over the last steps; stops a run that learns no more."""
+    losses, accuracies = (
+        [float(values[name]) for values in waiting] for name in ("loss", "accuracy")
+    )
+    bad = [i for i, loss in enumerate(losses, 1) if not math.isfinite(loss)]
+    if bad:
+        raise RunError(
+            f"the loss of step {number - len(losses) + bad[0]} is not finite; the last "
+            f"checkpoint, before it, is good. Train anew with a smaller "
+            f"--optimizer.learning-rate than {config.optimizer.learning_rate}"
+        )
+    count = len(waiting)
+    metrics.note(
+        number,
+        loss=sum(losses) / count,
+        accuracy=sum(accuracies) / count,
+        images_per_second=count * config.batch_size / (time.monotonic() - since),
+    )
+
+
+def say(line: str) -> None:
+    """Shows a line to the user, once however many processes there are."""
+    if jax.process_index() == 0:
+        print(f"train: {line}", file=sys.stderr)

@@ -1,0 +1,140 @@
+"""From images as they are stored to what a model sees: augment, mix, give form.
+
+Pure functions of arrays. Every random choice of an image comes from its own key, so it
+depends on nothing but seed, step and the image's id.
+"""
+
+from collections.abc import Callable
+
+import dm_pix as pix
+import jax
+import jax.numpy as jnp
+
+import vmixjax
+from train.config import Config
+from train.errors import RunError
+from vmixjax._grid import cut
+from vmixjax.demo.learning import centred
+
+Prepare = Callable[[jax.Array, jax.Array], jax.Array]
+"""(keys (B,), images uint8 (B, H, W, C)) -> inputs of the model, float32."""
+
+_AUGMENTATION = 1
+"""Folded into an image's key: mixing uses the key itself."""
+
+
+def image_keys(seed: int, step: jax.Array, ids: jax.Array) -> jax.Array:
+    """Keys of images in a step, (B,): `fold_in(fold_in(key, step), id)`.
+
+    Anybody who knows the seed can compute them. Mixing inside the step protects from
+    whom is shown the mixed images, not from whoever runs the training.
+    """
+    key = jax.random.fold_in(jax.random.key(seed, impl="threefry2x32"), step)
+    return jax.vmap(vmixjax.image_key, (None, 0))(key, ids)
+
+
+def check_shape(config: Config, shape: tuple[int, int, int]) -> None:
+    """Refuses images that a config cannot mix.
+
+    Raises:
+      RunError: with the nearest size that fits.
+    """
+    try:
+        tile = config.mixing.config.tile_size
+    except (TypeError, ValueError) as error:
+        raise RunError(f"--mixing: {error}") from error
+    height, width = shape[:2]
+    needed = config.mixing.where != "off" or config.mixing.form != "plain"
+    if needed and (height % tile or width % tile):
+        size = max(tile, round(min(height, width) / tile) * tile)
+        raise RunError(
+            f"images of {height} x {width} are not whole tiles of {tile}: resize them "
+            f"with --data.image-size {size}, or choose another --mixing.tile-size"
+        )
+    if not 0 <= config.mixing.strength <= 1:
+        raise RunError(
+            f"--mixing.strength must be 0 to 1; got {config.mixing.strength}"
+        )
+
+
+def region(config: Config) -> int:
+    """Side of the largest regions: what a model can rely on for any plan."""
+    return max(size for size, _ in config.mixing.ladder)
+
+
+def input_shape(
+    config: Config, shape: tuple[int, int, int]
+) -> tuple[tuple[int, int, int], int]:
+    """Shape of a model's inputs, and pixels on a side of one place of them."""
+    if config.mixing.form != "regions":
+        return shape, 1
+    side = region(config)
+    height, width, channels = shape
+    return (height // side, width // side, channels * side * side), side
+
+
+def training(config: Config, shape: tuple[int, int, int]) -> Prepare:
+    """Augments, mixes and gives form to a batch: for training."""
+    return lambda keys, images: form(
+        config, jax.vmap(_mixer(config, shape))(keys, augmented(config, keys, images))
+    )
+
+
+def testing(config: Config, shape: tuple[int, int, int]) -> Prepare:
+    """Mixes and gives form to a batch: for tests and predictions."""
+    return lambda keys, images: form(
+        config, jax.vmap(_mixer(config, shape))(keys, images)
+    )
+
+
+def augmented(config: Config, keys: jax.Array, images: jax.Array) -> jax.Array:
+    """Images (B, H, W, C), shifted and mirrored at random; edges are repeated."""
+    augment = config.data.augment
+    shape = images.shape[1:]
+    margin = max(1, min(shape[:2]) // 8)
+
+    def one(key: jax.Array, image: jax.Array) -> jax.Array:
+        crop_key, flip_key = jax.random.split(jax.random.fold_in(key, _AUGMENTATION))
+        if "crop" in augment:
+            sides = ((margin, margin), (margin, margin), (0, 0))
+            image = pix.random_crop(crop_key, jnp.pad(image, sides, "reflect"), shape)
+        if "flip" in augment:
+            image = pix.random_flip_left_right(flip_key, image)
+        return image
+
+    return jax.vmap(one)(keys, images)
+
+
+def form(config: Config, images: jax.Array) -> jax.Array:
+    """Mixed images (B, H, W, C), as the model is to see them, float32."""
+    mixing = config.mixing
+    if mixing.form == "plain":
+        return centred(images)
+    side = region(config)
+    images = jax.vmap(
+        lambda image: vmixjax.canonical(image, side, channels=mixing.channels)
+    )(images)
+    if mixing.form == "canonical":
+        return centred(images)
+    regions = jax.vmap(lambda image: cut(image, side))(images)
+    values = regions.transpose(0, 1, 3, 5, 2, 4)
+    return centred(values.reshape(*values.shape[:3], -1))
+
+
+def _mixer(
+    config: Config, shape: tuple[int, int, int]
+) -> Callable[[jax.Array, jax.Array], jax.Array]:
+    """(key, image) -> the image, mixed as the config says."""
+    mixing = config.mixing
+    if mixing.where != "step":
+        return lambda key, image: image
+    if mixing.strength == 1:
+        full = vmixjax.full_plan(shape, mixing.config)
+        return lambda key, image: vmixjax.mix(key, image, full)
+
+    def to_strength(key: jax.Array, image: jax.Array) -> jax.Array:
+        lowest, highest = vmixjax.vfe_range(image, mixing.config)
+        target = lowest + mixing.strength * (highest - lowest)
+        return vmixjax.mix(key, image, vmixjax.plan(image, target, mixing.config))
+
+    return to_strength

@@ -1,0 +1,139 @@
+"""How a run goes: a progress bar, JSON lines, TensorBoard, and curves at the end.
+
+Process 0 alone writes. On resuming, what was noted after the checkpoint is taken back:
+those steps are done again.
+"""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import jax
+from tensorboardX import SummaryWriter
+from tqdm import tqdm
+
+from vmixjax.release.atomic import atomic_path
+
+_LINES = "metrics.jsonl"
+CURVES = "curves.png"
+
+
+class Metrics:
+    """Notes of a run; `open_metrics` makes one."""
+
+    def __init__(self, workdir: Path, steps: int, first: int) -> None:
+        self.workdir = workdir
+        self.lines = (workdir / _LINES).open("a")
+        self.board = SummaryWriter(str(workdir / "tensorboard"), purge_step=first)
+        self.bar = tqdm(
+            initial=first, total=steps, unit="step", desc="training", file=sys.stderr
+        )
+        self.shown: dict[str, str] = {}
+
+    def note(self, step: int, **values: float) -> None:
+        """Notes values at a step, under names such as `loss` or `test_accuracy`."""
+        self.lines.write(json.dumps({"step": step, **values}) + "\n")
+        self.lines.flush()
+        for name, value in values.items():
+            self.board.add_scalar(name, value, step)
+        self.shown |= {
+            name: f"{value:.1%}" if "accuracy" in name else f"{value:.4g}"
+            for name, value in values.items()
+            if name in ("loss", "accuracy", "images_per_second", "test_accuracy")
+        }
+        self.bar.set_postfix(self.shown, refresh=False)
+
+    def advance(self) -> None:
+        """One step more on the progress bar."""
+        self.bar.update()
+
+    def say(self, line: str) -> None:
+        """Shows a line above the progress bar."""
+        self.bar.write(line, file=sys.stderr)
+
+    def close(self) -> None:
+        """Ends the bar and all files."""
+        self.bar.close()
+        self.lines.close()
+        self.board.close()
+
+
+class Silent(Metrics):
+    """What the other processes note: nothing."""
+
+    def __init__(self) -> None:
+        pass
+
+    def note(self, step: int, **values: float) -> None:
+        """Does nothing."""
+
+    def advance(self) -> None:
+        """Does nothing."""
+
+    def say(self, line: str) -> None:
+        """Does nothing."""
+
+    def close(self) -> None:
+        """Does nothing."""
+
+
+@contextmanager
+def open_metrics(workdir: Path, steps: int, first: int) -> Iterator[Metrics]:
+    """The notes of a run that goes on at step `first`; draws the curves at the end."""
+    if jax.process_index() > 0:
+        yield Silent()
+        return
+    kept = [line for line in read(workdir) if line["step"] <= first]
+    with atomic_path(workdir / _LINES) as file:
+        file.write("".join(json.dumps(line) + "\n" for line in kept).encode())
+    metrics = Metrics(workdir, steps, first)
+    try:
+        yield metrics
+    finally:
+        metrics.close()
+        if lines := read(workdir):
+            draw(lines, workdir / CURVES)
+
+
+def read(workdir: Path) -> list[dict[str, Any]]:
+    """All notes of a run, oldest first; a last line that was cut off is left out."""
+    path = workdir / _LINES
+    if not path.exists():
+        return []
+    lines = []
+    for line in path.read_text().splitlines():
+        try:
+            lines.append(json.loads(line))
+        except ValueError:
+            break
+    return lines
+
+
+def draw(lines: list[dict[str, Any]], path: Path) -> None:
+    """Loss and accuracies over steps, as a PNG."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    left, right = figure.subplots(1, 2)
+
+    def plot(axes: Any, name: str, label: str, **style: Any) -> None:
+        points = [(line["step"], line[name]) for line in lines if name in line]
+        if points:
+            axes.plot(*zip(*points, strict=True), label=label, **style)
+
+    plot(left, "loss", "training", alpha=0.7)
+    plot(left, "test_loss", "test", marker="o", markersize=3)
+    plot(right, "accuracy", "training", alpha=0.7)
+    plot(right, "test_accuracy", "test", marker="o", markersize=3)
+    left.set(xlabel="step", ylabel="cross-entropy", title="Loss")
+    right.set(xlabel="step", ylabel="share of right answers", title="Accuracy")
+    right.set_ylim(0, 1)
+    for axes in (left, right):
+        axes.grid(alpha=0.3)
+        if axes.lines:
+            axes.legend()
+    with atomic_path(path) as file:
+        figure.savefig(file, dpi=150, format="png")

@@ -1,0 +1,90 @@
+"""Flax models by name: `build`.
+
+>>> sorted(MODELS)[:2]
+['cnn', 'convmixer_256_8']
+"""
+
+import difflib
+from collections.abc import Callable
+from typing import Any
+
+import jax.numpy as jnp
+from flax import nnx
+
+from train.config import Model
+from train.errors import RunError
+from train.models.convmixer import convmixer_256_8, convmixer_768_32
+from train.models.resnet import resnet8, resnet18, resnet50
+from train.models.shufflenet import ShuffleNetV2
+from train.models.vit import vit_s, vit_ti
+from vmixjax.demo.learning import SmallCNN
+
+MODELS: dict[str, Callable[..., nnx.Module]] = {
+    "cnn": SmallCNN,
+    "convmixer_256_8": convmixer_256_8,
+    "convmixer_768_32": convmixer_768_32,
+    "resnet8": resnet8,
+    "resnet18": resnet18,
+    "resnet50": resnet50,
+    "shufflenet": ShuffleNetV2,
+    "vit_s": vit_s,
+    "vit_ti": vit_ti,
+}
+"""(shape, classes, *, rngs, dtype, and what fits the model) -> a module."""
+_STEMMED = ("resnet8", "resnet18", "resnet50", "shufflenet")
+_PATCHED = ("convmixer_256_8", "convmixer_768_32", "vit_s", "vit_ti")
+
+
+def build(
+    model: Model,
+    shape: tuple[int, int, int],
+    classes: int,
+    *,
+    region: int,
+    coarse: int,
+    dtype: jnp.dtype,
+    rngs: nnx.Rngs,
+) -> nnx.Module:
+    """The model that a config names.
+
+    Args:
+      model: the config.
+      shape: (H, W, C) of its inputs.
+      classes: how many there are.
+      region: side of the largest regions, the size of patches unless the config says
+        otherwise.
+      coarse: pixels of the images on a side of one place of the inputs.
+      dtype: that is computed in.
+      rngs: for the first parameters.
+
+    Raises:
+      RunError: the name is unknown, or an option does not fit the model.
+    """
+    if model.name not in MODELS:
+        near = difflib.get_close_matches(model.name, MODELS)
+        mean = f"; did you mean {' or '.join(near)}?" if near else ""
+        raise RunError(
+            f"--model.name {model.name!r} is none of {', '.join(MODELS)}{mean}"
+        )
+    options: dict[str, Any] = {}
+    patch_size = model.patch_size or max(1, region // coarse)
+    if model.name in _STEMMED:
+        small = "cifar" if min(shape[:2]) * coarse < 96 else "imagenet"
+        options["stem"] = small if model.stem == "default" else model.stem
+        options["coarse"] = coarse
+    elif model.stem != "default":
+        raise RunError(f"--model.stem: {model.name} has one stem only; leave it out")
+    if model.name in _PATCHED or options.get("stem") == "patch":
+        if any(side % patch_size for side in shape[:2]):
+            raise RunError(
+                f"--model.patch-size {patch_size} does not divide inputs of "
+                f"{shape[0]} x {shape[1]}"
+            )
+        options["patch_size"] = patch_size
+    if model.width is not None:
+        if not model.name.startswith(("resnet", "convmixer")):
+            raise RunError(
+                f"--model.width: {model.name} has one width only; leave it out"
+            )
+        options["width"] = model.width
+    return MODELS[model.name](shape, classes, dtype=dtype, rngs=rngs, **options)

@@ -1,0 +1,81 @@
+"""ConvMixer: Trockman and Kolter, "Patches Are All You Need?" (TMLR 2023)."""
+
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from train.models.layers import classify
+
+
+class Activated(nnx.Module):
+    """A convolution, GELU and batch norm, in this order."""
+
+    def __init__(
+        self, *args: Any, dtype: jnp.dtype | None, rngs: nnx.Rngs, **options: Any
+    ) -> None:
+        self.convolution = nnx.Conv(*args, dtype=dtype, rngs=rngs, **options)
+        outputs = self.convolution.out_features
+        self.norm = nnx.BatchNorm(outputs, momentum=0.9, dtype=dtype, rngs=rngs)
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """(B, H, W, inputs) -> (B, H / stride, W / stride, outputs)."""
+        return self.norm(nnx.gelu(self.convolution(x), approximate=False))
+
+
+class ConvMixer(nnx.Module):
+    """Patches, then large depthwise and pointwise convolutions in turn.
+
+    Args:
+      shape: (H, W, C) of the images.
+      classes: how many there are.
+      patch_size: side of a patch in pixels; divides H and W.
+      width: channels everywhere.
+      depth: layers.
+      kernel: side of the depthwise kernels.
+      dtype: that is computed in; parameters are float32.
+      rngs: for the first parameters.
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, int, int],
+        classes: int,
+        *,
+        patch_size: int = 7,
+        width: int = 768,
+        depth: int = 32,
+        kernel: int = 7,
+        dtype: jnp.dtype | None = None,
+        rngs: nnx.Rngs,
+    ) -> None:
+        patch = (patch_size, patch_size)
+        options: dict[str, Any] = {"dtype": dtype, "rngs": rngs}
+        self.embed = Activated(
+            shape[2], width, patch, strides=patch_size, padding="VALID", **options
+        )
+        self.across = nnx.List(
+            [
+                Activated(
+                    width, width, (kernel, kernel), feature_group_count=width, **options
+                )
+                for _ in range(depth)
+            ]
+        )
+        self.through = nnx.List(
+            [Activated(width, width, (1, 1), **options) for _ in range(depth)]
+        )
+        self.head = nnx.Linear(width, classes, rngs=rngs)
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Images (B, H, W, C), floating -> logits (B, classes), float32."""
+        x = self.embed(x)
+        for across, through in zip(self.across, self.through, strict=True):
+            x = through(x + across(x))
+        return classify(self.head, x)
+
+
+convmixer_256_8 = functools.partial(ConvMixer, width=256, depth=8, kernel=5)
+convmixer_768_32 = functools.partial(ConvMixer, width=768, depth=32, kernel=7)

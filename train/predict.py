@@ -1,0 +1,121 @@
+"""Tests and predictions with a trained model, on mixed images."""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from train import checkpoints, data, devices
+from train.config import Config
+from train.errors import RunError
+from train.fit import Outcome, measure, say
+from train.step import State, Steps
+
+
+@dataclasses.dataclass(frozen=True)
+class Prediction:
+    """What a model says of one image: classes and probabilities, likeliest first."""
+
+    path: str
+    classes: tuple[str, ...]
+    probabilities: tuple[float, ...]
+
+
+def evaluate(
+    workdir: Path, *, data_dir: str | None = None, mixes: int | None = None
+) -> Outcome:
+    """Test loss and accuracy of the best checkpoint; test images are mixed first.
+
+    Args:
+      workdir: of the run.
+      data_dir: where the data set is, if not where it was.
+      mixes: how many mixes of each image to average over, if not as in the run.
+
+    Raises:
+      RunError: there is no run, no checkpoint or no data set.
+    """
+    run = checkpoints.read_run(workdir)
+    config = run.config
+    if data_dir is not None:
+        at = dataclasses.replace(config.data, data_dir=data_dir)
+        config = dataclasses.replace(config, data=at)
+    if mixes is not None:
+        config = dataclasses.replace(config, test_mixes=mixes)
+    test = data.load(config.data, "test")
+    if (test.shape, test.classes) != (run.shape, run.classes):
+        raise RunError(
+            f"the run in {workdir} was trained on other data: images of {run.shape} in "
+            f"{len(run.classes)} classes"
+        )
+    steps, state = _best(run, config, workdir)
+    spread = devices.spread(steps.mesh)
+    return measure(jax.jit(steps.test), state, test, config, spread)
+
+
+def predict(
+    workdir: Path, paths: Sequence[Path], *, mixed: bool = False
+) -> list[Prediction]:
+    """What the best checkpoint says of image files.
+
+    Args:
+      workdir: of the run.
+      paths: of the images. Plain ones are brought to the size that the model was
+        trained on, and mixed as in training, before the model sees them.
+      mixed: they are mixed already, and are not touched.
+
+    Raises:
+      RunError: there is no run or checkpoint, an image cannot be read or, if mixed, has
+        another size.
+    """
+    run = checkpoints.read_run(workdir)
+    config = run.config
+    if mixed and config.mixing.where == "step":
+        done = dataclasses.replace(config.mixing, where="done")
+        config = dataclasses.replace(config, mixing=done, test_mixes=1)
+    images = [_query(path, run.shape, mixed=mixed) for path in paths]
+    steps, state = _best(run, config, workdir)
+    # Every device takes as many.
+    padding = -len(images) % steps.mesh.size
+    batch = np.stack(images + [np.zeros(run.shape, np.uint8)] * padding)
+    ids = np.arange(len(batch), dtype=np.int32)
+    rows = np.asarray(jax.jit(steps.probabilities)(state, batch, ids))[: len(images)]
+    return [
+        Prediction(
+            str(path),
+            tuple(run.classes[i] for i in np.argsort(-row, stable=True)),
+            tuple(float(p) for p in -np.sort(-row)),
+        )
+        for path, row in zip(paths, rows, strict=True)
+    ]
+
+
+def _best(run: checkpoints.Run, config: Config, workdir: Path) -> tuple[Steps, State]:
+    """The steps of a run, and its best state, a copy on each device."""
+    mesh = devices.mesh(config.batch_size)
+    steps = Steps(config, run.shape, len(run.classes), mesh)
+    placed = devices.placed(mesh, jax.eval_shape(steps.first), fsdp=False)
+    with checkpoints.open_checkpoints(workdir, config.keep, say) as saved:
+        state = saved.restore(devices.abstract(steps.first, placed), None, best=True)
+    if state is None:
+        raise RunError(f"{workdir} has no checkpoint yet: wait, or resume its training")
+    return steps, state
+
+
+def _query(path: Path, shape: tuple[int, int, int], *, mixed: bool) -> np.ndarray:
+    image = data.read_pixels(path, shape[2])
+    if image.shape == shape:
+        return image
+    if mixed:
+        raise RunError(
+            f"{path} is {image.shape[0]} x {image.shape[1]}, but the model takes "
+            f"{shape[0]} x {shape[1]}, and resizing would undo what mixing means: "
+            f"resize before mixing"
+        )
+    if shape[0] != shape[1]:
+        raise RunError(
+            f"{path} is {image.shape[0]} x {image.shape[1]}, but the model takes "
+            f"{shape[0]} x {shape[1]}: resize it"
+        )
+    return data.resize(image, shape[0])

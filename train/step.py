@@ -1,0 +1,207 @@
+"""One training step and one test step: pure functions of a state and a batch.
+
+A model is split once into its static graph and trees of arrays; steps merge them,
+compute, and give back new trees.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import flax
+import jax
+import jax.numpy as jnp
+import optax
+from flax import nnx
+from jax.sharding import Mesh, PartitionSpec
+
+from train import inputs
+from train.config import Config
+from train.devices import AXIS
+from train.inputs import Prepare
+from train.models import build
+from vmixjax.optimizers import st_adam
+
+_TEST = 2**32 - 1
+"""The step that test images get their keys from; training never comes so far."""
+
+_MIXUP = 2**32 - 1
+"""The id, of no image, whose key a step's mixup uses."""
+
+Batch = dict[str, jax.Array]
+"""image: uint8 (B, H, W, C); label: int32 (B,), -1 for none; id: int32 (B,)."""
+
+
+@flax.struct.dataclass
+class State:
+    """All that a run has learned.
+
+    Attributes:
+      step: how many steps were done, uint32.
+      parameters: of the model.
+      statistics: of its batch norms.
+      optimizer: its state.
+    """
+
+    step: jax.Array
+    parameters: nnx.State[Any, Any]
+    statistics: nnx.State[Any, Any]
+    optimizer: optax.OptState
+
+
+class Steps:
+    """The pure functions of a run, for one config and one kind of images.
+
+    Args:
+      config: of the run.
+      shape: (H, W, C) of the images.
+      classes: how many there are.
+      mesh: of devices.
+    """
+
+    def __init__(
+        self, config: Config, shape: tuple[int, int, int], classes: int, mesh: Mesh
+    ) -> None:
+        inputs.check_shape(config, shape)
+        self.config, self.shape, self.classes, self.mesh = config, shape, classes, mesh
+        self.optimizer = optimizer_for(config)
+        # The graph is the same for all parameters; this makes none.
+        self.graph, _, _ = nnx.eval_shape(lambda: _parts(self._model()))
+
+    def _model(self) -> nnx.Module:
+        config = self.config
+        low = config.bfloat16
+        if low is None:
+            low = jax.default_backend() in ("gpu", "tpu")
+        shape, coarse = inputs.input_shape(config, self.shape)
+        return build(
+            config.model,
+            shape,
+            self.classes,
+            region=inputs.region(config),
+            coarse=coarse,
+            dtype=jnp.bfloat16 if low else jnp.float32,
+            rngs=nnx.Rngs(config.seed),
+        )
+
+    def first(self) -> State:
+        """The state before any step."""
+        _, parameters, statistics = _parts(self._model())
+        return State(
+            step=jnp.zeros((), jnp.uint32),
+            parameters=parameters,
+            statistics=statistics,
+            optimizer=self.optimizer.init(parameters),
+        )
+
+    def train(self, state: State, batch: Batch) -> tuple[State, dict[str, jax.Array]]:
+        """One step: the next state; loss and share of right answers of this batch.
+
+        Where the loss is not finite the state stays as it is, but for `step`.
+        """
+        config = self.config
+        keys = inputs.image_keys(config.seed, state.step, batch["id"])
+        x = self._everywhere(inputs.training(config, self.shape))(keys, batch["image"])
+        y = jax.nn.one_hot(batch["label"], self.classes)
+        y = optax.smooth_labels(y, config.optimizer.label_smoothing)
+        if config.optimizer.mixup:
+            key = inputs.image_keys(config.seed, state.step, jnp.uint32([_MIXUP]))[0]
+            share = jax.random.beta(key, *2 * (config.optimizer.mixup,))
+            # Any fixed pairing does: batches are in random order.
+            x = share * x + (1 - share) * x[::-1]
+            y = share * y + (1 - share) * y[::-1]
+
+        def loss_of(
+            parameters: nnx.State[Any, Any],
+        ) -> tuple[jax.Array, tuple[nnx.State[Any, Any], jax.Array]]:
+            model = nnx.merge(self.graph, parameters, state.statistics, copy=True)
+            model.train()
+            logits = model(x)
+            statistics = nnx.state(model, nnx.Not(nnx.Param))
+            return optax.softmax_cross_entropy(logits, y).mean(), (statistics, logits)
+
+        gradient_of = jax.value_and_grad(loss_of, has_aux=True)
+        (loss, (statistics, logits)), gradient = gradient_of(state.parameters)
+        updates, optimizer = self.optimizer.update(
+            gradient, state.optimizer, state.parameters
+        )
+        after = State(
+            step=state.step + 1,
+            parameters=optax.apply_updates(state.parameters, updates),
+            statistics=statistics,
+            optimizer=optimizer,
+        )
+        before = state.replace(step=state.step + 1)  # type: ignore[attr-defined]
+        finite = jnp.isfinite(loss) & jnp.isfinite(optax.global_norm(gradient))
+        after = jax.tree.map(lambda a, b: jnp.where(finite, a, b), after, before)
+        right = jnp.mean(logits.argmax(-1) == batch["label"])
+        return after, {"loss": jnp.where(finite, loss, jnp.nan), "accuracy": right}
+
+    def probabilities(
+        self, state: State, images: jax.Array, ids: jax.Array
+    ) -> jax.Array:
+        """Of each class (B, classes), for images that are not trained on.
+
+        The mean over `config.test_mixes` mixes of each image.
+        """
+        model = nnx.merge(self.graph, state.parameters, state.statistics, copy=True)
+        model.eval()
+        prepare = self._everywhere(inputs.testing(self.config, self.shape))
+
+        def once(mix: jax.Array) -> jax.Array:
+            keys = inputs.image_keys(self.config.seed, jnp.uint32(_TEST) - mix, ids)
+            return jax.nn.softmax(model(prepare(keys, images)))
+
+        mixes = self.config.test_mixes
+        return jnp.stack([once(jnp.uint32(i)) for i in range(mixes)]).mean(0)
+
+    def test(self, state: State, batch: Batch) -> dict[str, jax.Array]:
+        """Sums over a batch: `loss`, `right` answers, `count` of labelled images."""
+        label = batch["label"]
+        probabilities = self.probabilities(state, batch["image"], batch["id"])
+        loss = -jnp.log(jnp.take_along_axis(probabilities, label[:, None], 1)[:, 0])
+        known = label >= 0
+        return {
+            "loss": jnp.sum(jnp.where(known, loss, 0)),
+            "right": jnp.sum(known & (probabilities.argmax(-1) == label)),
+            "count": jnp.sum(known),
+        }
+
+    def _everywhere(self, prepare: Prepare) -> Prepare:
+        """The same, each device by itself: what is random belongs to single images."""
+        spec = PartitionSpec(AXIS)
+        return jax.shard_map(
+            prepare, mesh=self.mesh, in_specs=(spec, spec), out_specs=spec
+        )
+
+
+def _parts(
+    model: nnx.Module,
+) -> tuple[nnx.GraphDef[Any], nnx.State[Any, Any], nnx.State[Any, Any]]:
+    """The static graph, the parameters, and all other arrays of a model."""
+    return nnx.split(model, nnx.Param, ...)  # type: ignore[return-value]
+
+
+def optimizer_for(config: Config) -> optax.GradientTransformation:
+    """The optimiser of a config, with its schedule."""
+    options = config.optimizer
+    rate = optax.warmup_cosine_decay_schedule(
+        0.0, options.learning_rate, max(1, config.steps // 10), max(2, config.steps)
+    )
+    first: Callable[..., optax.GradientTransformation] = {
+        "adam": optax.adam,
+        "st_adam": functools.partial(st_adam, adaptation=options.adaptation),
+        "sgd": functools.partial(optax.sgd, momentum=0.9, nesterov=True),
+    }[options.name]
+    if not options.weight_decay:
+        return first(rate)
+    # The rate scales update and decay alike, as in AdamW.
+    return optax.chain(
+        first(1.0),
+        optax.scale(-1.0),
+        optax.add_decayed_weights(
+            options.weight_decay,
+            mask=lambda tree: jax.tree.map(lambda leaf: jnp.ndim(leaf) > 1, tree),
+        ),
+        optax.scale_by_learning_rate(rate),
+    )

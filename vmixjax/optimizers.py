@@ -1,0 +1,126 @@
+"""ST-Adam: Adam whose momentum follows how well gradients agree.
+
+Freshly shuffled images make gradients swing from step to step. Where a gradient opposes
+the momentum, ST-Adam trusts the past more; where it agrees, the present.
+
+>>> import jax.numpy as jnp
+>>> import optax
+>>> optimizer = optax.chain(optax.clip_by_global_norm(1.0), st_adam(1e-3))
+>>> parameters = {"w": jnp.ones(3)}
+>>> state = optimizer.init(parameters)
+>>> updates, state = optimizer.update({"w": jnp.ones(3)}, state, parameters)
+>>> parameters = optax.apply_updates(parameters, updates)
+"""
+
+import chex
+import flax
+import jax
+import jax.numpy as jnp
+import optax
+
+
+@flax.struct.dataclass
+class StAdamState:
+    """What ST-Adam remembers; a pytree, shaped as the parameters are.
+
+    Attributes:
+      count: updates so far, int32 ().
+      mu: momentum, before bias correction.
+      nu: mean of squared gradients, before bias correction.
+      forgotten: for each value, the running product of the beta1 that were used: the
+        share of `mu` that is still its first value, 0.
+    """
+
+    count: jax.Array
+    mu: optax.Updates
+    nu: optax.Updates
+    forgotten: optax.Updates
+
+
+def st_adam(
+    learning_rate: optax.ScalarOrSchedule,
+    b1: float = 0.9,
+    b2: float = 0.999,
+    eps: float = 1e-8,
+    *,
+    adaptation: float = 0.5,
+) -> optax.GradientTransformation:
+    """Adam whose beta1 adapts, value by value, to the agreement of gradients.
+
+    With g the gradient and m the bias-corrected momentum before it,
+
+        agreement = 2 g m / (g^2 + m^2)                         in [-1, 1]
+        beta1 = b1 - adaptation * (1 - b1) * agreement
+        mu = beta1 * mu + (1 - beta1) * g
+        forgotten = forgotten * beta1,  m = mu / (1 - forgotten)
+
+    and the rest is Adam. Agreement does not change with the scale of the loss, and
+    takes no sum over values, so that it is the same however parameters are sharded.
+    For weight decay, chain `optax.add_decayed_weights` as with any transformation.
+
+    Args:
+      learning_rate: a number or an optax schedule.
+      b1: beta1 where gradient and momentum have nothing to do with each other.
+      b2: decay of the mean of squared gradients.
+      eps: added to its root.
+      adaptation: how far beta1 moves, 0 to 1 (exclusive). 0 is `optax.adam`, exactly.
+
+    Returns:
+      An `optax.GradientTransformation`, for any pytree of floating arrays.
+
+    Raises:
+      ValueError: `b1`, `b2` or `adaptation` outside 0 to 1, 1 excluded.
+
+    Source: the paper (Li et al., NDSS 2024) says that ST-Adam adapts Adam's momentum to
+    the agreement of the current gradient with past ones, to damp the oscillation that
+    shuffling causes. Its exact update is not public: the measure of agreement, the
+    linear law and the bias correction by the product of the betas are our reading.
+    """
+    for name, value in (("b1", b1), ("b2", b2), ("adaptation", adaptation)):
+        if not 0 <= value < 1:
+            raise ValueError(f"{name} must be from 0 to below 1; got {value}")
+    if adaptation == 0:
+        return optax.adam(learning_rate, b1, b2, eps)
+    return optax.chain(
+        _scale_by_st_adam(b1, b2, eps, adaptation),
+        optax.scale_by_learning_rate(learning_rate),
+    )
+
+
+def _scale_by_st_adam(
+    b1: float, b2: float, eps: float, adaptation: float
+) -> optax.GradientTransformation:
+    def init(parameters: optax.Params) -> StAdamState:
+        zeros = jax.tree.map(jnp.zeros_like, parameters)
+        ones = jax.tree.map(jnp.ones_like, parameters)
+        return StAdamState(jnp.zeros((), jnp.int32), zeros, zeros, ones)
+
+    def update(
+        gradients: optax.Updates, state: StAdamState, params: optax.Params | None = None
+    ) -> tuple[optax.Updates, StAdamState]:
+        del params
+        chex.assert_trees_all_equal_structs(gradients, state.mu)
+        count = optax.safe_increment(state.count)
+
+        def beta1(g: jax.Array, mu: jax.Array, forgotten: jax.Array) -> jax.Array:
+            # Before the first update there is no momentum, and nothing to agree with.
+            momentum = jnp.where(
+                forgotten < 1, mu / (1 - jnp.minimum(forgotten, b1)), 0
+            )
+            size = g**2 + momentum**2
+            agreement = 2 * g * momentum / jnp.where(size > 0, size, 1)
+            return b1 - adaptation * (1 - b1) * agreement
+
+        betas = jax.tree.map(beta1, gradients, state.mu, state.forgotten)
+        mu = jax.tree.map(
+            lambda b, m, g: b * m + (1 - b) * g, betas, state.mu, gradients
+        )
+        forgotten = jax.tree.map(jnp.multiply, betas, state.forgotten)
+        nu = optax.tree.update_moment_per_elem_norm(gradients, state.nu, b2, 2)
+        nu_hat = optax.tree.bias_correction(nu, b2, count)
+        updates = jax.tree.map(
+            lambda m, f, n: m / (1 - f) / (jnp.sqrt(n) + eps), mu, forgotten, nu_hat
+        )
+        return updates, StAdamState(count, mu, nu, forgotten)
+
+    return optax.GradientTransformation(init, update)
