@@ -5,6 +5,7 @@ Errors are one line on standard error; results go to standard output.
 
 import dataclasses
 import json
+import logging
 import os
 import sys
 from pathlib import Path
@@ -127,6 +128,8 @@ _Command = (
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    # Orbax, Grain and TFDS tell details of their work and installation below this.
+    logging.getLogger("absl").setLevel(logging.ERROR)
     try:
         command = _parse(arguments)
         {Fit: _fit, Evaluate: _evaluate, Predict: _predict, Compare: _compare}[

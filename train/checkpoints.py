@@ -7,7 +7,8 @@ used.
 
 import dataclasses
 import json
-import logging
+import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
+from jax.experimental import multihost_utils
 from orbax.checkpoint import checkpoint_managers
 
 from train.config import Config, differences, from_values
@@ -47,33 +49,46 @@ class Run:
 def begin(run: Run, workdir: Path, *, resume: bool) -> None:
     """Makes a folder the workdir of a run, or sees that it is the same run's.
 
+    Process 0 decides for all.
+
     Raises:
       RunError: it holds a run already and `resume` is off, or a run with another config
         or other data.
     """
+    refusal = None
+    if jax.process_index() == 0:
+        try:
+            _begin(run, workdir, resume=resume)
+        except RunError as error:
+            refusal = error
+    if multihost_utils.broadcast_one_to_all(np.int32(refusal is not None)):
+        raise refusal or RunError("process 0 says why it cannot start")
+
+
+def _begin(run: Run, workdir: Path, *, resume: bool) -> None:
     path = workdir / _RUN
-    if path.exists():
-        stored = read_run(workdir)
-        if not resume:
-            raise RunError(
-                f"{workdir} holds a run already: continue it with --resume, or name "
-                f"another --workdir"
-            )
-        changed = list(differences(stored.config, run.config))
-        if stored.shape != run.shape:
-            changed.append(f"images of {stored.shape}, not {run.shape}")
-        if stored.classes != run.classes:
-            changed.append(f"{len(stored.classes)} classes that are not these")
-        if changed:
-            raise RunError(
-                f"{workdir} was started with {'; '.join(changed)}: resume with the "
-                f"same, or name another --workdir"
-            )
-    elif jax.process_index() == 0:
+    if not path.exists():
         workdir.mkdir(parents=True, exist_ok=True)
         text = json.dumps(dataclasses.asdict(run), indent=1)
         with atomic_path(path) as file:
             file.write(text.encode())
+        return
+    stored = read_run(workdir)
+    if not resume:
+        raise RunError(
+            f"{workdir} holds a run already: continue it with --resume, or name "
+            f"another --workdir"
+        )
+    changed = list(differences(stored.config, run.config))
+    if stored.shape != run.shape:
+        changed.append(f"images of {stored.shape}, not {run.shape}")
+    if stored.classes != run.classes:
+        changed.append(f"{len(stored.classes)} classes that are not these")
+    if changed:
+        raise RunError(
+            f"{workdir} was started with {'; '.join(changed)}: resume with the same, "
+            f"or name another --workdir"
+        )
 
 
 def read_run(workdir: Path) -> Run:
@@ -145,7 +160,8 @@ class Checkpoints:
             steps.sort(key=lambda step: step != self.manager.best_step())
         for step in steps:
             try:
-                return self._restore(step, abstract, batches)
+                with _without_tracebacks():
+                    return self._restore(step, abstract, batches)
             except Exception as error:
                 # A damaged file can make Orbax and its parts raise nearly anything.
                 self.say(
@@ -194,8 +210,6 @@ def open_checkpoints(
       keep: newest checkpoints to keep, beside the best.
       say: shows a line to the user.
     """
-    # Orbax tells every detail of its work at this level.
-    logging.getLogger("absl").setLevel(logging.ERROR)
     folder = (workdir / _FOLDER).resolve()
     policies = checkpoint_managers.preservation_policy
     options = ocp.CheckpointManagerOptions(
@@ -210,6 +224,24 @@ def open_checkpoints(
     )
     with ocp.CheckpointManager(folder, options=options) as manager:
         yield Checkpoints(folder, manager, say)
+
+
+@contextmanager
+def _without_tracebacks() -> Iterator[None]:
+    """Keeps those from the user that TensorStore's threads print.
+
+    Of a damaged checkpoint they print one for each array that was still being read,
+    shortly after the reading failed.
+    """
+    hook = sys.unraisablehook
+    sys.unraisablehook = lambda _: None
+    try:
+        yield
+    except Exception:
+        time.sleep(1)
+        raise
+    finally:
+        sys.unraisablehook = hook
 
 
 @jax.jit

@@ -125,7 +125,7 @@ def test_batches(dataset: Dataset, batch_size: int) -> Iterator[Example]:
     The last batch is filled up with images of the label -1, which count for nothing.
     """
     processes = jax.process_count()
-    blank = {
+    blank: Example = {
         "image": np.zeros(dataset.shape, np.uint8),
         "label": np.asarray(-1, np.int32),
         "id": np.asarray(0, np.int32),

@@ -132,7 +132,7 @@ class Steps:
             optimizer=optimizer,
         )
         before = state.replace(step=state.step + 1)  # type: ignore[attr-defined]
-        finite = jnp.isfinite(loss) & jnp.isfinite(optax.global_norm(gradient))
+        finite = jnp.isfinite(loss) & jnp.isfinite(optax.tree.norm(gradient))
         after = jax.tree.map(lambda a, b: jnp.where(finite, a, b), after, before)
         right = jnp.mean(logits.argmax(-1) == batch["label"])
         return after, {"loss": jnp.where(finite, loss, jnp.nan), "accuracy": right}

@@ -1,0 +1,120 @@
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import vmixjax
+from train import inputs
+from train.config import Config, Data, Mixing
+from train.errors import RunError
+
+SHAPE = (16, 24, 3)
+
+
+def config(**mixing):
+    return Config(mixing=Mixing(tile_size=8, ladder=((4, 1), (8, 1)), **mixing))
+
+
+def batch(count=3):
+    rng = np.random.default_rng(0)
+    images = jnp.asarray(rng.integers(0, 256, (count, *SHAPE)), jnp.uint8)
+    return inputs.image_keys(5, jnp.uint32(7), jnp.arange(count)), images
+
+
+def test_keys_are_of_seed_step_and_id():
+    keys = inputs.image_keys(5, jnp.uint32(7), jnp.array([3, 9]))
+    step = jax.random.fold_in(jax.random.key(5), 7)
+    for key, number in zip(keys, (3, 9), strict=True):
+        expected = jax.random.key_data(jax.random.fold_in(step, number))
+        np.testing.assert_array_equal(jax.random.key_data(key), expected)
+
+
+def test_images_are_mixed_each_with_its_key():
+    keys, images = batch()
+    seen = inputs.training(config(), SHAPE)(keys, images)
+    plan = vmixjax.full_plan(SHAPE, config().mixing.config)
+    for key, image, got in zip(keys, images, seen, strict=True):
+        mixed = vmixjax.mix(key, image, plan)
+        np.testing.assert_allclose(got, np.asarray(mixed) / 255 - 0.5, atol=1e-6)
+
+
+@pytest.mark.parametrize("where", ["off", "done"])
+def test_what_is_not_to_be_mixed_is_left(where):
+    keys, images = batch()
+    seen = inputs.training(config(where=where), SHAPE)(keys, images)
+    np.testing.assert_allclose(seen, np.asarray(images) / 255 - 0.5, atol=1e-6)
+
+
+def test_less_strength_is_less_vfe():
+    keys, images = batch()
+    smooth = jnp.repeat(jnp.repeat(images[:, ::8, ::8], 8, 1), 8, 2)
+
+    def vfe_at(strength):
+        seen = inputs.testing(config(strength=strength), SHAPE)(keys, smooth)
+        return np.mean([vmixjax.vfe(image + 0.5, 8) for image in seen])
+
+    assert vfe_at(0.0) <= vfe_at(0.5) <= vfe_at(1.0)
+
+
+@pytest.mark.parametrize("form", ["canonical", "regions"])
+@pytest.mark.parametrize("channels", ["independent", "shared", "joint"])
+def test_sorted_forms_are_the_same_for_every_key(form, channels):
+    of = config(form=form, channels=channels)
+    _, images = batch()
+    seen = [
+        inputs.testing(of, SHAPE)(
+            inputs.image_keys(seed, jnp.uint32(0), jnp.arange(3)), images
+        )
+        for seed in (1, 2)
+    ]
+    np.testing.assert_array_equal(*seen)
+    shape, coarse = inputs.input_shape(of, SHAPE)
+    assert seen[0].shape == (3, *shape)
+    assert coarse == (8 if form == "regions" else 1)
+
+
+def test_regions_hold_sorted_values_channel_by_channel():
+    _, images = batch(1)
+    seen = inputs.form(config(form="regions"), images)[0]
+    region = np.asarray(images[0, 8:16, 16:24])
+    expected = np.sort(region.reshape(64, 3), axis=0).T.reshape(-1)
+    np.testing.assert_allclose(seen[1, 2], expected / 255 - 0.5, atol=1e-6)
+
+
+def test_augmentation_shifts_and_mirrors_each_image_for_itself():
+    of = Config(data=Data(augment="crop-flip"))
+    image = jnp.broadcast_to(jnp.arange(24, dtype=jnp.uint8)[None, :, None], SHAPE)
+    keys = inputs.image_keys(0, jnp.uint32(0), jnp.arange(64))
+    seen = np.asarray(inputs.augmented(of, keys, jnp.stack([image] * 64)))
+    assert seen.shape == (64, *SHAPE)
+    mirrored = np.diff(seen[:, 0, 8:16, 0].astype(int), axis=1).mean(1) < 0
+    assert 16 < mirrored.sum() < 48
+    assert len(np.unique(seen[~mirrored][:, 0, 8, 0])) > 3
+    again = inputs.augmented(of, keys[5:6], image[None])
+    np.testing.assert_array_equal(again[0], seen[5])
+
+
+def test_none_leaves_images_as_they_are():
+    keys, images = batch()
+    np.testing.assert_array_equal(inputs.augmented(Config(), keys, images), images)
+
+
+@pytest.mark.parametrize(
+    ("mixing", "words"),
+    [
+        (Mixing(tile_size=5, ladder=((5, 1),)), "--data.image-size 15"),
+        (Mixing(tile_size=8, ladder=((3, 1),)), "--mixing: ladder"),
+        (
+            Mixing(tile_size=8, ladder=((8, 1),), strength=2),
+            "--mixing.strength must be",
+        ),
+    ],
+)
+def test_what_cannot_be_mixed_is_refused(mixing, words):
+    with pytest.raises(RunError, match=words):
+        inputs.check_shape(Config(mixing=mixing), SHAPE)
+    off = dataclasses.replace(mixing, where="off", strength=1)
+    if "image-size" in words:
+        inputs.check_shape(Config(mixing=off), SHAPE)

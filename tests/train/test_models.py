@@ -1,0 +1,130 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from flax import nnx
+
+from train.config import Model
+from train.errors import RunError
+from train.models import MODELS, build
+from train.models.resnet import resnet18
+
+# Published for ImageNet's 1,000 classes and images of 224 x 224.
+PUBLISHED = {
+    "convmixer_768_32": 21_110_248,
+    "resnet18": 11_689_512,
+    "resnet50": 25_557_032,
+    "shufflenet": 2_278_604,
+    "vit_s": 22_050_664,
+    "vit_ti": 5_717_416,
+}
+
+
+def count(make):
+    model = nnx.eval_shape(make)
+    return sum(leaf.size for leaf in jax.tree.leaves(nnx.state(model, nnx.Param)))
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_parameters_are_as_many_as_published(name):
+    model = MODELS[name]
+    assert (
+        count(lambda: model((224, 224, 3), 1000, rngs=nnx.Rngs(0))) == PUBLISHED[name]
+    )
+
+
+def test_resnet18_with_a_cifar_stem_has_the_usual_count():
+    assert (
+        count(lambda: resnet18((32, 32, 3), 10, stem="cifar", rngs=nnx.Rngs(0)))
+        == 11_173_962
+    )
+
+
+def made(name, shape=(16, 16, 1), *, dtype=jnp.float32, coarse=1, **options):
+    return build(
+        Model(name, **options),
+        shape,
+        10,
+        region=8,
+        coarse=coarse,
+        dtype=dtype,
+        rngs=nnx.Rngs(0),
+    )
+
+
+# The large ConvMixer is the small one, longer: its depthwise layers take a CPU minutes.
+@pytest.mark.parametrize("name", sorted(set(MODELS) - {"convmixer_768_32"}))
+def test_every_model_learns(name):
+    """Twenty steps on a few digits: the loss falls, in training and in use."""
+    rng = np.random.default_rng(0)
+    images = jnp.asarray(rng.random((8, 16, 16, 1)) - 0.5, jnp.float32)
+    labels = jnp.arange(8)
+    graph, parameters, rest = nnx.split(made(name), nnx.Param, ...)
+    optimizer = optax.adam(3e-4)
+
+    def loss_of(parameters, rest):
+        model = nnx.merge(graph, parameters, rest, copy=True)
+        model.train()
+        loss = optax.softmax_cross_entropy_with_integer_labels(model(images), labels)
+        return loss.mean(), nnx.state(model, nnx.Not(nnx.Param))
+
+    @jax.jit
+    def step(parameters, rest, state):
+        (loss, rest), gradient = jax.value_and_grad(loss_of, has_aux=True)(
+            parameters, rest
+        )
+        updates, state = optimizer.update(gradient, state, parameters)
+        return optax.apply_updates(parameters, updates), rest, state, loss
+
+    losses, state = [], optimizer.init(parameters)
+    for _ in range(20):
+        parameters, rest, state, loss = step(parameters, rest, state)
+        losses.append(float(loss))
+    assert np.isfinite(losses).all()
+    assert np.mean(losses[-5:]) < 0.8 * losses[0]
+
+
+@pytest.mark.parametrize("name", ["resnet8", "shufflenet", "convmixer_256_8", "vit_ti"])
+def test_bfloat16_is_for_computing_only(name):
+    def outputs():
+        model = made(name, dtype=jnp.bfloat16)
+        model.eval()
+        return model(jnp.zeros((2, 16, 16, 1))), nnx.state(model, nnx.Param)
+
+    logits, parameters = jax.eval_shape(outputs)
+    assert logits.shape == (2, 10)
+    assert {leaf.dtype for leaf in jax.tree.leaves((logits, parameters))} == {
+        jnp.dtype(jnp.float32)
+    }
+
+
+def last_features(shape, coarse=1, **options):
+    """Places of the features that the head averages."""
+    model = nnx.eval_shape(lambda: made("resnet8", shape, coarse=coarse, **options))
+    sides = []
+    for block in model.blocks:
+        sides.append(block.first.convolution.strides)
+    return sides
+
+
+def test_patches_and_coarse_inputs_save_strides():
+    cifar = last_features((32, 32, 3), stem="cifar")
+    assert [s[0] if isinstance(s, tuple) else s for s in cifar] == [1, 2, 2]
+    for options in ({"stem": "patch", "patch_size": 4}, {"coarse": 4}):
+        strides = last_features((32, 32, 3), **options)
+        assert [s[0] if isinstance(s, tuple) else s for s in strides] == [1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"name": "resent18"}, "did you mean resnet18"),
+        ({"name": "vit_ti", "stem": "cifar"}, "one stem only"),
+        ({"name": "vit_ti", "patch_size": 5}, "does not divide inputs of 16 x 16"),
+        ({"name": "cnn", "width": 8}, "one width only"),
+    ],
+)
+def test_what_does_not_fit_is_refused(options, words):
+    with pytest.raises(RunError, match=words):
+        made(**options)
