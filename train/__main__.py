@@ -50,7 +50,7 @@ class Fit:
     workdir: Path
     """Folder for checkpoints, metrics and curves."""
     preset: str = "digits"
-    """Where options start: digits, mnist, fashion_mnist, cifar10, imagenet100."""
+    """Where options start; one of those in train/presets.py."""
     resume: bool = False
     """Go on with the run in the workdir."""
     config: _Config = PRESETS["digits"]
@@ -105,7 +105,7 @@ class Compare:
     preset: str = "digits"
     """Where options start, as for fit."""
     optimizers: tuple[OptimizerName, ...] = ("adam", "st_adam")
-    """Each is used for each kind of images."""
+    """Each is used for mixed images, the first for clean ones."""
     seeds: int = 1
     """Runs of each kind."""
     config: _Config = PRESETS["digits"]
@@ -138,6 +138,10 @@ def main(arguments: list[str] | None = None) -> int:
         return DONE
     except RunError as error:
         return _complain(str(error))
+    except ModuleNotFoundError as error:
+        return _complain(
+            f"{error.name} is not installed: pip install -e '.[train]' in the checkout"
+        )
     except KeyboardInterrupt:
         _complain("interrupted; go on from the last checkpoint with --resume")
         return INTERRUPTED

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from vmixjax.config import Channels, MixConfig
 
+Form = Literal["plain", "canonical", "regions"]
 OptimizerName = Literal["adam", "st_adam", "sgd"]
 
 
@@ -45,7 +46,7 @@ class Mixing:
     """Whether colours part ways, pixels keep theirs, or values change channels."""
     strength: float = 1.0
     """0 to 1, a place in each image's range of VFE; 1 is the strongest mixing."""
-    form: Literal["plain", "canonical", "regions"] = "plain"
+    form: Form = "regions"
     """As it is; regions sorted; or regions as places, sorted values as channels."""
 
     @property

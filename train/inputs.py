@@ -44,8 +44,7 @@ def check_shape(config: Config, shape: tuple[int, int, int]) -> None:
     except (TypeError, ValueError) as error:
         raise RunError(f"--mixing: {error}") from error
     height, width = shape[:2]
-    needed = config.mixing.where != "off" or config.mixing.form != "plain"
-    if needed and (height % tile or width % tile):
+    if config.mixing.where != "off" and (height % tile or width % tile):
         size = max(tile, round(min(height, width) / tile) * tile)
         raise RunError(
             f"images of {height} x {width} are not whole tiles of {tile}: resize them "
@@ -66,7 +65,7 @@ def input_shape(
     config: Config, shape: tuple[int, int, int]
 ) -> tuple[tuple[int, int, int], int]:
     """Shape of a model's inputs, and pixels on a side of one place of them."""
-    if config.mixing.form != "regions":
+    if _form(config) != "regions":
         return shape, 1
     side = region(config)
     height, width, channels = shape
@@ -107,18 +106,23 @@ def augmented(config: Config, keys: jax.Array, images: jax.Array) -> jax.Array:
 
 def form(config: Config, images: jax.Array) -> jax.Array:
     """Mixed images (B, H, W, C), as the model is to see them, float32."""
-    mixing = config.mixing
-    if mixing.form == "plain":
+    seen = _form(config)
+    if seen == "plain":
         return centred(images)
-    side = region(config)
-    images = jax.vmap(
-        lambda image: vmixjax.canonical(image, side, channels=mixing.channels)
-    )(images)
-    if mixing.form == "canonical":
+    side, channels = region(config), config.mixing.channels
+    images = jax.vmap(lambda image: vmixjax.canonical(image, side, channels=channels))(
+        images
+    )
+    if seen == "canonical":
         return centred(images)
     regions = jax.vmap(lambda image: cut(image, side))(images)
     values = regions.transpose(0, 1, 3, 5, 2, 4)
     return centred(values.reshape(*values.shape[:3], -1))
+
+
+def _form(config: Config) -> str:
+    """Clean images are seen as they are, whatever is to be done with mixed ones."""
+    return "plain" if config.mixing.where == "off" else config.mixing.form
 
 
 def _mixer(

@@ -19,8 +19,9 @@ import numpy as np
 import tyro
 
 import vmixjax
-from tests.benchmarks import functions, peers
+from tests.benchmarks import functions, peers, training
 from tests.benchmarks.measure import medians
+from train.config import Model
 
 CEILING = "x + 1, the ceiling"
 REGION = 16
@@ -33,7 +34,8 @@ class Settings:
 
     Attributes:
       tables: which: the functions and their peers on one batch; time per pixel over
-        sizes and regions; first calls; every function for every size, dtype, batch.
+        sizes and regions; first calls; training steps; every function for every size,
+        dtype, batch.
       batch: images of 224 x 224 x 3 in the first table.
       sizes: sides of the images in the grid.
       dtypes: dtypes in the grid.
@@ -43,7 +45,7 @@ class Settings:
       out: where to write all figures as JSON.
     """
 
-    tables: tuple[str, ...] = ("peers", "scaling", "first", "grid")
+    tables: tuple[str, ...] = ("peers", "scaling", "first", "training", "grid")
     batch: int = 256
     sizes: tuple[int, ...] = (32, 224, 1024)
     dtypes: tuple[str, ...] = ("uint8", "float32")
@@ -113,6 +115,24 @@ def first_calls(_: Settings) -> list[dict[str, Any]]:
     return rows
 
 
+def in_training(settings: Settings) -> list[dict[str, Any]]:
+    """Training steps of a ResNet on clean images and on mixed ones."""
+    if jax.default_backend() == "cpu":
+        model, side, batch, region = Model("resnet18", "cifar"), 32, 32, 4
+    else:
+        model, side, batch, region = Model("resnet50"), 224, 128, 16
+    ways = training.steps(model, side, batch, region)
+    seconds = medians(ways, times=settings.times, at_most=120)
+    return [
+        {
+            "step": f"{model.name}, {batch} x {side}^2, {name}",
+            "images per second": batch / taken,
+            "of clean": taken / seconds["clean"],
+        }
+        for name, taken in seconds.items()
+    ]
+
+
 def grid(settings: Settings) -> list[dict[str, Any]]:
     """Every function for every size, dtype and batch, of the ceiling."""
     rows = []
@@ -169,6 +189,7 @@ def main() -> None:
         "peers": beside_peers,
         "scaling": scaling,
         "first": first_calls,
+        "training": in_training,
         "grid": grid,
     }
     unknown = set(settings.tables) - set(tables)
