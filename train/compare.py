@@ -86,9 +86,11 @@ def compare(
         outcome = fit(arm.of(config, seed), workdir, resume=True)
         accuracies[arm].append(outcome.test_accuracy)
     device = jax.devices()[0]
+    # Results are shown around; where somebody keeps data is nobody's business.
+    anywhere = dataclasses.replace(config.data, data_dir=None)
     result = {
         "preset": preset,
-        "config": dataclasses.asdict(config),
+        "config": dataclasses.asdict(dataclasses.replace(config, data=anywhere)),
         "device": f"{device.device_kind}, {jax.device_count()} of {device.platform}",
         "jax": jax.__version__,
         "arms": [

@@ -113,19 +113,25 @@ class Config:
     """Spread parameters over the devices, instead of a copy on each."""
 
 
+_NO_MATTER = ("data.data_dir", "data.cache_mib")
+
+
 def from_values(values: dict[str, Any]) -> Config:
     """A config from what `dataclasses.asdict` gave, perhaps through JSON."""
     return _build(Config(), values)
 
 
 def differences(one: Config, other: Config) -> Iterator[str]:
-    """Every field that differs: `model.width: 16, not 32`."""
+    """Every field that differs: `model.width: 16, not 32`.
+
+    Where the data lie and how much of them is kept in memory changes no result.
+    """
     for (name, value), (_, another) in zip(
         _fields(dataclasses.asdict(one)),
         _fields(dataclasses.asdict(other)),
         strict=True,
     ):
-        if value != another:
+        if value != another and name not in _NO_MATTER:
             yield f"{name}: {value}, not {another}"
 
 
