@@ -61,7 +61,7 @@ class Model:
 
     name: str = "cnn"
     """resnet8/18/50, shufflenet, vit_ti/s, convmixer_256_8, convmixer_768_32 or cnn."""
-    stem: Literal["default", "imagenet", "cifar", "patch"] = "default"
+    stem: Literal["default", "imagenet", "cifar", "patch", "spread"] = "default"
     """Of ResNets and ShuffleNet: for large images, for small ones, or by patches."""
     patch_size: int | None = None
     """Of ViT, ConvMixer and the patch stem; the largest region makes a good one."""

@@ -99,21 +99,33 @@ def test_bfloat16_is_for_computing_only(name):
     }
 
 
-def last_features(shape, coarse=1, **options):
-    """Places of the features that the head averages."""
+def strides(shape, coarse=1, **options):
+    """Of the stages of a ResNet."""
     model = nnx.eval_shape(lambda: made("resnet8", shape, coarse=coarse, **options))
-    sides = []
-    for block in model.blocks:
-        sides.append(block.first.convolution.strides)
-    return sides
+    found = [block.first.convolution.strides for block in model.blocks]
+    return [s[0] if isinstance(s, tuple) else s for s in found]
 
 
-def test_patches_and_coarse_inputs_save_strides():
-    cifar = last_features((32, 32, 3), stem="cifar")
-    assert [s[0] if isinstance(s, tuple) else s for s in cifar] == [1, 2, 2]
-    for options in ({"stem": "patch", "patch_size": 4}, {"coarse": 4}):
-        strides = last_features((32, 32, 3), **options)
-        assert [s[0] if isinstance(s, tuple) else s for s in strides] == [1, 1, 1]
+def test_features_end_as_large_as_usual():
+    assert strides((32, 32, 3)) == [1, 2, 2]
+    assert strides((32, 32, 3), stem="patch", patch_size=4) == [1, 1, 1]
+    # Regions of 4 pixels, as 2 x 2 places each: 16 x 16.
+    assert strides((8, 8, 48), coarse=4) == [1, 1, 2]
+    assert strides((112, 112, 3)) == [1, 2, 2]
+    # Regions of 8, as 2 x 2 places: the quarter that the ImageNet stem gives.
+    assert strides((14, 14, 192), coarse=8) == [1, 2, 2]
+    assert strides((14, 14, 768), coarse=16) == [1, 1, 2]
+
+
+def test_spread_gives_each_place_four():
+    model = made("resnet8", (8, 8, 48), coarse=4, width=16)
+    model.eval()
+    assert model.stem(jnp.ones((2, 8, 8, 48))).shape == (2, 16, 16, 16)
+    # A place decides its own four and no others.
+    place = jnp.zeros((1, 8, 8, 48)).at[0, 3, 5].set(jnp.arange(48.0))
+    (rows, columns) = jnp.nonzero((model.stem(place) != 0).any((0, 3)))
+    assert set(rows.tolist()) == {6, 7}
+    assert set(columns.tolist()) == {10, 11}
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@
 """
 
 import difflib
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -69,9 +70,12 @@ def build(
     options: dict[str, Any] = {}
     patch_size = model.patch_size or max(1, region // coarse)
     if model.name in _STEMMED:
-        small = "cifar" if min(shape[:2]) * coarse < 96 else "imagenet"
-        options["stem"] = small if model.stem == "default" else model.stem
-        options["coarse"] = coarse
+        small = min(shape[:2]) * coarse < 96
+        stem = model.stem
+        if stem == "default":
+            stem = "spread" if coarse > 1 else "cifar" if small else "imagenet"
+        options["stem"] = stem
+        options["saved"] = _saved_strides(stem, small, coarse, patch_size)
     elif model.stem != "default":
         raise RunError(f"--model.stem: {model.name} has one stem only; leave it out")
     if model.name in _PATCHED or options.get("stem") == "patch":
@@ -88,3 +92,14 @@ def build(
             )
         options["width"] = model.width
     return MODELS[model.name](shape, classes, dtype=dtype, rngs=rngs, **options)
+
+
+def _saved_strides(stem: str, small: bool, coarse: int, patch_size: int) -> int:
+    """Strides that stages go without, to end with features of the usual size.
+
+    That is the size that the CIFAR stem leads to for small images, and the ImageNet
+    stem, a quarter as large, for others.
+    """
+    place = {"imagenet": 4, "patch": patch_size, "spread": 0.5}.get(stem, 1) * coarse
+    usual = 1 if small and stem != "imagenet" else 4
+    return max(0, int(math.log2(place / usual)))

@@ -1,5 +1,7 @@
 """What the convolutional models share: convolution with batch norm, and their end."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from flax import nnx
@@ -54,11 +56,28 @@ class Normed(nnx.Module):
         return nnx.relu(x) if self.relu else x
 
 
+class Spread(nnx.Module):
+    """Each place of coarse inputs becomes 2 x 2 places, by a layer of its own.
+
+    The values of a region are far more than the channels of a first stage; as four
+    places of them, none need be lost.
+
+    Args:
+      inputs: channels that come in.
+      outputs: channels that go out.
+      options: as of `Normed`.
+    """
+
+    def __init__(self, inputs: int, outputs: int, **options: Any) -> None:
+        self.values = Normed(inputs, 4 * outputs, 1, **options)
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """(B, H, W, inputs) -> (B, 2 * H, 2 * W, outputs)."""
+        batch, height, width, _ = x.shape
+        x = self.values(x).reshape(batch, height, width, 2, 2, -1)
+        return x.transpose(0, 1, 3, 2, 4, 5).reshape(batch, 2 * height, 2 * width, -1)
+
+
 def classify(head: nnx.Linear, x: jax.Array) -> jax.Array:
     """Features (B, H, W, D), averaged over places -> logits (B, classes), float32."""
     return head(x.astype(jnp.float32).mean((1, 2)))
-
-
-def halvings(size: int) -> int:
-    """How often a side of `size` pixels can be halved: strides that are saved."""
-    return max(0, size.bit_length() - 1)

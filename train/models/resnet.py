@@ -10,14 +10,15 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from train.models.layers import Normed, classify, halvings
+from train.models.layers import Normed, Spread, classify
 
-Stem = Literal["imagenet", "cifar", "patch"]
+Stem = Literal["imagenet", "cifar", "patch", "spread"]
 """How an image becomes features.
 
 `"imagenet"`, 7 x 7 with stride 2, then max pooling; `"cifar"`, 3 x 3 as it is;
 `"patch"`, squares of p x p pixels, each by itself: with p the size of the regions, the
-first layer sees whole regions and nothing of their neighbours.
+first layer sees whole regions and nothing of their neighbours; `"spread"`, for inputs
+that hold a region in each place, see `train.models.layers.Spread`.
 """
 
 
@@ -74,9 +75,8 @@ class ResNet(nnx.Module):
       width: of the first stage.
       stem: see `Stem`.
       patch_size: p of the patch stem.
-      coarse: pixels of the images on a side of one place of the inputs. Stages stride
-        only as far as patches and coarse inputs leave them to: the last features are
-        as large as with the CIFAR stem and fine inputs.
+      saved: strides, first ones first, that stages go without, because the inputs are
+        coarse already or the stem makes them so.
       dtype: that is computed in; parameters are float32.
       rngs: for the first parameters.
     """
@@ -91,21 +91,20 @@ class ResNet(nnx.Module):
         width: int = 64,
         stem: Stem = "imagenet",
         patch_size: int = 4,
-        coarse: int = 1,
+        saved: int = 0,
         dtype: jnp.dtype | None = None,
         rngs: nnx.Rngs,
     ) -> None:
         options: dict[str, Any] = {"dtype": dtype, "rngs": rngs}
         inputs = shape[2]
         self.pool = stem == "imagenet"
-        done = halvings(coarse * patch_size if stem == "patch" else coarse)
-        strides = [
-            2 if stage > 0 and done < stage else 1 for stage in range(len(blocks))
-        ]
+        strides = [2 if stage > saved else 1 for stage in range(len(blocks))]
         if stem == "patch":
-            self.stem = Normed(
+            self.stem: nnx.Module = Normed(
                 inputs, width, patch_size, stride=patch_size, padding="VALID", **options
             )
+        elif stem == "spread":
+            self.stem = Spread(inputs, width, **options)
         elif stem == "cifar":
             self.stem = Normed(inputs, width, 3, **options)
         else:

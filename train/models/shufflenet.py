@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from train.models.layers import Normed, classify, halvings
+from train.models.layers import Normed, Spread, classify
 from train.models.resnet import Stem
 
 
@@ -50,7 +50,7 @@ class ShuffleNetV2(nnx.Module):
       classes: how many there are.
       stem: see `train.models.resnet.Stem`.
       patch_size: p of the patch stem.
-      coarse: as of `train.models.resnet.ResNet`.
+      saved: as of `train.models.resnet.ResNet`.
       dtype: that is computed in; parameters are float32.
       rngs: for the first parameters.
     """
@@ -62,23 +62,24 @@ class ShuffleNetV2(nnx.Module):
         *,
         stem: Stem = "imagenet",
         patch_size: int = 4,
-        coarse: int = 1,
+        saved: int = 0,
         dtype: jnp.dtype | None = None,
         rngs: nnx.Rngs,
     ) -> None:
         options: dict[str, Any] = {"dtype": dtype, "rngs": rngs}
         self.pool = stem == "imagenet"
         if stem == "patch":
-            self.stem = Normed(
+            self.stem: nnx.Module = Normed(
                 shape[2], 24, patch_size, stride=patch_size, padding="VALID", **options
             )
+        elif stem == "spread":
+            self.stem = Spread(shape[2], 24, **options)
         else:
             self.stem = Normed(shape[2], 24, 3, stride=2 if self.pool else 1, **options)
-        done = halvings(coarse * patch_size if stem == "patch" else coarse)
         inputs, units = 24, []
         for stage, (count, width) in enumerate(((4, 116), (8, 232), (4, 464))):
             for i in range(count):
-                down = i == 0 and stage >= done
+                down = i == 0 and stage >= saved
                 # A unit that widens works on both halves, with or without a stride.
                 units.append(
                     Unit(inputs, width, 2 if down else 1, **options)
