@@ -2,12 +2,10 @@ import json
 import math
 import os
 import re
-import signal
 import stat
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import oracle
@@ -30,7 +28,7 @@ def photos(tmp_path):
     images = {
         "cats/one.png": oracle.smooth_image(24, 40),
         "cats/two.png": oracle.smooth_image(20, 33, 1, np.uint16),
-        "dogs/one.png": oracle.smooth_image(8, 9, 4),
+        "dogs/one.png": oracle.smooth_image(24, 40, 3)[::-1],
         "top.png": oracle.smooth_image(16, 16, 2),
     }
     for name, image in images.items():
@@ -49,17 +47,19 @@ def jpeg(path, image, **options):
     Image.fromarray(image).save(path, format="JPEG", quality=95, **options)
 
 
-@pytest.mark.parametrize("fit", ["pad", "crop"])
-@pytest.mark.parametrize("channels", ["independent", "shared", "joint"])
+@pytest.mark.parametrize(
+    ("channels", "fit"), [("independent", "pad"), ("shared", "pad"), ("joint", "crop")]
+)
 def test_mix_and_unmix_bring_back_what_was_read(
     photos, tmp_path, capsys, fit, channels
 ):
     folder, images = photos
     mixed, vault, back = (tmp_path / name for name in ("mixed", "vault", "back"))
     options = [*SMALL, "--fit", fit, "--channels", channels, "--strength", "0.5"]
+    options.append("--keep-names")
     arguments = [str(folder), str(mixed), "--vault", str(vault), *options]
     assert main(["mix", *arguments]) == 0
-    assert files(mixed) == sorted(images)
+    assert files(mixed) == sorted([*images, "release.json"])
     for name, image in images.items():
         changed = read_image(mixed / name)
         assert changed.dtype == image.dtype
@@ -79,14 +79,37 @@ def test_mix_and_unmix_bring_back_what_was_read(
     (mixed / "cats/one.png").rename(moved)
     alone = tmp_path / "alone"
     assert main(["unmix", str(moved), str(alone), "--vault", str(vault)]) == 0
-    np.testing.assert_array_equal(read_image(alone / "x.png"), images["cats/one.png"])
+    np.testing.assert_array_equal(
+        read_image(alone / "cats/one.png"), images["cats/one.png"]
+    )
+
+
+def test_names_become_numbers_and_come_back(photos, tmp_path):
+    folder, images = photos
+    mixed, vault, back = (tmp_path / name for name in ("mixed", "vault", "back"))
+    assert main(["mix", str(folder), str(mixed), "--vault", str(vault), *SMALL]) == 0
+    assert files(mixed) == [
+        "00003.png",
+        "cats/00000.png",
+        "cats/00001.png",
+        "dogs/00002.png",
+        "release.json",
+    ]
+    one = ["unmix", str(mixed), str(back), "--vault", str(vault), "--id"]
+    for image in ("cats/two.png", "dogs/00002.png"):
+        assert main([*one, image, "--overwrite"]) == 0
+    assert files(back) == ["cats/two.png", "dogs/one.png"]
+    for name in files(back):
+        np.testing.assert_array_equal(read_image(back / name), images[name])
+    assert main([*one, "nobody.png", "--overwrite"]) == 2
 
 
 def test_the_wrong_vault_or_a_changed_file_is_named(photos, tmp_path, capsys):
     folder, _ = photos
     mixed, vault, other = (tmp_path / name for name in ("mixed", "vault", "other"))
     for where, keep in ((mixed, vault), (tmp_path / "again", other)):
-        assert main(["mix", str(folder), str(where), "--vault", str(keep), *SMALL]) == 0
+        options = ["--vault", str(keep), "--keep-names", *SMALL]
+        assert main(["mix", str(folder), str(where), *options]) == 0
     changed = read_image(mixed / "top.png")
     changed[0, 0, 0] ^= 1
     write_png(mixed / "top.png", changed)
@@ -105,7 +128,7 @@ def test_without_a_vault_every_run_mixes_anew(photos, tmp_path):
     folder, _ = photos
     for name in ("a", "b"):
         assert main(["mix", str(folder / "top.png"), str(tmp_path / name), *SMALL]) == 0
-    a, b = (read_image(tmp_path / name / "top.png") for name in "ab")
+    a, b = (read_image(tmp_path / name / "00000.png") for name in "ab")
     assert (a != b).any()
 
 
@@ -128,15 +151,14 @@ def test_strength_is_a_place_in_the_reachable_range(tmp_path, capsys, options, s
     image = oracle.smooth_image(128, 128)
     write_png(source, image)
     assert main(["mix", str(source), str(mixed), "--json", *options]) == 0
-    (result,) = json.loads(capsys.readouterr().out)["images"]
+    result = json.loads(capsys.readouterr().out)["vfe"]
     lowest, highest = map(float, vmixjax.vfe_range(image, vmixjax.MixConfig()))
     target = lowest + share * (highest - lowest)
-    assert result["target_vfe"] == (None if share == 1 else pytest.approx(target))
-    assert result["vfe_before"] == pytest.approx(float(vmixjax.vfe(image, 32)))
-    after = read_image(mixed / "in.png")
-    assert result["vfe_after"] == pytest.approx(float(vmixjax.vfe(after, 32)))
+    assert result["before"]["mean"] == pytest.approx(float(vmixjax.vfe(image, 32)))
+    after = read_image(mixed / "00000.png")
+    assert result["after"]["mean"] == pytest.approx(float(vmixjax.vfe(after, 32)))
     # A plan ends with a whole step; this image of 16 tiles has large ones.
-    assert abs(result["vfe_after"] - target) < 0.15 * (highest - lowest)
+    assert abs(result["after"]["mean"] - target) < 0.15 * (highest - lowest)
     assert (after != image).mean() > 0.5
 
 
@@ -147,7 +169,7 @@ def test_a_ladder_has_as_many_rungs_as_are_named(photos, tmp_path):
     out = tmp_path / "m"
     assert main(["mix", *ladder, *SMALL, str(folder / "top.png"), str(out)]) == 0
     with open_vault(vault) as opened:
-        entry = opened.find(read_image(out / "top.png"), "top.png")
+        entry = opened.find(read_image(out / "00000.png"), "00000.png")
     assert entry.config == vmixjax.MixConfig(8, ((4, 2), (4, 1), (8, 1)))
 
 
@@ -155,7 +177,7 @@ def test_a_target_out_of_reach_is_said(photos, tmp_path, capsys):
     folder, _ = photos
     options = ["--target-vfe", "1e6", *SMALL]
     assert main(["mix", str(folder), str(tmp_path / "m"), *options]) == 0
-    assert capsys.readouterr().out.count("1000000.00, out of reach") == 4
+    assert "4 of them cannot reach the VFE asked for" in capsys.readouterr().out
 
 
 def test_masks_leave_black_tiles_as_they_are(tmp_path, capsys):
@@ -173,6 +195,7 @@ def test_masks_leave_black_tiles_as_they_are(tmp_path, capsys):
     Image.fromarray(mask[:8]).save(masks / "a/small.bmp")
     mixed = tmp_path / "mixed"
     arguments = [str(photos), str(mixed), "--sensitivity", str(masks), *SMALL]
+    arguments.append("--keep-names")
     assert main(["mix", *arguments]) == 1
     said = capsys.readouterr()
     assert re.search(r"none.png has no masks named .*none\.\*; give it", said.err)
@@ -183,7 +206,7 @@ def test_masks_leave_black_tiles_as_they_are(tmp_path, capsys):
     kept[:8, 8:16] = kept[8:, 16:] = False
     assert (after[kept] == image[kept]).all()
     assert (after[~kept] != image[~kept]).mean() > 0.5
-    assert files(mixed) == ["a/x.png"]
+    assert files(mixed) == ["a/x.png", "release.json"]
 
 
 def test_bad_files_are_named_and_the_rest_goes_on(photos, tmp_path, capsys):
@@ -199,22 +222,28 @@ def test_bad_files_are_named_and_the_rest_goes_on(photos, tmp_path, capsys):
     (folder / "link.png").symlink_to(outside)
     bad = ["cut.png", "empty.jpg", "link.png", "moving.webp", "notes.txt"]
     mixed = tmp_path / "mixed"
-    assert main(["mix", str(folder), str(mixed), "--json", *SMALL]) == 1
+    options = ["--json", "--keep-names", *SMALL]
+    assert main(["mix", str(folder), str(mixed), *options]) == 1
     said = capsys.readouterr()
     for name in bad:
         lines = [line for line in said.err.splitlines() if f"photos/{name} " in line]
         assert len(lines) == 1, name
         assert "vmixjax: skipped: " in lines[0]
-    assert "5 files skipped, 4 done" in said.err
+    assert "5 images skipped, 4 done" in said.err
     assert "Traceback" not in said.err
-    skipped = json.loads(said.out)["skipped"]
-    assert [Path(entry["source"]).name for entry in skipped] == bad
-    assert files(mixed) == sorted(images)
+    result = json.loads(said.out)
+    assert (result["images"], result["skipped"]) == (4, 5)
+    for name, line in zip(bad, result["left_out"], strict=True):
+        assert name in line
+    # What is handed out says how many there were, and nothing more of them.
+    handed_out = (mixed / "release.json").read_text()
+    assert not any(name.split(".")[0] in handed_out for name in bad)
+    assert files(mixed) == sorted([*images, "release.json"])
 
     strict = tmp_path / "strict"
-    assert main(["mix", str(folder), str(strict), "--strict", *SMALL]) == 1
-    # Sorted, cats/ come before cut.png, and that is where it stops.
-    assert files(strict) == ["cats/one.png", "cats/two.png"]
+    assert main(["mix", str(folder), str(strict), "--strict", *SMALL]) == 2
+    assert "cut.png" in capsys.readouterr().err
+    assert files(strict) == ["UNFINISHED/begun.json"]
 
 
 def test_metadata_and_file_times_stay_behind(tmp_path):
@@ -231,13 +260,13 @@ def test_metadata_and_file_times_stay_behind(tmp_path):
     )
     os.utime(folder / "x.jpg", (1e9, 1e9))
     assert main(["mix", str(folder), str(mixed), *SMALL]) == 0
-    data = (mixed / "x.png").read_bytes()
+    data = (mixed / "00000.png").read_bytes()
     assert b"Secret" not in data
     assert b"1999" not in data
     chunks = set(re.findall(rb"(?=.{4}(IHDR|IDAT|IEND|eXIf|iCCP|tEXt|tIME))", data))
     assert chunks == {b"IHDR", b"IDAT", b"IEND"}
-    assert read_image(mixed / "x.png").shape == (24, 16, 3)
-    assert abs((mixed / "x.png").stat().st_mtime - time.time()) < 1000
+    assert read_image(mixed / "00000.png").shape == (24, 16, 3)
+    assert abs((mixed / "00000.png").stat().st_mtime - time.time()) < 1000
 
 
 def test_equal_output_names_both_survive(tmp_path):
@@ -245,22 +274,32 @@ def test_equal_output_names_both_survive(tmp_path):
     folder.mkdir()
     write_png(folder / "x.png", oracle.smooth_image(8, 8))
     jpeg(folder / "x.jpg", oracle.smooth_image(8, 16))
-    assert main(["mix", str(folder), str(mixed), *SMALL]) == 0
-    assert files(mixed) == ["x.jpg.png", "x.png.png"]
+    assert main(["mix", str(folder), str(mixed), "--keep-names", *SMALL]) == 0
+    assert files(mixed) == ["release.json", "x.jpg.png", "x.png.png"]
     assert read_image(mixed / "x.jpg.png").shape == (8, 16, 3)
 
 
-def test_existing_output_is_kept_unless_told_otherwise(photos, tmp_path, capsys):
+def test_what_is_in_the_way_is_kept(photos, tmp_path, capsys):
     folder, _ = photos
     mixed = tmp_path / "mixed"
     arguments = ["mix", str(folder), str(mixed), *SMALL]
     assert main(arguments) == 0
-    before = (mixed / "top.png").read_bytes()
-    assert main(arguments) == 2
-    assert "(and 3 more) exists already; pass --overwrite" in capsys.readouterr().err
-    assert (mixed / "top.png").read_bytes() == before
-    assert main([*arguments, "--overwrite"]) == 0
-    assert (mixed / "top.png").read_bytes() != before
+    before = {name: (mixed / name).read_bytes() for name in files(mixed)}
+    for more, words in (
+        ([], "whose secret is forgotten"),
+        (["--vault", str(tmp_path / "v")], "with another secret"),
+        (["--strength", "0.5"], "another strength: 1.0, not 0.5"),
+    ):
+        capsys.readouterr()
+        assert main([*arguments, *more]) == 2
+        assert words in capsys.readouterr().err
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "mine.txt").write_text("mine")
+    assert main(["mix", str(folder), str(other), *SMALL]) == 2
+    assert "holds other files" in capsys.readouterr().err
+    assert before == {name: (mixed / name).read_bytes() for name in files(mixed)}
+    assert files(other) == ["mine.txt"]
 
 
 def test_vfe_measures(photos, capsys):
@@ -302,7 +341,14 @@ def test_vfe_measures(photos, capsys):
         (["mix", "{in}/cats", "{in}"], "SRC .* lies inside DST"),
         (["mix", "{in}/nothing", "{out}"], "SRC .* does not exist"),
         (["mix", "{in}", "{in}/top.png"], "DST .* is a file"),
+        (["mix", "{in}", "{out}", "--secret-file", "{in}/top.png"], "needs 32 random"),
+        (["mix", "{in}", "{out}", "--drop", "x"], "--drop x: a folder of images has"),
+        (["mix", "{in}", "{out}", "--splits", "test"], "--splits test: .* has train"),
+        (["mix", "{in}", "{out}", "--shard-size", "0"], "--shard-size must be 1"),
+        (["mix", "{in}", "{out}", "--", "--runner=X"], "only --engine beam"),
+        (["mix", "{in}", "{out}", "--engine", "beam"], "--engine beam needs a secret"),
         (["unmix", "{in}", "{out}", "--vault", "{out}"], "holds no vault"),
+        (["verify", "{in}"], "is no release, or not a finished one"),
     ],
 )
 def test_refusals_are_one_line_and_nothing_is_written(
@@ -329,52 +375,6 @@ def test_a_folder_of_nothing_is_said(tmp_path, capsys):
     assert "holds no files" in capsys.readouterr().err
 
 
-def test_a_full_disk_leaves_no_half_written_file(photos, tmp_path):
-    folder, _ = photos
-    write_png(folder / "zz.png", oracle.smooth_image(256, 256))
-    mixed = tmp_path / "mixed"
-    script = (
-        "import resource, runpy\n"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))\n"
-        "runpy.run_module('vmixjax.cli', run_name='__main__', alter_sys=True)\n"
-    )
-    run = subprocess.run(
-        [sys.executable, "-c", script, "mix", folder, mixed, *SMALL],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert run.returncode == 2
-    assert "File too large" in run.stderr
-    assert "Traceback" not in run.stderr
-    assert files(mixed) == ["cats/one.png", "cats/two.png", "dogs/one.png", "top.png"]
-    for name in files(mixed):
-        read_image(mixed / name)
-
-
-def test_an_interrupt_leaves_no_half_written_file(tmp_path):
-    folder, mixed = tmp_path / "in", tmp_path / "mixed"
-    folder.mkdir()
-    for i in range(60):
-        write_png(folder / f"{i:03}.png", oracle.smooth_image(8 + 8 * (i % 15), 64))
-    run = subprocess.Popen(
-        [*COMMAND, "mix", folder, mixed, *SMALL],
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    while not (mixed.is_dir() and files(mixed)) and run.poll() is None:
-        time.sleep(0.02)
-    run.send_signal(signal.SIGINT)
-    _, said = run.communicate(timeout=60)
-    assert run.returncode == 130
-    assert "interrupted" in said
-    assert "Traceback" not in said
-    assert 0 < len(files(mixed)) < 60
-    for name in files(mixed):
-        assert name.endswith(".png")
-        read_image(mixed / name)
-
-
 def test_secrets_are_nowhere_but_in_the_vault(photos, tmp_path, capsys):
     folder, _ = photos
     mixed, vault = tmp_path / "mixed", tmp_path / "vault"
@@ -388,7 +388,9 @@ def test_secrets_are_nowhere_but_in_the_vault(photos, tmp_path, capsys):
         assert form not in everything
 
 
-@pytest.mark.parametrize("command", [[], ["vfe"], ["mix"], ["unmix"], ["demo"]])
+@pytest.mark.parametrize(
+    "command", [[], ["vfe"], ["mix"], ["unmix"], ["verify"], ["demo"]]
+)
 def test_help_has_an_example_and_loads_no_jax(command):
     script = (
         "import sys, runpy\n"
@@ -429,6 +431,6 @@ def test_default_is_the_strongest_plan(tmp_path, capsys):
     arguments = [str(tmp_path / "x.png"), str(tmp_path / "m"), "--vault", str(vault)]
     assert main(["mix", *arguments]) == 0
     with open_vault(vault) as opened:
-        entry = opened.find(read_image(tmp_path / "m/x.png"), "x.png")
+        entry = opened.find(read_image(tmp_path / "m/00000.png"), "00000.png")
     assert (entry.levels == 4).all()
     assert not math.isnan(entry.height)

@@ -15,6 +15,7 @@ from train.config import Config
 from train.errors import RunError
 from vmixjax._grid import cut
 from vmixjax.demo.learning import centred
+from vmixjax.release.strength import target_at
 
 Prepare = Callable[[jax.Array, jax.Array], jax.Array]
 """(keys (B,), images uint8 (B, H, W, C)) -> inputs of the model, float32."""
@@ -137,8 +138,7 @@ def _mixer(
         return lambda key, image: vmixjax.mix(key, image, full)
 
     def to_strength(key: jax.Array, image: jax.Array) -> jax.Array:
-        lowest, highest = vmixjax.vfe_range(image, mixing.config)
-        target = lowest + mixing.strength * (highest - lowest)
+        target = target_at(mixing.strength, image, mixing.config)
         return vmixjax.mix(key, image, vmixjax.plan(image, target, mixing.config))
 
     return to_strength

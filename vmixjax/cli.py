@@ -11,18 +11,14 @@ import json
 import math
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 
 from vmixjax.config import Channels, MixConfig
-
-if TYPE_CHECKING:
-    from vmixjax.release.folder import Job, Mixed
-    from vmixjax.release.vault import Vault
 
 DONE, SOME_SKIPPED, REFUSED, INTERRUPTED = 0, 1, 2, 130
 """Exit statuses: all done; some files skipped; nothing or not all tried; Ctrl-C."""
@@ -58,19 +54,25 @@ class Vfe:
 
 @dataclasses.dataclass(frozen=True)
 class Mix:
-    """Mix images so that it is hard to recognise what they show.
+    """Mix a data set so that it is hard to recognise what its images show.
 
-    Writes PNG files, without any metadata of the originals. Without --vault nobody
-    can undo the mixing; with it, you can, and so can whoever gets hold of the vault.
-    This is obfuscation, not encryption: the mean colour of each region remains.
+    SRC is an image file or a folder of them (folders are classes), a TFDS data set
+    (tfds:NAME or tfds:DIR), or a WebDataset (a .tar file, a folder of them, or a .txt
+    list). DST becomes a release: mixed images, their classes, a manifest, and nothing
+    else of the originals. Without --vault nobody can undo the mixing; with it, you can,
+    and so can whoever gets hold of the vault. This is obfuscation, not encryption: the
+    mean colour of each region remains. Interrupted, the same command goes on where it
+    was, if a --vault or --secret-file keeps the secret.
 
     Example: vmixjax mix photos mixed --vault ~/photos-vault
     """
 
-    src: _Src
-    """An image file, or a folder that is walked with its subfolders."""
+    src: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="SRC")]
+    """What to mix."""
     dst: _Dst
-    """Folder to write to; the folder structure of SRC is kept."""
+    """A new folder for the release."""
+    format: Literal["same", "folder", "tfds", "webdataset"] = "same"
+    """What to write: PNG files, a TFDS data set, tar files; or what SRC is."""
     strength: Annotated[float | None, _optional("S", "1.0")] = None
     """0 to 1, a place in each image's range of VFE; 0 still mixes every tile."""
     target_vfe: Annotated[float | None, _optional("VFE", "by --strength")] = None
@@ -88,33 +90,83 @@ class Mix:
     """Images that are not whole tiles: repeat the last row and column, or cut off."""
     sensitivity: Annotated[Path | None, _optional("DIR", "all is private")] = None
     """Folder of grey masks, named as the images; black tiles stay as they are."""
+    data_dir: Annotated[str | None, _optional("DIR", "where TFDS looks")] = None
+    """Where TFDS keeps its data sets."""
+    splits: Annotated[tuple[str, ...], _optional("SPLIT...", "all")] = ()
+    """Splits to mix."""
+    drop: Annotated[tuple[str, ...], _optional("FIELD...", "none")] = ()
+    """Features, or suffixes of WebDataset members, to leave behind."""
+    keep: Annotated[tuple[str, ...], _optional("FIELD...", "none")] = ()
+    """Those to let through although they may show what the images show."""
+    keep_names: bool = False
+    """Keep the names of images, instead of numbers. Names may name people."""
     vault: Annotated[Path | None, _optional("DIR", "the secret is forgotten")] = None
     """Folder that will hold what undoes the mixing. Never hand it out."""
-    overwrite: bool = False
-    """Replace files in DST."""
+    vault_passphrase_file: Annotated[Path | None, _optional("FILE", "none")] = None
+    """File whose first line is the passphrase that locks the vault."""
+    secret_file: Annotated[Path | None, _optional("FILE", "a new secret")] = None
+    """File of 32 random bytes: the secret that keys come from."""
+    shard_size: int = 1024
+    """Images to a shard: what is written, and checked, as one."""
+    workers: Annotated[int | None, _optional("N", "one for each processor")] = None
+    """Threads that decode and encode. They change no byte."""
+    engine: Literal["local", "beam"] = "local"
+    """This machine, or Apache Beam; its own options come last, behind --."""
+    beam_options: tyro.conf.Suppress[tuple[str, ...]] = ()
     strict: bool = False
-    """Stop at the first file that cannot be mixed, instead of skipping it."""
+    """Stop at the first image that cannot be mixed, instead of leaving it out."""
     json: bool = False
-    """Print JSON instead of a table."""
+    """Print JSON instead of words."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Unmix:
-    """Restore mixed images, exactly, with the vault of their mixing.
+    """Restore a release, or some of its files, exactly, with the vault of its mixing.
 
     Example: vmixjax unmix mixed restored --vault ~/photos-vault
     """
 
     src: _Src
-    """A mixed image file, or a folder of them."""
+    """A release, a mixed image file, or a folder of them."""
     dst: _Dst
     """Folder to write to."""
     vault: Annotated[Path, tyro.conf.arg(metavar="DIR")]
     """The folder that was given to vmixjax mix --vault."""
+    vault_passphrase_file: Annotated[Path | None, _optional("FILE", "none")] = None
+    """File whose first line is the vault's passphrase."""
+    id: Annotated[str | None, _optional("NAME", "all")] = None
+    """Only this image, called as in the release or as its original was."""
+    workers: Annotated[int | None, _optional("N", "one for each processor")] = None
+    """Threads that decode and encode."""
     overwrite: bool = False
     """Replace files in DST."""
     strict: bool = False
     """Stop at the first file that cannot be restored, instead of skipping it."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Verify:
+    """Check that a release is whole, as its manifest says, and says no more.
+
+    Checksums, counts, that every image decodes, its VFE, and that no file carries
+    metadata. With the vault: that each image can be restored to its original, and is
+    not like it. With --source: that no image of it is in the release.
+
+    Example: vmixjax verify mixed --vault ~/photos-vault
+    """
+
+    release: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RELEASE")]
+    """The folder that vmixjax mix wrote."""
+    vault: Annotated[Path | None, _optional("DIR", "none")] = None
+    """The folder that was given to vmixjax mix --vault."""
+    vault_passphrase_file: Annotated[Path | None, _optional("FILE", "none")] = None
+    """File whose first line is the vault's passphrase."""
+    source: Annotated[str | None, _optional("SRC", "none")] = None
+    """What was mixed."""
+    data_dir: Annotated[str | None, _optional("DIR", "where TFDS looks")] = None
+    """Where TFDS keeps its data sets."""
+    json: bool = False
+    """Print JSON instead of words."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,12 +184,18 @@ _Command = (
     Annotated[Vfe, tyro.conf.subcommand("vfe")]
     | Annotated[Mix, tyro.conf.subcommand("mix")]
     | Annotated[Unmix, tyro.conf.subcommand("unmix")]
+    | Annotated[Verify, tyro.conf.subcommand("verify")]
     | Annotated[Demo, tyro.conf.subcommand("demo")]
 )
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    behind: list[str] = []
+    if "--" in arguments:
+        place = arguments.index("--")
+        arguments, behind = arguments[:place], arguments[place + 1 :]
     command = tyro.cli(
         _Command,
         args=arguments,
@@ -146,8 +204,14 @@ def main(arguments: list[str] | None = None) -> int:
         "cannot recognise.",
         config=(tyro.conf.FlagCreatePairsOff,),
     )
-    run = {Vfe: _vfe, Mix: _mix, Unmix: _unmix, Demo: _demo}[type(command)]
+    run = {Vfe: _vfe, Mix: _mix, Unmix: _unmix, Verify: _verify, Demo: _demo}[
+        type(command)
+    ]
     try:
+        if behind:
+            if not isinstance(command, Mix) or command.engine != "beam":
+                raise _Refusal(f"{behind[0]} behind --: only --engine beam takes such")
+            command = dataclasses.replace(command, beam_options=tuple(behind))
         return run(command)  # type: ignore[operator]
     except _Refusal as refusal:
         return _complain(str(refusal))
@@ -175,7 +239,7 @@ def _complain(line: str) -> int:
 @contextlib.contextmanager
 def _refusals() -> Iterator[None]:
     """Turns what a run cannot go on from into one line."""
-    from vmixjax.release.folder import RunError
+    from vmixjax.release.errors import RunError
     from vmixjax.release.vault import VaultError
 
     try:
@@ -210,52 +274,21 @@ def _rung(text: str) -> tuple[int, int]:
     return int(region), int(block)
 
 
-@dataclasses.dataclass
-class _Tally:
-    """What became of the files of a run."""
-
-    done: int = 0
-    skipped: list[dict[str, str]] = dataclasses.field(default_factory=list)
-
-    @property
-    def status(self) -> int:
-        return SOME_SKIPPED if self.skipped else DONE
-
-
-def _each(
-    jobs: Sequence[tuple[Path, Callable[[], object]]], title: str, strict: bool = False
-) -> _Tally:
-    """Runs jobs under a progress bar; files that cannot be used are named, skipped."""
+def _vfe(options: Vfe) -> int:
     from tqdm import tqdm
 
-    from vmixjax.release.images import ImageError
-
-    tally = _Tally()
-    for path, job in tqdm(jobs, desc=title, unit="image", disable=len(jobs) < 2):
-        try:
-            job()
-            tally.done += 1
-        except ImageError as error:
-            tqdm.write(f"vmixjax: skipped: {error}", file=sys.stderr)
-            tally.skipped.append({"source": str(path), "why": str(error)})
-            if strict:
-                break
-    return tally
-
-
-def _vfe(options: Vfe) -> int:
     from vmixjax.entropy import vfe
     from vmixjax.planning import vfe_range
     from vmixjax.release.files import find_files
-    from vmixjax.release.folder import fit_image
-    from vmixjax.release.images import read_image
+    from vmixjax.release.images import ImageError, read_image
+    from vmixjax.release.recipe import fit_image
 
     config = _config(options.tile_size, None, "independent")
     rows: list[dict[str, object]] = []
 
     def measure(path: Path) -> None:
         image = read_image(path)
-        fitted = fit_image(path, image, config.tile_size, options.fit)
+        fitted = fit_image(str(path), image, config.tile_size, options.fit)
         lowest, highest = map(float, vfe_range(fitted, config))
         rows.append(
             {
@@ -273,9 +306,15 @@ def _vfe(options: Vfe) -> int:
     for path in options.paths:
         root = path if path.is_dir() else path.parent
         paths += [root / name for name in find_files(path)]
-    tally = _each([(path, partial(measure, path)) for path in paths], "measuring")
+    skipped: list[str] = []
+    for path in tqdm(paths, desc="measuring", unit="image", disable=len(paths) < 2):
+        try:
+            measure(path)
+        except ImageError as error:
+            tqdm.write(f"vmixjax: skipped: {error}", file=sys.stderr)
+            skipped.append(str(error))
     if options.json:
-        print(json.dumps({"images": rows, "skipped": tally.skipped}, indent=1))
+        print(json.dumps({"images": rows, "skipped": skipped}, indent=1))
     elif rows:
         _table(
             ("image", "size", "VFE", "mixed, from", "to"),
@@ -288,7 +327,9 @@ def _vfe(options: Vfe) -> int:
                 for row in rows
             ],
         )
-    return _status(tally, "no image to measure")
+    if not paths:
+        raise _Refusal("no image to measure")
+    return _status(len(rows), len(skipped))
 
 
 def _mix(options: Mix) -> int:
@@ -304,95 +345,115 @@ def _mix(options: Mix) -> int:
     if options.sensitivity is not None and not options.sensitivity.is_dir():
         raise _Refusal(f"--sensitivity {options.sensitivity} is not a folder of masks")
 
-    from vmixjax.release.files import is_inside
-    from vmixjax.release.folder import Recipe, list_jobs, mix_file
+    from vmixjax.release.mix import mix_release, run_local
+    from vmixjax.release.order import Order
+    from vmixjax.release.progress import Progress
+    from vmixjax.release.recipe import Recipe
+    from vmixjax.release.sources import format_of
 
-    if options.vault is not None and is_inside(options.vault, options.dst):
-        raise _Refusal(
-            f"--vault {options.vault} lies inside DST {options.dst}, and would be "
-            f"handed out with it; name a folder elsewhere"
-        )
-    recipe = Recipe(config, options.fit, strength, target, options.sensitivity)
-    results: list[Mixed] = []
-
-    def work(job: "Job", secret: bytes, vault: "Vault | None") -> None:
-        results.append(mix_file(job, recipe, secret, vault))
-
-    with _refusals():
-        jobs = list_jobs(options.src, options.dst, overwrite=options.overwrite)
-        if not jobs:
-            raise _Refusal(f"SRC {options.src} holds no files")
-        with _secret(options.vault) as (secret, vault):
-            tally = _each(
-                [(job.source, partial(work, job, secret, vault)) for job in jobs],
-                "mixing",
-                options.strict,
-            )
-    if options.json:
-        images = [dataclasses.asdict(result) for result in results]
-        for image in images:
-            # JSON has no infinity.
-            if math.isinf(image["target_vfe"]):
-                image["target_vfe"] = None
-        print(json.dumps({"images": images, "skipped": tally.skipped}, indent=1))
-    elif results:
-        _summary(results)
-    return _status(tally, "no image was mixed")
-
-
-@contextlib.contextmanager
-def _secret(folder: Path | None) -> "Iterator[tuple[bytes, Vault | None]]":
-    """The secret of a vault, or one that is forgotten when the run ends."""
-    from vmixjax.release.keys import new_secret
-    from vmixjax.release.vault import open_vault
-
-    if folder is None:
-        yield new_secret(), None
-        return
-    with open_vault(folder, create=True) as vault:
-        yield vault.secret, vault
-
-
-def _summary(results: "list[Mixed]") -> None:
-    _table(
-        ("image", "size", "VFE before", "after", "asked for"),
-        [
-            (
-                result.output,
-                f"{result.height} x {result.width} x {result.channels}",
-                f"{result.vfe_before:.2f}",
-                f"{result.vfe_after:.2f}",
-                "strongest"
-                if math.isinf(result.target_vfe)
-                else f"{result.target_vfe:.2f}"
-                + ("" if result.reachable else ", out of reach"),
-            )
-            for result in results
-        ],
+    order = Order(
+        src=options.src,
+        dst=options.dst,
+        recipe=Recipe(config, options.fit, strength, target, options.sensitivity),
+        format=format_of(options.src) if options.format == "same" else options.format,
+        data_dir=options.data_dir,
+        splits=options.splits,
+        drop=options.drop,
+        keep=options.keep,
+        names=options.keep_names,
+        shard_size=options.shard_size,
+        strict=options.strict,
+        secret_file=options.secret_file,
+        vault=options.vault,
+        passphrase_file=options.vault_passphrase_file,
     )
-    count = len(results)
-    before = sum(result.vfe_before for result in results) / count
-    after = sum(result.vfe_after for result in results) / count
-    print(f"{count} mixed; mean VFE {before:.2f} before, {after:.2f} after")
-    clear = sum(result.clear_tiles > 0 for result in results)
-    if clear:
-        print(f"{clear} of them with tiles left as they are, as the masks say")
+    engine = partial(run_local, workers=options.workers)
+    if options.engine == "beam":
+        if options.secret_file is None and options.vault is None:
+            raise _Refusal(
+                "--engine beam needs a secret that all workers can read: give it a "
+                "--secret-file or a --vault"
+            )
+        try:
+            from vmixjax.release.beam import run_beam
+        except ModuleNotFoundError as error:
+            raise _Refusal(
+                "Apache Beam is not installed, and --engine beam needs it: "
+                "pip install 'vmixjax[beam]'"
+            ) from error
+        engine = partial(run_beam, options=options.beam_options)
+    progress = Progress("mixing")
+    with _refusals():
+        manifest = mix_release(order, engine, progress)
+    if options.json:
+        print(json.dumps({**manifest, "left_out": progress.skipped}, indent=1))
+    else:
+        _summary(manifest)
+    return _status(manifest["images"], manifest["skipped"])
+
+
+def _summary(manifest: dict[str, Any]) -> None:
+    before, after = (manifest["vfe"][when] for when in ("before", "after"))
+    print(
+        f"{manifest['images']} mixed; mean VFE {before['mean']:.2f} before, "
+        f"{after['mean']:.2f} after"
+    )
+    if manifest["out_of_reach"]:
+        print(f"{manifest['out_of_reach']} of them cannot reach the VFE asked for")
+    if manifest["with_clear_tiles"]:
+        count = manifest["with_clear_tiles"]
+        print(f"{count} of them with tiles left as they are, as the masks say")
 
 
 def _unmix(options: Unmix) -> int:
-    from vmixjax.release.folder import list_jobs, unmix_file
-    from vmixjax.release.vault import open_vault
+    from vmixjax.release.progress import Progress
+    from vmixjax.release.unmix import unmix_release
+
+    progress = Progress("restoring")
+    with _refusals():
+        restored = unmix_release(
+            options.src,
+            options.dst,
+            options.vault,
+            passphrase_file=options.vault_passphrase_file,
+            image=options.id,
+            overwrite=options.overwrite,
+            strict=options.strict,
+            workers=options.workers,
+            progress=progress,
+        )
+    print(f"{restored} restored")
+    return _status(restored, len(progress.skipped))
+
+
+def _verify(options: Verify) -> int:
+    from vmixjax.release.progress import Progress
+    from vmixjax.release.sources import open_source
+    from vmixjax.release.verify import verify_release
 
     with _refusals():
-        jobs = list_jobs(options.src, options.dst, overwrite=options.overwrite)
-        with open_vault(options.vault) as vault:
-            tally = _each(
-                [(job.source, partial(unmix_file, job, vault)) for job in jobs],
-                "restoring",
-                options.strict,
-            )
-    print(f"{tally.done} restored")
-    return _status(tally, "no image was restored")
+        original = None
+        if options.source is not None:
+            original = open_source(options.source, data_dir=options.data_dir, keep=None)
+        report = verify_release(
+            options.release,
+            vault_folder=options.vault,
+            passphrase_file=options.vault_passphrase_file,
+            original=original,
+            progress=Progress("verifying"),
+        )
+    if options.json:
+        print(json.dumps(dataclasses.asdict(report), indent=1))
+    else:
+        for check in report.checks:
+            print(f"checked: {check}")
+        for problem in report.problems:
+            print(f"WRONG: {problem}")
+        problems = len(report.problems)
+        print(
+            f"{problems} problem{'' if problems == 1 else 's'}" if problems else "good"
+        )
+    return SOME_SKIPPED if report.problems else DONE
 
 
 def _demo(options: Demo) -> int:
@@ -403,17 +464,11 @@ def _demo(options: Demo) -> int:
     return DONE
 
 
-def _status(tally: _Tally, nothing: str) -> int:
-    if tally.skipped:
-        count = len(tally.skipped)
-        print(
-            f"vmixjax: {count} file{'s' if count > 1 else ''} skipped, "
-            f"{tally.done} done",
-            file=sys.stderr,
-        )
-    elif not tally.done:
-        return _complain(nothing)
-    return tally.status
+def _status(done: int, skipped: int) -> int:
+    if skipped:
+        files = f"{skipped} image{'s' if skipped > 1 else ''}"
+        print(f"vmixjax: {files} skipped, {done} done", file=sys.stderr)
+    return SOME_SKIPPED if skipped else DONE
 
 
 def _table(head: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> None:

@@ -1,4 +1,3 @@
-import jax
 import numpy as np
 
 from vmixjax import MixConfig
@@ -13,8 +12,8 @@ def test_keys_are_what_they_were():
     identity = image_id("a/cat.png", IMAGE, LEVELS, MixConfig())
     key = derive_key(SECRET, identity)
     assert identity.hex() == "6ac9031416e68a3a954b0ac0bc58a941"
-    assert jax.random.key_data(key).tolist() == [426725430, 1824887168]
-    assert str(jax.random.key_impl(key)) == "threefry2x32"
+    assert key.dtype == np.uint32
+    assert key.tolist() == [426725430, 1824887168]
 
 
 def test_whatever_changes_the_work_changes_the_key():
@@ -29,13 +28,10 @@ def test_whatever_changes_the_work_changes_the_key():
         ("cat.png", IMAGE, LEVELS - 1, MixConfig()),
         ("cat.png", IMAGE, LEVELS, MixConfig(channels="joint")),
     ]
-    words = {
-        tuple(jax.random.key_data(derive_key(SECRET, image_id(*v))).tolist())
-        for v in variants
-    }
+    words = {tuple(derive_key(SECRET, image_id(*v)).tolist()) for v in variants}
     assert len(words) == len(variants)
     identity = image_id(*variants[0])
-    other = jax.random.key_data(derive_key(bytes(32), identity))
+    other = derive_key(bytes(32), identity)
     assert tuple(other.tolist()) not in words
 
 

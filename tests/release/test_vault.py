@@ -1,3 +1,4 @@
+import dataclasses
 import os
 import sqlite3
 import stat
@@ -11,19 +12,21 @@ from vmixjax.release.vault import FILE_NAME, Entry, VaultError, open_vault
 MIXED = np.arange(32 * 64 * 3, dtype=np.uint16).reshape(32, 64, 3)
 ENTRY = Entry(
     identity=bytes(range(16)),
+    output="a.png",
     source="family/birthday.jpg",
+    restored="family/birthday",
     config=MixConfig(ladder=((8, 2), (32, 1)), channels="joint"),
     levels=np.array([[1, 2]], np.uint8),
     height=30,
     width=61,
     rest=b"12345",
+    texts={"id": "Anna"},
 )
 
 
 def same(a, b):
     return (a.levels == b.levels).all() and all(
-        getattr(a, name) == getattr(b, name)
-        for name in ("identity", "source", "config", "height", "width", "rest")
+        getattr(a, name) == getattr(b, name) for name in vars(ENTRY) if name != "levels"
     )
 
 
@@ -31,7 +34,7 @@ def test_what_is_kept_is_found_again_by_its_pixels(tmp_path):
     folder = tmp_path / "deep" / "vault"
     with open_vault(folder, create=True) as vault:
         secret = vault.secret
-        vault.keep(MIXED, "a.png", ENTRY)
+        vault.keep([vault.row(MIXED, ENTRY)])
     with open_vault(folder, create=True) as vault:
         assert vault.secret == secret
         assert len(secret) == 32
@@ -42,9 +45,8 @@ def test_what_is_kept_is_found_again_by_its_pixels(tmp_path):
 
 def test_equal_pixels_are_told_apart_by_name(tmp_path):
     with open_vault(tmp_path, create=True) as vault:
-        other = Entry(**{**vars(ENTRY), "height": 31})
-        vault.keep(MIXED, "a.png", ENTRY)
-        vault.keep(MIXED, "b.png", other)
+        other = dataclasses.replace(ENTRY, output="b.png", height=31)
+        vault.keep([vault.row(MIXED, entry) for entry in (ENTRY, other)])
         assert vault.find(MIXED, "a.png").height == 30
         assert vault.find(MIXED, "b.png").height == 31
 
@@ -54,7 +56,7 @@ def test_only_the_owner_can_read_it(tmp_path):
     before = os.umask(0)
     try:
         with open_vault(folder, create=True) as vault:
-            vault.keep(MIXED, "a.png", ENTRY)
+            vault.keep([vault.row(MIXED, ENTRY)])
             modes = {
                 path.name: stat.S_IMODE(path.stat().st_mode)
                 for path in folder.iterdir()
@@ -103,3 +105,75 @@ def test_a_vault_that_cannot_be_made_leaves_nothing(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="No space"), open_vault(tmp_path, create=True):
         pass
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_image_is_found_by_either_name(tmp_path):
+    with open_vault(tmp_path, create=True) as vault:
+        vault.keep([vault.row(MIXED, ENTRY)])
+        assert vault.output_of("a.png") == "a.png"
+        assert vault.output_of("family/birthday.jpg") == "a.png"
+        assert vault.output_of("birthday.jpg") is None
+
+
+def test_nothing_in_it_can_be_read_without_the_passphrase(tmp_path):
+    with open_vault(tmp_path, create=True, passphrase=b"open sesame") as vault:
+        secret = vault.secret
+        vault.keep([vault.row(MIXED, ENTRY)])
+    data = (tmp_path / FILE_NAME).read_bytes()
+    for word in (b"birthday", b"Anna", secret, ENTRY.identity, b"sesame"):
+        assert word not in data
+    with open_vault(tmp_path, passphrase=b"open sesame") as vault:
+        assert vault.secret == secret
+        assert same(vault.find(MIXED, "a.png"), ENTRY)
+    for passphrase, words in (
+        (None, "name the file that holds it"),
+        (b"open barley", "holds another passphrase"),
+    ):
+        with (
+            pytest.raises(VaultError, match=words),
+            open_vault(tmp_path, passphrase=passphrase),
+        ):
+            pass
+
+
+def test_a_passphrase_that_nobody_needs_is_said(tmp_path):
+    with open_vault(tmp_path, create=True):
+        pass
+    with (
+        pytest.raises(VaultError, match="has no passphrase"),
+        open_vault(tmp_path, passphrase=b"x"),
+    ):
+        pass
+
+
+def test_a_given_secret_is_taken_and_no_other(tmp_path):
+    with open_vault(tmp_path, create=True, secret=bytes(range(32))) as vault:
+        assert vault.secret == bytes(range(32))
+    with (
+        pytest.raises(VaultError, match="another secret than --secret-file"),
+        open_vault(tmp_path, secret=bytes(32)),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("passphrase", [None, b"open sesame"])
+def test_meddling_is_noticed(tmp_path, passphrase):
+    with open_vault(tmp_path, create=True, passphrase=passphrase) as vault:
+        other = dataclasses.replace(ENTRY, output="b.png")
+        rows = [vault.row(MIXED, ENTRY), vault.row(MIXED + 1, other)]
+        vault.keep(rows)
+    (pixels, output, original, sealed), (_, _, _, others) = rows
+    flipped = sealed[:40] + bytes([sealed[40] ^ 1]) + sealed[41:]
+    for meddled in (flipped, others, sealed[:-1]):
+        with open_vault(tmp_path, passphrase=passphrase) as vault:
+            vault.keep([(pixels, output, original, meddled)])
+            with pytest.raises(VaultError, match=r"entry for a\.png was changed"):
+                vault.find(MIXED, "a.png")
+    with sqlite3.connect(tmp_path / FILE_NAME) as connection:
+        connection.execute("UPDATE about SET value = zeroblob(60) WHERE name='secret'")
+    connection.close()
+    with (
+        pytest.raises(VaultError, match="was changed or is damaged"),
+        open_vault(tmp_path, passphrase=passphrase),
+    ):
+        pass

@@ -65,7 +65,7 @@ def mix_photographs(seed: int) -> list[Photograph]:
         image = load_photograph(name)
         mixes = []
         for j, strength in enumerate(STRENGTHS):
-            target = target_at(strength, image, CONFIG)
+            target = float(target_at(strength, image, CONFIG))
             plan = vmixjax.plan(image, target, CONFIG)
             one_key = vmixjax.image_key(key, i * len(STRENGTHS) + j)
             mixed = vmixjax.mix(one_key, image, plan)

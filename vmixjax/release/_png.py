@@ -3,7 +3,7 @@
 import io
 import struct
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,6 +31,17 @@ class _Png:
     header: bytes
     transparent: bytes | None
     pixels: list[bytes]
+
+
+def chunk_names(data: bytes) -> Iterator[str]:
+    """What a PNG file consists of: chunks, and whatever comes behind the last."""
+    name, offset = b"", len(SIGNATURE)
+    while name != b"IEND" and offset + 8 <= len(data):
+        length, name = struct.unpack(">I4s", data[offset : offset + 8])
+        yield name.decode("latin-1")
+        offset += length + 12
+    if offset != len(data) or not data.startswith(SIGNATURE):
+        yield "other data"
 
 
 def decode_png(data: bytes) -> np.ndarray:

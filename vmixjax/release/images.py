@@ -19,6 +19,9 @@ from vmixjax.release._refusal import COPY_AGAIN, TO_PNG, Refusal
 from vmixjax.release._tiff import decode_tiff
 from vmixjax.release.atomic import atomic_path
 
+_RUNS_ONLY = 3
+"""zlib's Z_RLE, which its Python module does not name."""
+
 
 class ImageError(ValueError):
     """An image file that is refused: one line with the file, the fault, the mend."""
@@ -45,34 +48,74 @@ def read_image(path: Path) -> np.ndarray:
             signed, 32 bit), or has more pixels than `PIL.Image.MAX_IMAGE_PIXELS`.
     """
     try:
-        return _decode(_read_bytes(path))
+        data = _read_bytes(path)
     except Refusal as refusal:
         raise ImageError(_one_line(f"{path} {refusal}")) from refusal
+    return decode_image(data, str(path))
+
+
+def decode_image(data: bytes, name: str) -> np.ndarray:
+    """Decode the content of an image file, as `read_image` does.
+
+    Args:
+        data: The bytes of the file.
+        name: What complaints call it.
+
+    Returns:
+        As `read_image`.
+
+    Raises:
+        ImageError: As `read_image`, but for what concerns reading files.
+    """
+    try:
+        return _decode(data)
+    except Refusal as refusal:
+        raise ImageError(_one_line(f"{name} {refusal}")) from refusal
     except MemoryError as error:
-        text = f"{path} does not fit in memory; scale it down or free some memory"
+        text = f"{name} does not fit in memory; scale it down or free some memory"
         raise ImageError(_one_line(text)) from error
     except Exception as error:
         # On damaged input the decoders raise nearly every type there is (SyntaxError,
         # struct.error, zlib.error, KeyError, ...), so none can be left out here. Their
         # own words may quote what is in the file, so they stay out of the message.
         mend = f"{COPY_AGAIN}, or {TO_PNG}"
-        text = f"{path} is damaged or of an unsupported kind; {mend}"
+        text = f"{name} is damaged or of an unsupported kind; {mend}"
         raise ImageError(_one_line(text)) from error
 
 
 def write_png(path: Path, image: np.ndarray) -> None:
-    """Write a PNG file that holds pixels and nothing else, whole or not at all.
+    """Write what `encode_png` gives, whole or not at all.
 
-    The file has the chunks IHDR, IDAT and IEND only. Whatever was at `path` is
-    replaced, a symlink included, once the new file is complete.
+    Whatever was at `path` is replaced, a symlink included, once the new file is
+    complete.
 
     Args:
         path: The file to write; its folder must exist.
+        image: As of `encode_png`.
+
+    Raises:
+        ValueError: As of `encode_png`.
+        OSError: The file cannot be written; nothing has changed then.
+    """
+    # Encoding in memory first means that no encoder failure can touch the disk.
+    data = encode_png(image)
+    with atomic_path(path) as file:
+        file.write(data)
+
+
+def encode_png(image: np.ndarray) -> bytes:
+    """A PNG file that holds pixels and nothing else.
+
+    It has the chunks IHDR, IDAT and IEND only.
+
+    Args:
         image: A (H, W, C) uint8 or uint16 array, C from 1 to 4 as in `read_image`.
+
+    Returns:
+        The bytes of the file.
 
     Raises:
         ValueError: The array has another shape or dtype, or no pixels.
-        OSError: The file cannot be written; nothing has changed then.
     """
     if image.ndim != 3 or not 1 <= image.shape[2] <= 4 or image.size == 0:
         raise ValueError(
@@ -82,17 +125,18 @@ def write_png(path: Path, image: np.ndarray) -> None:
     native = image.dtype.newbyteorder("=")
     if native not in (np.uint8, np.uint16):
         raise ValueError(f"image must be uint8 or uint16, got {image.dtype}")
-    # Encoding in memory first means that no encoder failure can touch the disk.
     buffer = io.BytesIO()
     if native == np.uint16 and image.shape[2] > 1:
         _encode_png16(buffer, image)
     else:
         pixels = image[:, :, 0] if image.shape[2] == 1 else image
         pixels = np.ascontiguousarray(pixels, native)
-        # Mixed pixels are nearly noise: more effort would not make the file smaller.
-        Image.fromarray(pixels).save(buffer, format="PNG", compress_level=1)
-    with atomic_path(path) as file:
-        file.write(buffer.getbuffer())
+        # Mixed pixels are nearly noise: looking for more than runs takes a third more
+        # time and makes the file larger.
+        Image.fromarray(pixels).save(
+            buffer, format="PNG", compress_level=1, compress_type=_RUNS_ONLY
+        )
+    return buffer.getvalue()
 
 
 def _encode_png16(buffer: io.BytesIO, image: np.ndarray) -> None:

@@ -2,17 +2,35 @@
 
 import hashlib
 import os
+from collections.abc import Iterable
+from pathlib import Path
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from vmixjax.config import MixConfig
+from vmixjax.release.errors import RunError
+
+_BYTES = 32
 
 
 def new_secret() -> bytes:
     """A secret from the operating system: 32 random bytes."""
-    return os.urandom(32)
+    return os.urandom(_BYTES)
+
+
+def read_secret(path: Path) -> bytes:
+    """The secret in a file.
+
+    Raises:
+      RunError: it does not hold 32 bytes.
+    """
+    secret = path.read_bytes()
+    if len(secret) != _BYTES:
+        raise RunError(
+            f"--secret-file {path} holds {len(secret)} bytes; it needs {_BYTES} random "
+            f"ones, as `head -c {_BYTES} /dev/urandom > FILE` makes them"
+        )
+    return secret
 
 
 def image_id(
@@ -44,14 +62,33 @@ def image_id(
     return digest.digest()
 
 
-def derive_key(secret: bytes, identity: bytes) -> jax.Array:
-    """The key of an image: keyed BLAKE2b of its id, as one typed Threefry key.
+def derive_key(secret: bytes, identity: bytes) -> np.ndarray:
+    """The key of an image: keyed BLAKE2b of its id, as uint32 (2,).
 
-    A key has 64 bits, so this is obfuscation with an audit and not encryption,
-    however long the secret is.
+    These are the data of a typed Threefry key, `jax.random.wrap_key_data`. A key has 64
+    bits, so this is obfuscation with an audit and not encryption, however long the
+    secret is.
     """
     words = hashlib.blake2b(
         identity, key=secret, digest_size=8, person=b"vmixjax key"
     ).digest()
-    data = np.frombuffer(words, "<u4").astype(np.uint32)
-    return jax.random.wrap_key_data(jnp.asarray(data), impl="threefry2x32")
+    return np.frombuffer(words, "<u4").astype(np.uint32)
+
+
+def digest(secret: bytes, purpose: bytes, parts: Iterable[str]) -> str:
+    """Tells whether things are the same, and nothing else to who has no secret.
+
+    Args:
+      secret: of the owner.
+      purpose: up to 16 bytes; digests for other purposes cannot be compared.
+      parts: of what is named.
+
+    Returns:
+      32 hexadecimal digits.
+    """
+    found = hashlib.blake2b(key=secret, digest_size=16, person=purpose)
+    for part in parts:
+        data = part.encode("utf-8", "surrogateescape")
+        found.update(len(data).to_bytes(8, "little"))
+        found.update(data)
+    return found.hexdigest()

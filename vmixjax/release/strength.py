@@ -1,21 +1,19 @@
 """Strength: a place in an image's own reachable range of VFE."""
 
-import math
-
 import jax
-import numpy as np
+import jax.numpy as jnp
 
 from vmixjax.config import MixConfig
 from vmixjax.planning import vfe_range
 
 
 def target_at(
-    strength: float,
-    image: np.ndarray | jax.Array,
+    strength: jax.typing.ArrayLike,
+    image: jax.typing.ArrayLike,
     config: MixConfig,
     *,
-    sensitivity: np.ndarray | None = None,
-) -> float:
+    sensitivity: jax.typing.ArrayLike | None = None,
+) -> jax.Array:
     """The target VFE at a strength: lowest + strength * (highest - lowest).
 
     Args:
@@ -25,11 +23,10 @@ def target_at(
       sensitivity: as for `vmixjax.plan`.
 
     Returns:
-      The target; infinity at strength 1. The top of the range is reached before the
-      last step where a stronger level adds no VFE to a tile, and the strongest plan
-      shuffles those tiles as well.
+      The target, float32; infinity at strength 1. The top of the range is reached
+      before the last step where a stronger level adds no VFE to a tile, and the
+      strongest plan shuffles those tiles as well.
     """
-    if strength == 1:
-        return math.inf
-    lowest, highest = map(float, vfe_range(image, config, sensitivity=sensitivity))
-    return lowest + strength * (highest - lowest)
+    lowest, highest = vfe_range(image, config, sensitivity=sensitivity)
+    between = lowest + jnp.float32(strength) * (highest - lowest)
+    return jnp.where(jnp.float32(strength) == 1, jnp.inf, between)

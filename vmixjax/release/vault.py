@@ -1,7 +1,10 @@
 """What the owner keeps: the secret, and what it takes to undo each mixing.
 
 One SQLite file in a folder of its own, readable by its owner only. It never belongs
-into a release: with it, every image can be restored.
+into a release: with it, every image can be restored. All that it holds is sealed with
+AES-GCM under a key of the vault's own, so damage and meddling are noticed; with a
+passphrase that key is itself locked (scrypt, AES-GCM), and the vault is of no use
+without.
 """
 
 import contextlib
@@ -11,34 +14,39 @@ import json
 import os
 import sqlite3
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import numpy as np
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
 from vmixjax.config import MixConfig
 from vmixjax.release.keys import new_secret
 
 FILE_NAME = "vault.sqlite"
-_FORMAT = "1"
+_FORMAT = "2"
+_NONCE = 12
+_SCRYPT = {"n": 2**17, "r": 8, "p": 1}
+"""128 MiB and a third of a second for each guess at a passphrase."""
 
 _SCHEMA = """
 CREATE TABLE about (name TEXT PRIMARY KEY, value BLOB NOT NULL);
 CREATE TABLE images (
   pixels BLOB NOT NULL,
   output TEXT NOT NULL,
-  identity BLOB NOT NULL,
-  source TEXT NOT NULL,
-  config TEXT NOT NULL,
-  rows INTEGER NOT NULL,
-  columns INTEGER NOT NULL,
-  levels BLOB NOT NULL,
-  height INTEGER NOT NULL,
-  width INTEGER NOT NULL,
-  rest BLOB NOT NULL,
+  original BLOB NOT NULL,
+  sealed BLOB NOT NULL,
   PRIMARY KEY (pixels, output)
 ) WITHOUT ROWID;
+CREATE INDEX by_output ON images (output);
+CREATE INDEX by_original ON images (original);
 """
+
+Row: TypeAlias = tuple[bytes, str, bytes, bytes]
+"""A line of the table `images`: it says nothing without the vault's key."""
 
 
 class VaultError(ValueError):
@@ -51,48 +59,66 @@ class Entry:
 
     Attributes:
       identity: id that the key is derived from, with the secret.
-      source: path of the original, relative to the folder that was mixed.
+      output: what the mixed image is called in its release.
+      source: id of the original in the data set that was mixed.
+      restored: what the restored image is called.
       config: what the levels mean.
       levels: uint8 (H // T, W // T), the plan.
       height, width: size of the original, before it was padded or cropped.
       rest: values that cropping took away.
+      texts: fields that the release has numbers for, as they were.
     """
 
     identity: bytes
+    output: str
     source: str
+    restored: str
     config: MixConfig
     levels: np.ndarray
     height: int
     width: int
     rest: bytes
+    texts: dict[str, str] = dataclasses.field(default_factory=dict)
 
 
 class Vault:
     """An open vault. Get one from `open_vault`."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, seal: AESGCM) -> None:
         self._connection = connection
-        (self.secret,) = connection.execute(
+        self._seal = seal
+        (sealed,) = connection.execute(
             "SELECT value FROM about WHERE name = 'secret'"
         ).fetchone()
+        self.secret = _open(seal, sealed, b"secret")
 
-    def keep(self, mixed: np.ndarray, output: str, entry: Entry) -> None:
-        """Stores what undoes one mixed image (H, W, C), for good, before returning."""
+    def row(self, mixed: np.ndarray, entry: Entry) -> Row:
+        """What `keep` stores for a mixed image (H, W, C)."""
+        head = {
+            "identity": entry.identity.hex(),
+            "source": entry.source,
+            "restored": entry.restored,
+            "config": dataclasses.asdict(entry.config),
+            "levels": entry.levels.shape,
+            "height": entry.height,
+            "width": entry.width,
+            "texts": entry.texts,
+        }
+        text = json.dumps(head).encode()
+        values = zlib.compress(entry.levels.tobytes() + entry.rest)
+        pixels = self._pixels(mixed)
+        sealed = _close(
+            self._seal,
+            len(text).to_bytes(4, "little") + text + values,
+            _names(pixels, entry.output),
+        )
+        return pixels, entry.output, self._digest(entry.source.encode()), sealed
+
+    def keep(self, rows: Iterable[Row]) -> None:
+        """Stores rows, all or none of them, for good, before it returns."""
         with self._connection:
-            self._connection.execute(
-                f"INSERT OR REPLACE INTO images VALUES ({', '.join('?' * 11)})",
-                (
-                    self._name(mixed),
-                    output,
-                    entry.identity,
-                    entry.source,
-                    json.dumps(dataclasses.asdict(entry.config)),
-                    *entry.levels.shape,
-                    zlib.compress(entry.levels.tobytes()),
-                    entry.height,
-                    entry.width,
-                    zlib.compress(entry.rest),
-                ),
+            self._connection.executemany(
+                "INSERT OR REPLACE INTO images VALUES (?, ?, ?, ?)", rows
             )
 
     def find(self, mixed: np.ndarray, output: str) -> Entry | None:
@@ -100,50 +126,92 @@ class Vault:
 
         Only flat images of one colour can be alike when mixed; then the name that
         the output was given decides.
+
+        Raises:
+          VaultError: what the vault holds was changed.
         """
         row = self._connection.execute(
-            "SELECT identity, source, config, rows, columns, levels, height, width, "
-            "rest FROM images WHERE pixels = ? ORDER BY output = ? DESC",
-            (self._name(mixed), output),
+            "SELECT pixels, output, sealed FROM images WHERE pixels = ? "
+            "ORDER BY output = ? DESC",
+            (self._pixels(mixed), output),
         ).fetchone()
-        if row is None:
-            return None
-        identity, source, config, rows, columns, levels, height, width, rest = row
-        flat = np.frombuffer(zlib.decompress(levels), np.uint8)
+        return None if row is None else self._entry(*row)
+
+    def output_of(self, image: str) -> str | None:
+        """What the release calls an image, given that or the id of its original."""
+        row = self._connection.execute(
+            "SELECT output FROM images WHERE output = ? OR original = ?",
+            (image, self._digest(image.encode())),
+        ).fetchone()
+        return None if row is None else str(row[0])
+
+    def __len__(self) -> int:
+        (count,) = self._connection.execute("SELECT count(*) FROM images").fetchone()
+        return int(count)
+
+    def _entry(self, pixels: bytes, output: str, sealed: bytes) -> Entry:
+        try:
+            opened = _open(self._seal, sealed, _names(pixels, output))
+        except InvalidTag as error:
+            raise VaultError(
+                f"the vault's entry for {output} was changed or is damaged; use a copy "
+                f"of the vault from before"
+            ) from error
+        end = 4 + int.from_bytes(opened[:4], "little")
+        head: dict[str, Any] = json.loads(opened[4:end])
+        values = zlib.decompress(opened[end:])
+        rows, columns = head["levels"]
+        levels = np.frombuffer(values[: rows * columns], np.uint8)
         return Entry(
-            identity=identity,
-            source=source,
-            config=MixConfig(**json.loads(config)),
-            levels=flat.reshape(rows, columns),
-            height=height,
-            width=width,
-            rest=zlib.decompress(rest),
+            identity=bytes.fromhex(head["identity"]),
+            output=output,
+            source=head["source"],
+            restored=head["restored"],
+            config=MixConfig(**head["config"]),
+            levels=levels.reshape(rows, columns),
+            height=head["height"],
+            width=head["width"],
+            rest=values[rows * columns :],
+            texts=head["texts"],
         )
 
-    def _name(self, mixed: np.ndarray) -> bytes:
-        digest = hashlib.blake2b(
-            key=self.secret, digest_size=16, person=b"vmixjax mixed"
+    def _pixels(self, mixed: np.ndarray) -> bytes:
+        return self._digest(
+            repr((mixed.shape, mixed.dtype.str)).encode(),
+            np.ascontiguousarray(mixed).tobytes(),
         )
-        digest.update(repr((mixed.shape, mixed.dtype.str)).encode())
-        digest.update(np.ascontiguousarray(mixed).tobytes())
+
+    def _digest(self, *parts: bytes) -> bytes:
+        digest = hashlib.blake2b(
+            key=self.secret, digest_size=16, person=b"vmixjax vault"
+        )
+        for part in parts:
+            digest.update(part)
         return digest.digest()
 
 
 @contextlib.contextmanager
-def open_vault(folder: Path, *, create: bool = False) -> Iterator[Vault]:
+def open_vault(
+    folder: Path,
+    *,
+    create: bool = False,
+    secret: bytes | None = None,
+    passphrase: bytes | None = None,
+) -> Iterator[Vault]:
     """Opens the vault in a folder; with `create`, makes one where there is none.
 
-    A new vault gets a secret of its own. The folder and the file are made readable
-    by their owner only, from the first moment on.
+    A new vault gets a secret of its own, unless it is given one. The folder and the
+    file are made readable by their owner only, from the first moment on.
 
     Raises:
-      VaultError: no vault there, or a file that is not one, or of another version.
+      VaultError: no vault there, or a file that is not one, of another version or with
+        another secret; a passphrase that is missing, wrong or not needed.
       OSError: the folder or file cannot be made.
     """
     path = folder / FILE_NAME
     if create and not path.exists():
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _make(path)
+        _make(path, secret or new_secret(), passphrase)
     if not path.is_file():
         raise VaultError(
             f"--vault {folder} holds no vault ({FILE_NAME} is not there); name the "
@@ -151,19 +219,74 @@ def open_vault(folder: Path, *, create: bool = False) -> Iterator[Vault]:
         )
     try:
         with contextlib.closing(sqlite3.connect(path)) as connection:
-            found = dict(connection.execute("SELECT name, value FROM about"))
-            if found.get("format") != _FORMAT:
+            about = dict(connection.execute("SELECT name, value FROM about"))
+            if about.get("format") != _FORMAT:
                 raise VaultError(
                     f"--vault {folder} was written by another version of vmixjax; "
                     f"use that one"
                 )
-            yield Vault(connection)
+            vault = Vault(connection, _key(folder, about, passphrase))
+            if secret not in (None, vault.secret):
+                raise VaultError(
+                    f"--vault {folder} has another secret than --secret-file; leave "
+                    f"the option out, or name another vault"
+                )
+            yield vault
+    except InvalidTag as error:
+        raise VaultError(
+            f"--vault {folder} was changed or is damaged; use a copy from before"
+        ) from error
     except sqlite3.Error as error:
         raise VaultError(f"--vault {folder} cannot be used: {error}") from error
 
 
-def _make(path: Path) -> None:
+def _key(folder: Path, about: dict[str, Any], passphrase: bytes | None) -> AESGCM:
+    """The vault's key, with the passphrase where one is needed."""
+    if "salt" not in about:
+        if passphrase is not None:
+            raise VaultError(
+                f"--vault {folder} has no passphrase; leave out --vault-passphrase-file"
+            )
+        return AESGCM(about["key"])
+    if passphrase is None:
+        raise VaultError(
+            f"--vault {folder} has a passphrase; name the file that holds it with "
+            f"--vault-passphrase-file"
+        )
+    scrypt = {name: int(about[name]) for name in _SCRYPT}
+    lock = AESGCM(Scrypt(about["salt"], 32, **scrypt).derive(passphrase))
+    try:
+        return AESGCM(_open(lock, about["key"], b"key"))
+    except InvalidTag as error:
+        raise VaultError(
+            f"--vault-passphrase-file holds another passphrase than that of --vault "
+            f"{folder}, or the vault is damaged; nothing was read from it"
+        ) from error
+
+
+def _close(seal: AESGCM, value: bytes, about: bytes) -> bytes:
+    nonce = os.urandom(_NONCE)
+    return nonce + seal.encrypt(nonce, value, about)
+
+
+def _open(seal: AESGCM, sealed: bytes, about: bytes) -> bytes:
+    return seal.decrypt(sealed[:_NONCE], sealed[_NONCE:], about)
+
+
+def _names(pixels: bytes, output: str) -> bytes:
+    """Binds what is sealed to its line, so that lines cannot be exchanged."""
+    return pixels + output.encode("utf-8", "surrogateescape")
+
+
+def _make(path: Path, secret: bytes, passphrase: bytes | None) -> None:
     """A new vault file, whole or not at all."""
+    key = AESGCM.generate_key(256)
+    about: dict[str, Any] = {"format": _FORMAT, "key": key}
+    about["secret"] = _close(AESGCM(key), secret, b"secret")
+    if passphrase is not None:
+        salt = os.urandom(16)
+        lock = AESGCM(Scrypt(salt, 32, **_SCRYPT).derive(passphrase))
+        about |= {"key": _close(lock, key, b"key"), "salt": salt, **_SCRYPT}
     part = path.with_name(f".{FILE_NAME}.{os.getpid()}.part")
     try:
         # Made by its owner for its owner before SQLite opens it; the files that
@@ -172,10 +295,7 @@ def _make(path: Path) -> None:
         with contextlib.closing(sqlite3.connect(part)) as connection:
             connection.executescript(_SCHEMA)
             with connection:
-                connection.executemany(
-                    "INSERT INTO about VALUES (?, ?)",
-                    [("format", _FORMAT), ("secret", new_secret())],
-                )
+                connection.executemany("INSERT INTO about VALUES (?, ?)", about.items())
         part.replace(path)
     except BaseException:
         part.unlink(missing_ok=True)

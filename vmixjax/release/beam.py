@@ -1,0 +1,78 @@
+"""The engine on many machines: Apache Beam hands out shards.
+
+What travels are names of places and numbers of shards, never a secret: each worker
+reads that from its file, so SRC, DST and the files that are named must lie where all
+workers reach them.
+"""
+
+import logging
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import apache_beam as beam
+from apache_beam.options.pipeline_options import PipelineOptions
+
+from vmixjax.release.errors import RunError
+from vmixjax.release.images import ImageError
+from vmixjax.release.journal import Journal
+from vmixjax.release.order import Opened, Order, open_order
+from vmixjax.release.progress import Progress
+from vmixjax.release.shards import write_shard
+from vmixjax.release.sinks.sink import Shard
+
+
+def run_beam(
+    order: Order,
+    opened: Opened,
+    shards: Sequence[Shard],
+    journal: Journal,
+    progress: Progress,
+    *,
+    options: Sequence[str] = (),
+) -> None:
+    """The engine on many machines; `options` are Beam's own.
+
+    The order has to name a secret that all workers can read.
+    """
+    numbers = [opened.shards.index(shard) for shard in shards]
+    with beam.Pipeline(options=PipelineOptions(list(options))) as pipeline:
+        _ = (
+            pipeline
+            | "shards" >> beam.Create(numbers)
+            | "share out" >> beam.Reshuffle()
+            | "mix" >> beam.ParDo(_MixShard(order))
+        )
+    for shard in shards:
+        note = journal.read(shard)
+        progress.tell(note.tally.images + note.tally.skipped, None)
+        if note.tally.skipped:
+            progress.leave_out(shard.name, note.tally.skipped)
+
+
+class _MixShard(beam.DoFn):
+    """Writes one shard, as the engine on one machine does."""
+
+    def __init__(self, order: Order) -> None:
+        self._order = order
+
+    def process(self, element: int, *args: object) -> Iterator[int]:
+        del args
+        order = self._order
+        rows = order.vault / f"{element:08d}.rows" if order.vault else None
+
+        def tell(images: int, error: ImageError | None) -> None:
+            if error is not None and order.strict:
+                raise RunError(f"{error} (--strict)")
+            if error is not None:
+                logging.getLogger(__name__).warning("skipped: %s", error)
+
+        with (
+            open_order(order, order.source(), first=False, rows=rows) as opened,
+            ThreadPoolExecutor(1) as threads,
+        ):
+            shard = opened.shards[element]
+            files, tally = write_shard(
+                shard, opened.source, opened.work, opened.sink, threads, 4, tell
+            )
+            Journal(order.dst).commit(shard, files, tally, opened.sink)
+        yield element

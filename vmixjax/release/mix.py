@@ -1,0 +1,173 @@
+"""Mixing a whole data set into a release, on one machine or on many."""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from vmixjax.release.errors import RunError
+from vmixjax.release.images import ImageError
+from vmixjax.release.journal import Journal
+from vmixjax.release.keys import digest
+from vmixjax.release.manifest import (
+    MANIFEST,
+    Tally,
+    read_manifest,
+    release_identity,
+    write_manifest,
+)
+from vmixjax.release.order import Opened, Order, merge_rows, open_order
+from vmixjax.release.progress import Progress
+from vmixjax.release.shards import write_shard
+from vmixjax.release.sinks.sink import Shard, sha256
+
+Engine = Callable[[Order, Opened, Sequence[Shard], Journal, Progress], None]
+"""Writes shards of an order, and notes each in the journal."""
+
+
+def mix_release(order: Order, engine: Engine, progress: Progress) -> dict[str, Any]:
+    """Mixes a data set, or does what is left of it.
+
+    Args:
+      order: what is asked for.
+      engine: that does the work.
+      progress: is told of it.
+
+    Returns:
+      The manifest.
+
+    Raises:
+      RunError, VaultError, OSError: it cannot begin or go on. What was written stays,
+        and a run with the same secret goes on from there.
+    """
+    order.check()
+    forgotten = order.secret_file is None and order.vault is None
+    source = order.source()
+    about = order.about(source)
+    journal = Journal(order.dst)
+    journal.look(about)
+    with open_order(order, source) as opened, ThreadPoolExecutor() as threads:
+        identity = release_identity(opened.secret, about)
+        marks = {
+            "source": digest(opened.secret, b"vmixjax source", source.traces()),
+            "secret": digest(opened.secret, b"vmixjax secret", []),
+        }
+        begun = journal.begin(about, dict.fromkeys(marks) if forgotten else marks)
+        if (order.dst / MANIFEST).exists():
+            return _complete(order, identity, forgotten, journal)
+        if order.vault is not None and opened.vault is not None:
+            merge_rows(order.vault, opened.vault)
+        pending = journal.pending(opened.shards, threads)
+        there = sum(s.stop - s.start for s in opened.shards)
+        there -= sum(s.stop - s.start for s in pending)
+        if begun == "goes on":
+            progress.say(f"going on with {order.dst}: {there} images are there")
+        elif begun == "over":
+            progress.say(
+                f"starting {order.dst} over: it was begun without --vault or "
+                f"--secret-file, and that secret is forgotten"
+            )
+        with progress.of(sum(source.splits.values()), there):
+            engine(order, opened, pending, journal, progress)
+        if order.vault is not None and opened.vault is not None:
+            merge_rows(order.vault, opened.vault)
+        return _finish(order, opened, journal, about, identity)
+
+
+def run_local(
+    order: Order,
+    opened: Opened,
+    shards: Sequence[Shard],
+    journal: Journal,
+    progress: Progress,
+    *,
+    workers: int | None = None,
+) -> None:
+    """The engine on one machine: threads decode and encode, the device mixes."""
+    count = workers or os.cpu_count() or 1
+
+    def tell(images: int, error: ImageError | None) -> None:
+        if error is not None and order.strict:
+            raise RunError(f"{error} (--strict)")
+        progress.tell(images, error)
+
+    with ThreadPoolExecutor(count) as threads:
+        try:
+            for shard in shards:
+                files, tally = write_shard(
+                    shard,
+                    opened.source,
+                    opened.work,
+                    opened.sink,
+                    threads,
+                    4 * count,
+                    tell,
+                )
+                journal.commit(shard, files, tally, opened.sink)
+        except BaseException:
+            threads.shutdown(cancel_futures=True)
+            raise
+
+
+def _finish(
+    order: Order,
+    opened: Opened,
+    journal: Journal,
+    about: Mapping[str, Any],
+    identity: str,
+) -> dict[str, Any]:
+    """Writes what comes after all shards, the manifest last."""
+    total = Tally()
+    shards: list[dict[str, Any]] = []
+    splits = dict.fromkeys(opened.source.splits, 0)
+    counts: dict[str, list[tuple[int, int]]] = {split: [] for split in splits}
+    for shard in opened.shards:
+        note = journal.read(shard)
+        total.add(note.tally)
+        splits[shard.split] += note.tally.images
+        counts[shard.split].append((note.tally.images, note.size))
+        shards.append(
+            {
+                "split": shard.split,
+                "images": note.tally.images,
+                "files": dict(note.files),
+            }
+        )
+    if not total.images:
+        raise RunError(
+            f"no image of SRC {order.src} could be mixed; nothing of it is in DST"
+        )
+    files = opened.sink.finish(counts)
+    manifest = write_manifest(order.dst, about, identity, splits, total, shards, files)
+    journal.end()
+    return manifest
+
+
+def _complete(
+    order: Order, identity: str, forgotten: bool, journal: Journal
+) -> dict[str, Any]:
+    """A release that is there already, if it is what is asked for."""
+    manifest = read_manifest(order.dst)
+    if forgotten:
+        raise RunError(
+            f"DST {order.dst} holds a release whose secret is forgotten; name "
+            f"another folder"
+        )
+    if manifest["identity"] != identity:
+        raise RunError(
+            f"DST {order.dst} holds a finished release with another secret; name "
+            f"another folder, or its --vault or --secret-file"
+        )
+    files = {
+        **manifest["files"],
+        **{n: d for shard in manifest["shards"] for n, d in shard["files"].items()},
+    }
+    for name, expected in files.items():
+        path = order.dst / name
+        if not path.is_file() or sha256(path) != expected:
+            raise RunError(
+                f"{path}, of a finished release, is missing or was changed; name "
+                f"another folder and mix again"
+            )
+    journal.end()
+    return manifest

@@ -1,0 +1,75 @@
+"""How a long run shows how far it is: a bar, or lines in a log."""
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from tqdm import tqdm
+
+from vmixjax.release.images import ImageError
+
+_SECONDS = 30.0
+"""Between two lines where nobody watches."""
+
+
+class Progress:
+    """Tells people on standard error what is done, images/s, and the time left.
+
+    Args:
+      title: of the bar.
+    """
+
+    def __init__(self, title: str) -> None:
+        self.title = title
+        self.skipped: list[str] = []
+        self._bar: Any = None
+
+    @contextlib.contextmanager
+    def of(self, images: int, there: int = 0) -> Iterator[None]:
+        """A bar for so many images, of which some are there already."""
+        watched = sys.stderr.isatty()
+        with tqdm(
+            desc=self.title,
+            total=images,
+            initial=there,
+            unit="image",
+            file=None if watched else _Lines(),
+            mininterval=0.1 if watched else _SECONDS,
+            maxinterval=10.0 if watched else 2 * _SECONDS,
+            # Without a terminal there is no telling how wide it is.
+            ncols=None if watched else 79,
+            disable=images < 2,
+        ) as self._bar:
+            yield
+        self._bar = None
+
+    def tell(self, images: int, error: ImageError | None) -> None:
+        """Counts images, and says why one was left out."""
+        if error is not None:
+            self.skipped.append(str(error))
+            self.say(f"skipped: {error}")
+        if self._bar is not None:
+            self._bar.update(images)
+
+    def leave_out(self, shard: str, images: int) -> None:
+        """Images that another machine left out."""
+        line = f"{images} of shard {shard}, see the workers' logs"
+        self.skipped.append(line)
+        self.say(f"skipped: {line}")
+
+    def say(self, line: str) -> None:
+        """A line of its own."""
+        tqdm.write(f"vmixjax: {line}", file=sys.stderr)
+
+
+class _Lines:
+    """Standard error, with a new line wherever a bar would be drawn over."""
+
+    def write(self, text: str) -> None:
+        line = text.strip("\r\n ")
+        if line:
+            sys.stderr.write(f"{line}\n")
+
+    def flush(self) -> None:
+        sys.stderr.flush()

@@ -1,0 +1,126 @@
+"""What a sink is, and how its files come to be: whole, checked, and then named."""
+
+import dataclasses
+import hashlib
+import os
+import secrets
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Protocol
+
+from vmixjax.release.errors import RunError
+from vmixjax.release.examples import Example
+
+WORK = "UNFINISHED"
+"""Folder in a release that is not done: files under way, and which are done."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Shard:
+    """A part of a split that is written as one.
+
+    Attributes:
+      split: its name.
+      number: of the shard.
+      shards: how many the split has.
+      start, stop: the examples of the source that go into it.
+      count: examples in the whole split.
+    """
+
+    split: str
+    number: int
+    shards: int
+    start: int
+    stop: int
+    count: int
+
+    @property
+    def name(self) -> str:
+        """For notes about it."""
+        return f"{self.split}-{self.number:06d}"
+
+
+@dataclasses.dataclass
+class Files:
+    """Files of a shard, complete, but not under their names yet.
+
+    Attributes:
+      parts: for each name where the file lies now, and its SHA-256.
+    """
+
+    parts: dict[str, tuple[Path, str]] = dataclasses.field(default_factory=dict)
+
+
+class Writer(Protocol):
+    """Takes the records of a shard in their order."""
+
+    def add(self, name: str, record: bytes) -> None:
+        """The next record: what `Sink.encode` gave for the output called `name`."""
+
+
+class Sink(Protocol):
+    """Writes examples as files of some format."""
+
+    root: Path
+
+    def output(self, example: Example, shard: Shard, index: int, names: bool) -> str:
+        """What the release calls an example, by its number or with its own name."""
+        ...
+
+    def encode(self, example: Example, output: str) -> bytes:
+        """One example's bytes; called from many threads."""
+        ...
+
+    def write(self, shard: Shard, files: Files) -> AbstractContextManager[Writer]:
+        """Writes a shard; when it ends, `files` has what was written, and checked."""
+        ...
+
+    def finish(self, counts: Mapping[str, list[tuple[int, int]]]) -> dict[str, str]:
+        """What is written after all shards: paths and SHA-256.
+
+        Args:
+          counts: for each split the examples and bytes of each of its shards.
+        """
+        ...
+
+
+def number(index: int, count: int) -> str:
+    """A sequence number, with as many digits for all of them."""
+    return f"{index:0{max(5, len(str(count - 1)))}d}"
+
+
+def part(root: Path) -> Path:
+    """A name for a file under way, on the file system that it will stay on."""
+    folder = root / WORK
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / f"{secrets.token_hex(16)}.part"
+
+
+def sha256(path: Path) -> str:
+    """Of a file, read in pieces."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def check(path: Path, expected: str) -> None:
+    """Reads back a file that was just written, and forces it to disk.
+
+    Raises:
+      RunError: it does not hold what was written.
+    """
+    if sha256(path) != expected:
+        raise RunError(
+            "a file was not stored as it was written; check the disk of DST and run "
+            "again"
+        )
+    flush(path)
+
+
+def flush(path: Path) -> None:
+    """Forces a file to disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,89 @@
+"""A WebDataset: tar files of samples, with nothing in their headers but names."""
+
+import contextlib
+import hashlib
+import io
+import tarfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import BinaryIO
+
+from vmixjax.release.errors import RunError
+from vmixjax.release.examples import Example, Field, Label, Raw
+from vmixjax.release.images import encode_png
+from vmixjax.release.sinks.sink import Files, Shard, check, number, part
+
+
+class WebDatasetSink:
+    """Tar files of PNG files, each followed by its class and texts.
+
+    Args:
+      root: folder to write to.
+      fields: what belongs to each image.
+    """
+
+    def __init__(self, root: Path, fields: Mapping[str, Field]) -> None:
+        self.root = root
+        for name, field in fields.items():
+            if isinstance(field, Raw):
+                raise RunError(
+                    f"--format webdataset cannot hold the feature {name}: leave it "
+                    f"behind with --drop {name}, or choose --format tfds"
+                )
+        self._suffixes = {
+            name: "cls" if isinstance(field, Label) and name == "label" else name
+            for name, field in fields.items()
+        }
+
+    def output(self, example: Example, shard: Shard, index: int, names: bool) -> str:
+        """See `Sink.output`: a key."""
+        return example.kept if names else number(index, shard.count)
+
+    def encode(self, example: Example, output: str) -> bytes:
+        """See `Sink.encode`: a piece of a tar file."""
+        members = [("png", encode_png(example.image))]
+        members += [
+            (suffix, str(example.values[name]).encode("utf-8", "surrogateescape"))
+            for name, suffix in self._suffixes.items()
+        ]
+        buffer = io.BytesIO()
+        for suffix, content in members:
+            # As it is made, it has no owner, no rights of one, and no time.
+            member = tarfile.TarInfo(f"{output}.{suffix}")
+            member.size = len(content)
+            buffer.write(member.tobuf(tarfile.PAX_FORMAT))
+            buffer.write(content)
+            buffer.write(bytes(-len(content) % tarfile.BLOCKSIZE))
+        return buffer.getvalue()
+
+    @contextlib.contextmanager
+    def write(self, shard: Shard, files: Files) -> Iterator["_Tar"]:
+        """See `Sink.write`."""
+        path = part(self.root)
+        files.parts[f"{shard.name}.tar"] = path, ""
+        with path.open("xb") as file:
+            tar = _Tar(file)
+            yield tar
+            tar.write(bytes(2 * tarfile.BLOCKSIZE))
+        expected = tar.digest.hexdigest()
+        check(path, expected)
+        files.parts[f"{shard.name}.tar"] = path, expected
+
+    def finish(self, counts: Mapping[str, list[tuple[int, int]]]) -> dict[str, str]:
+        """See `Sink.finish`: tar files need nothing."""
+        del counts
+        return {}
+
+
+class _Tar:
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.digest = hashlib.sha256()
+
+    def add(self, name: str, record: bytes) -> None:
+        del name
+        self.write(record)
+
+    def write(self, data: bytes) -> None:
+        self._file.write(data)
+        self.digest.update(data)

@@ -1,0 +1,154 @@
+"""Restoring a release, a part of it, or one image, with the vault of its mixing."""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from vmixjax.release.errors import RunError
+from vmixjax.release.examples import Pixels, Source
+from vmixjax.release.files import is_inside
+from vmixjax.release.images import ImageError
+from vmixjax.release.order import read_passphrase
+from vmixjax.release.progress import Progress
+from vmixjax.release.shards import list_shards, settle, write_shard
+from vmixjax.release.sinks import Format, open_sink
+from vmixjax.release.sinks.sink import WORK, Shard
+from vmixjax.release.sources import format_of, open_source
+from vmixjax.release.vault import Vault, open_vault
+from vmixjax.release.work import Restoring
+
+_SHARD = 1024
+"""Images to a shard, where the format has such."""
+
+
+def open_release(path: Path) -> tuple[Source, Format]:
+    """What was mixed, as a source: a release, or any image files of one.
+
+    Raises:
+      RunError: there is nothing that can be read.
+    """
+    tfds = (path / "dataset_info.json").exists()
+    name = f"tfds:{path}" if tfds else str(path)
+    return open_source(name, keep=None), format_of(name)
+
+
+def unmix_release(
+    src: Path,
+    dst: Path,
+    vault_folder: Path,
+    *,
+    passphrase_file: Path | None = None,
+    image: str | None = None,
+    overwrite: bool = False,
+    strict: bool = False,
+    workers: int | None = None,
+    progress: Progress,
+) -> int:
+    """Restores mixed images, exactly, in the format that they are in.
+
+    Args:
+      src: a release, or mixed image files.
+      dst: folder to write to.
+      vault_folder: of the mixing.
+      passphrase_file: holds the vault's passphrase.
+      image: only this one, called as in the release or as its original.
+      overwrite: whether files in `dst` may be replaced.
+      strict: whether one image that cannot be restored ends the run.
+      workers: threads that decode and encode.
+      progress: is told of it.
+
+    Returns:
+      How many were restored.
+
+    Raises:
+      RunError, VaultError, OSError: it cannot begin or go on.
+    """
+    if not src.exists():
+        raise RunError(f"SRC {src} does not exist; name a release or an image file")
+    if is_inside(dst, src) or is_inside(src, dst):
+        raise RunError(f"DST {dst} and SRC {src} lie inside each other; name another")
+    if dst.exists() and not dst.is_dir():
+        raise RunError(f"DST {dst} is a file; name a folder")
+    if dst.is_dir() and any(dst.iterdir()) and not overwrite:
+        raise RunError(
+            f"DST {dst} holds files already; pass --overwrite, or name another folder"
+        )
+    count, restored = workers or os.cpu_count() or 1, 0
+
+    def tell(images: int, error: ImageError | None) -> None:
+        if error is not None and strict:
+            raise RunError(f"{error} (--strict)")
+        progress.tell(images, error)
+
+    passphrase = read_passphrase(passphrase_file)
+    with (
+        open_vault(vault_folder, passphrase=passphrase) as vault,
+        ThreadPoolExecutor(count) as threads,
+    ):
+        source, format = open_release(src)
+        shards = list_shards(source.splits, _SHARD)
+        if image is not None:
+            shards = [_shard_of(image, source, vault)]
+        sink = open_sink(
+            format,
+            dst,
+            name=source.name,
+            fields=source.fields,
+            pixels=_restored(source, vault),
+        )
+        work = Restoring(vault, sink)
+        counts: dict[str, list[tuple[int, int]]] = {}
+        try:
+            with progress.of(sum(shard.stop - shard.start for shard in shards)):
+                for shard in shards:
+                    files, tally = write_shard(
+                        shard, source, work, sink, threads, 4 * count, tell
+                    )
+                    size = sum(p.stat().st_size for p, _ in files.parts.values())
+                    counts.setdefault(shard.split, []).append((tally.images, size))
+                    restored += tally.images
+                    if tally.images:
+                        settle(files, sink)
+            if restored:
+                sink.finish(counts)
+        finally:
+            _clean(dst)
+    return restored
+
+
+def _shard_of(image: str, source: Source, vault: Vault) -> Shard:
+    """A shard of nothing but the one image that is asked for."""
+    output = vault.output_of(image)
+    if output is None:
+        raise RunError(
+            f"--id {image}: the vault has no image that is or was called so; name it "
+            f"as in the release, or as the original"
+        )
+    for split, index in source.places(output):
+        example = source.read(split, index)
+        entry = vault.find(example.image, output)
+        if entry is not None and entry.output == output:
+            return Shard(split, 0, 1, index, index + 1, source.splits[split])
+    raise RunError(f"--id {image}: {output} is not in SRC, or was changed since")
+
+
+def _restored(source: Source, vault: Vault) -> Pixels | None:
+    """What the originals have in common, where that is known of their mixes."""
+    known = source.pixels
+    if known is None or None in known.shape:
+        return known
+    # Mixes are of one size where a data set promised one size of its images.
+    for split, count in source.splits.items():
+        for index in range(count):
+            entry = vault.find(source.read(split, index).image, "")
+            if entry is not None:
+                shape = entry.height, entry.width, known.shape[2]
+                return Pixels(shape, known.dtype)
+    return known
+
+
+def _clean(dst: Path) -> None:
+    """Removes the folder for files under way, and what is empty."""
+    for path in (dst / WORK, dst):
+        if path.is_dir() and not any(path.iterdir()):
+            path.rmdir()
