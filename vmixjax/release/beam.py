@@ -55,8 +55,8 @@ class _MixShard(beam.DoFn):
     def __init__(self, order: Order) -> None:
         self._order = order
 
-    def process(self, element: int, *args: object) -> Iterator[int]:
-        del args
+    def process(self, element: int) -> Iterator[int]:
+        """Takes the number of a shard, and gives it back when that is there."""
         order = self._order
         rows = order.vault / f"{element:08d}.rows" if order.vault else None
 

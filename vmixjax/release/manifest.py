@@ -140,15 +140,16 @@ def read_manifest(root: Path) -> dict[str, Any]:
     """
     path = root / MANIFEST
     try:
-        manifest = json.loads(path.read_text())
-        if manifest["vmixjax"] != _LAYOUT:
-            raise RunError(
-                f"{path} was written by another version of vmixjax; use that one"
-            )
+        manifest = dict(json.loads(path.read_text()))
+        layout = manifest["vmixjax"]
     except FileNotFoundError as error:
         raise RunError(
             f"{root} is no release, or not a finished one: {MANIFEST} is not there"
         ) from error
     except (ValueError, KeyError, TypeError) as error:
         raise RunError(f"{path} is damaged; use a copy of the release") from error
-    return dict(manifest)
+    if layout != _LAYOUT:
+        raise RunError(
+            f"{path} was written by another version of vmixjax; use that one"
+        )
+    return manifest

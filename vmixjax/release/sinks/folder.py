@@ -30,10 +30,9 @@ class FolderSink:
 
     def output(self, example: Example, shard: Shard, index: int, names: bool) -> str:
         """See `Sink.output`: a path."""
-        if names:
-            return f"{example.kept}.png"
+        name = example.kept if names else number(index, shard.count)
         folder = f"{example.folder}/" if example.folder else ""
-        return f"{folder}{number(index, shard.count)}.png"
+        return f"{folder}{name.removeprefix(folder)}.png"
 
     def encode(self, example: Example, output: str) -> bytes:
         """See `Sink.encode`."""

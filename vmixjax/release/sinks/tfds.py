@@ -96,8 +96,12 @@ class TfdsSink:
         records = _Records(path)
         try:
             yield records
-        finally:
-            records.close()
+        except BaseException:
+            # What stops the run is what people are to hear of.
+            with contextlib.suppress(RunError):
+                records.close()
+            raise
+        records.close()
         records.check()
         flush(path)
         files.parts[name] = path, sha256(path)
@@ -149,12 +153,14 @@ class _Records:
 
     def add(self, name: str, record: bytes) -> None:
         del name
-        self._writer.write(record)
+        with _one_line():
+            self._writer.write(record)
         self._digest.update(record)
         self._count += 1
 
     def close(self) -> None:
-        self._writer.close()
+        with _one_line():
+            self._writer.close()
 
     def check(self) -> None:
         """Reads back what was written, record by record."""
@@ -172,6 +178,16 @@ class _Records:
                 "a file was not stored as it was written; check the disk of DST and "
                 "run again"
             )
+
+
+@contextlib.contextmanager
+def _one_line() -> Iterator[None]:
+    """ArrayRecord tells what is wrong with a disk at length, as a RuntimeError."""
+    try:
+        yield
+    except RuntimeError as error:
+        reason = str(error).partition(";")[0].removeprefix("write() failed: ")
+        raise RunError(f"DST cannot be written: {reason}") from error
 
 
 def _feature(field: Field) -> Any:

@@ -111,7 +111,8 @@ class TfdsSource:
         if isinstance(label, Label) and values["label"] >= 0:
             number = values["label"]
             folder += f"/{label.names[number] if label.names else number}"
-        return Example(name=name, folder=folder, kept=name, image=pixels, values=values)
+        kept = f"{folder}/{index}"
+        return Example(name=name, folder=folder, kept=kept, image=pixels, values=values)
 
     def places(self, name: str) -> Iterator[tuple[str, int]]:
         """See `Source.places`."""
