@@ -16,7 +16,7 @@ import numpy as np
 from vmixjax.config import MixConfig
 from vmixjax.entropy import vfe
 from vmixjax.mixing import mix, unmix
-from vmixjax.planning import Plan, plan
+from vmixjax.planning import Plan, full_plan, plan
 from vmixjax.release.recipe import Recipe
 from vmixjax.release.strength import target_at
 
@@ -34,15 +34,11 @@ class Planned:
     Attributes:
       levels: uint8 (H // T, W // T).
       vfe: of the image as it is.
-      target: the VFE that was asked for; infinite for the strongest plan.
-      expected: what the plan promises.
-      reachable: whether the target lies in the image's range.
+      reachable: whether the VFE that was asked for lies in the image's range.
     """
 
     levels: np.ndarray
     vfe: float
-    target: float
-    expected: float
     reachable: bool
 
 
@@ -58,23 +54,22 @@ def plan_batch(
 ) -> list[Planned]:
     """Plans images of one shape, at most `batch_size` of them."""
     count, full = len(images), batch_size(images[0].shape)
-    levels, before, target, expected, reachable = jax.device_get(
-        _plan(
-            _filled(images, full),
-            None if sensitivities is None else _filled(sensitivities, full),
+    filled = _filled(images, full)
+    masks = None if sensitivities is None else _filled(sensitivities, full)
+    if recipe.target_vfe is None and recipe.strength == 1:
+        found = _strongest(filled, masks, recipe.config)
+    else:
+        target = np.nan if recipe.target_vfe is None else recipe.target_vfe
+        found = _plan(
+            filled,
+            masks,
             np.float32(recipe.strength),
-            np.float32(np.nan if recipe.target_vfe is None else recipe.target_vfe),
+            np.float32(target),
             recipe.config,
         )
-    )
+    levels, before, reachable = jax.device_get(found)
     return [
-        Planned(
-            levels=levels[i],
-            vfe=float(before[i]),
-            target=float(target[i]),
-            expected=float(expected[i]),
-            reachable=bool(reachable[i]) or math.isinf(target[i]),
-        )
+        Planned(levels=levels[i], vfe=float(before[i]), reachable=bool(reachable[i]))
         for i in range(count)
     ]
 
@@ -128,12 +123,24 @@ def _plan(
         at = target_at(strength, image, config, sensitivity=sensitivity)
         target = jnp.where(jnp.isnan(target_vfe), at, target_vfe)
         chosen = plan(image, target, config, sensitivity=sensitivity)
-        before = vfe(image, config.tile_size)
-        return chosen.levels, before, target, chosen.expected_vfe, chosen.reachable
+        return chosen.levels, vfe(image, config.tile_size), chosen.reachable
 
     return jax.vmap(one, (0, None if sensitivities is None else 0))(
         images, sensitivities
     )
+
+
+@functools.partial(jax.jit, static_argnames="config")
+def _strongest(
+    images: jax.Array, sensitivities: jax.Array | None, config: MixConfig
+) -> tuple[jax.Array, ...]:
+    """As `_plan` at strength 1, which needs no search."""
+    full = full_plan(images.shape[1:], config).levels
+    levels = jnp.broadcast_to(full, (len(images), *full.shape))
+    if sensitivities is not None:
+        levels = jnp.where(sensitivities > 0, levels, 0)
+    before = jax.vmap(lambda image: vfe(image, config.tile_size))(images)
+    return levels, before, jnp.ones(len(images), bool)
 
 
 def _planned(levels: jax.Array, config: MixConfig) -> Plan:

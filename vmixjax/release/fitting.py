@@ -25,6 +25,8 @@ def fit(image: np.ndarray, tile_size: int, how: Fit) -> np.ndarray:
             : height // tile_size * tile_size, : width // tile_size * tile_size
         ]
     below, right = -height % tile_size, -width % tile_size
+    if not below and not right:
+        return image
     return np.pad(image, [(0, below), (0, right), (0, 0)], mode="edge")
 
 

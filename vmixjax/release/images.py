@@ -7,11 +7,12 @@ are taken as stored; no colour management is done.
 
 import io
 import stat
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
 import png
-from PIL import Image
 
 from vmixjax.release._pillow import decode_pillow, pillow_array
 from vmixjax.release._png import SIGNATURE, decode_png
@@ -21,6 +22,12 @@ from vmixjax.release.atomic import atomic_path
 
 _RUNS_ONLY = 3
 """zlib's Z_RLE, which its Python module does not name."""
+
+_UP = 2
+"""PNG's filter that stores differences to the row above."""
+
+_COLOURS = {1: 0, 2: 4, 3: 2, 4: 6}
+"""PNG's colour type by the number of channels."""
 
 
 class ImageError(ValueError):
@@ -125,33 +132,22 @@ def encode_png(image: np.ndarray) -> bytes:
     native = image.dtype.newbyteorder("=")
     if native not in (np.uint8, np.uint16):
         raise ValueError(f"image must be uint8 or uint16, got {image.dtype}")
-    buffer = io.BytesIO()
-    if native == np.uint16 and image.shape[2] > 1:
-        _encode_png16(buffer, image)
-    else:
-        pixels = image[:, :, 0] if image.shape[2] == 1 else image
-        pixels = np.ascontiguousarray(pixels, native)
-        # Mixed pixels are nearly noise: looking for more than runs takes a third more
-        # time and makes the file larger.
-        Image.fromarray(pixels).save(
-            buffer, format="PNG", compress_level=1, compress_type=_RUNS_ONLY
-        )
-    return buffer.getvalue()
-
-
-def _encode_png16(buffer: io.BytesIO, image: np.ndarray) -> None:
-    """Write a (H, W, C) uint16 image, C from 2 to 4: Pillow has no such mode."""
     height, width, channels = image.shape
-    writer = png.Writer(
-        width=width,
-        height=height,
-        greyscale=channels == 2,
-        alpha=channels in (2, 4),
-        bitdepth=16,
-        compression=1,
-    )
-    rows = image.reshape(height, width * channels).astype(">u2")
-    writer.write_packed(buffer, (row.tobytes() for row in rows))
+    depth = 8 * native.itemsize
+    samples = np.ascontiguousarray(image, native.newbyteorder(">")).view(np.uint8)
+    above = samples.reshape(height, -1)
+    # Each row as its difference to the one above, runs only: a third of Pillow's time,
+    # since mixed pixels are nearly noise, and no larger, for photographs neither.
+    rows = np.empty((height, 1 + above.shape[1]), np.uint8)
+    rows[:, 0] = _UP
+    rows[0, 1:] = above[0]
+    np.subtract(above[1:], above[:-1], out=rows[1:, 1:])
+    compressor = zlib.compressobj(1, zlib.DEFLATED, 15, 9, _RUNS_ONLY)
+    pixels = compressor.compress(rows.data) + compressor.flush()
+    header = struct.pack(">IIBBBBB", width, height, depth, _COLOURS[channels], 0, 0, 0)
+    buffer = io.BytesIO()
+    png.write_chunks(buffer, [(b"IHDR", header), (b"IDAT", pixels), (b"IEND", b"")])
+    return buffer.getvalue()
 
 
 def _one_line(text: str) -> str:

@@ -68,7 +68,7 @@ def write_shard(
     files, tally = Files(), Tally()
     encoding: deque[tuple[Done, Future[bytes]]] = deque()
     try:
-        with sink.write(shard, files) as writer:
+        with sink.write(shard, files, threads) as writer:
 
             def drain(left: int) -> None:
                 while len(encoding) > left:

@@ -3,12 +3,13 @@
 import contextlib
 import hashlib
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Executor, Future, wait
 from pathlib import Path
 
 from vmixjax.release.errors import RunError
 from vmixjax.release.examples import Example, Field, Label
 from vmixjax.release.images import encode_png
-from vmixjax.release.sinks.sink import Files, Shard, check, number, part
+from vmixjax.release.sinks.sink import Files, Shard, flush, not_stored, number, part
 
 
 class FolderSink:
@@ -40,10 +41,19 @@ class FolderSink:
         return encode_png(example.image)
 
     @contextlib.contextmanager
-    def write(self, shard: Shard, files: Files) -> Iterator["_Writer"]:
-        """See `Sink.write`."""
+    def write(
+        self, shard: Shard, files: Files, threads: Executor
+    ) -> Iterator["_Writer"]:
+        """See `Sink.write`. Disks are slow to confirm, so threads wait for them."""
         del shard
-        yield _Writer(self.root, files)
+        writer = _Writer(self.root, files, threads)
+        try:
+            yield writer
+        finally:
+            # Also before files are removed: none may appear afterwards.
+            wait(writer.storing)
+        for stored in writer.storing:
+            stored.result()
 
     def finish(self, counts: Mapping[str, list[tuple[int, int]]]) -> dict[str, str]:
         """See `Sink.finish`: a folder needs nothing."""
@@ -52,12 +62,19 @@ class FolderSink:
 
 
 class _Writer:
-    def __init__(self, root: Path, files: Files) -> None:
-        self._root, self._files = root, files
+    def __init__(self, root: Path, files: Files, threads: Executor) -> None:
+        self._root, self._files, self._threads = root, files, threads
+        self.storing: list[Future[None]] = []
 
     def add(self, name: str, record: bytes) -> None:
         path = part(self._root)
+        self._files.parts[name] = path, ""
+        self.storing.append(self._threads.submit(self._store, name, path, record))
+
+    def _store(self, name: str, path: Path, record: bytes) -> None:
         expected = hashlib.sha256(record).hexdigest()
-        self._files.parts[name] = path, expected
         path.write_bytes(record)
-        check(path, expected)
+        flush(path)
+        if path.read_bytes() != record:
+            raise not_stored()
+        self._files.parts[name] = path, expected

@@ -5,6 +5,7 @@ import hashlib
 import os
 import secrets
 from collections.abc import Mapping
+from concurrent.futures import Executor
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
@@ -72,7 +73,9 @@ class Sink(Protocol):
         """One example's bytes; called from many threads."""
         ...
 
-    def write(self, shard: Shard, files: Files) -> AbstractContextManager[Writer]:
+    def write(
+        self, shard: Shard, files: Files, threads: Executor
+    ) -> AbstractContextManager[Writer]:
         """Writes a shard; when it ends, `files` has what was written, and checked."""
         ...
 
@@ -109,12 +112,16 @@ def check(path: Path, expected: str) -> None:
     Raises:
       RunError: it does not hold what was written.
     """
-    if sha256(path) != expected:
-        raise RunError(
-            "a file was not stored as it was written; check the disk of DST and run "
-            "again"
-        )
     flush(path)
+    if sha256(path) != expected:
+        raise not_stored()
+
+
+def not_stored() -> RunError:
+    """The complaint about a file that reads back as something else."""
+    return RunError(
+        "a file was not stored as it was written; check the disk of DST and run again"
+    )
 
 
 def flush(path: Path) -> None:

@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,15 @@ from tensorflow_datasets.proto import tf_example_pb2
 from vmixjax.release.errors import RunError
 from vmixjax.release.examples import Example, Field, Label, Pixels, Text
 from vmixjax.release.images import encode_png
-from vmixjax.release.sinks.sink import Files, Shard, flush, number, part, sha256
+from vmixjax.release.sinks.sink import (
+    Files,
+    Shard,
+    flush,
+    not_stored,
+    number,
+    part,
+    sha256,
+)
 
 _IMAGE = "image"
 _TEMPLATE = "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}"
@@ -87,8 +96,11 @@ class TfdsSink:
         return serialized
 
     @contextlib.contextmanager
-    def write(self, shard: Shard, files: Files) -> Iterator["_Records"]:
+    def write(
+        self, shard: Shard, files: Files, threads: Executor
+    ) -> Iterator["_Records"]:
         """See `Sink.write`."""
+        del threads
         place = f"{shard.number:05d}-of-{shard.shards:05d}"
         name = f"{self._name}-{shard.split}.array_record-{place}"
         path = part(self.root)
@@ -174,10 +186,7 @@ class _Records:
         finally:
             reader.close()
         if count != self._count or digest.digest() != self._digest.digest():
-            raise RunError(
-                "a file was not stored as it was written; check the disk of DST and "
-                "run again"
-            )
+            raise not_stored()
 
 
 @contextlib.contextmanager
