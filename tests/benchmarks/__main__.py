@@ -20,6 +20,7 @@ import tyro
 
 import vmixjax
 from tests.benchmarks import functions, peers, training
+from tests.benchmarks.releases import releases
 from tests.benchmarks.measure import medians
 from train.config import Model
 
@@ -34,8 +35,8 @@ class Settings:
 
     Attributes:
       tables: which: the functions and their peers on one batch; time per pixel over
-        sizes and regions; first calls; training steps; every function for every size,
-        dtype, batch.
+        sizes and regions; first calls; training steps; releases of photographs; every
+        function for every size, dtype, batch.
       batch: images of 224 x 224 x 3 in the first table.
       sizes: sides of the images in the grid.
       dtypes: dtypes in the grid.
@@ -45,7 +46,14 @@ class Settings:
       out: where to write all figures as JSON.
     """
 
-    tables: tuple[str, ...] = ("peers", "scaling", "first", "training", "grid")
+    tables: tuple[str, ...] = (
+        "peers",
+        "scaling",
+        "first",
+        "training",
+        "release",
+        "grid",
+    )
     batch: int = 256
     sizes: tuple[int, ...] = (32, 224, 1024)
     dtypes: tuple[str, ...] = ("uint8", "float32")
@@ -133,6 +141,24 @@ def in_training(settings: Settings) -> list[dict[str, Any]]:
     ]
 
 
+def in_releases(settings: Settings) -> list[dict[str, Any]]:
+    """A folder of photographs, released, and only decoded and encoded."""
+    count, side = 1000, 224
+    with releases(count, side) as ways:
+        seconds = medians(ways, times=min(settings.times, 5), at_most=60)
+    return [
+        {
+            "way": f"{name}, {count} x {side}^2",
+            "images per second": count / taken,
+            **{
+                f"of {codec}": seconds[codec] / taken
+                for codec in ("decode, encode", "decode, encode by Pillow")
+            },
+        }
+        for name, taken in seconds.items()
+    ]
+
+
 def grid(settings: Settings) -> list[dict[str, Any]]:
     """Every function for every size, dtype and batch, of the ceiling."""
     rows = []
@@ -190,6 +216,7 @@ def main() -> None:
         "scaling": scaling,
         "first": first_calls,
         "training": in_training,
+        "release": in_releases,
         "grid": grid,
     }
     unknown = set(settings.tables) - set(tables)
