@@ -345,6 +345,7 @@ def test_vfe_measures(photos, capsys):
         (["mix", "{in}", "{out}", "--drop", "x"], "--drop x: a folder of images has"),
         (["mix", "{in}", "{out}", "--splits", "test"], "--splits test: .* has train"),
         (["mix", "{in}", "{out}", "--shard-size", "0"], "--shard-size must be 1"),
+        (["mix", "{in}", "{out}", "--workers", "0"], "--workers must be 1"),
         (["mix", "{in}", "{out}", "--", "--runner=X"], "only --engine beam"),
         (["mix", "{in}", "{out}", "--engine", "beam"], "--engine beam needs a secret"),
         (["unmix", "{in}", "{out}", "--vault", "{out}"], "holds no vault"),

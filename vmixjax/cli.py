@@ -341,6 +341,7 @@ def _mix(options: Mix) -> int:
     target = options.target_vfe
     if target is not None and not 0 <= target < math.inf:
         raise _Refusal(f"--target-vfe must be a number of at least 0; got {target}")
+    _check_workers(options.workers)
     config = _config(options.tile_size, options.ladder, options.channels)
     if options.sensitivity is not None and not options.sensitivity.is_dir():
         raise _Refusal(f"--sensitivity {options.sensitivity} is not a folder of masks")
@@ -409,6 +410,7 @@ def _unmix(options: Unmix) -> int:
     from vmixjax.release.progress import Progress
     from vmixjax.release.unmix import unmix_release
 
+    _check_workers(options.workers)
     progress = Progress("restoring")
     with _refusals():
         restored = unmix_release(
@@ -462,6 +464,11 @@ def _demo(options: Demo) -> int:
     options.out.mkdir(parents=True, exist_ok=True)
     print(run_demo(options.out).summary)
     return DONE
+
+
+def _check_workers(workers: int | None) -> None:
+    if workers is not None and workers < 1:
+        raise _Refusal(f"--workers must be 1 or more; got {workers}")
 
 
 def _status(done: int, skipped: int) -> int:

@@ -20,8 +20,8 @@ import tyro
 
 import vmixjax
 from tests.benchmarks import functions, peers, training
-from tests.benchmarks.releases import releases
 from tests.benchmarks.measure import medians
+from tests.benchmarks.releases import releases
 from train.config import Model
 
 CEILING = "x + 1, the ceiling"

@@ -19,7 +19,7 @@ from PIL import Image, PngImagePlugin
 
 from vmixjax.cli import main
 from vmixjax.release.images import encode_png, read_image, write_png
-from vmixjax.release.sinks.sink import WORK
+from vmixjax.release.manifest import WORK
 
 OPTIONS = ["--tile-size", "8", "--shard-size", "4"]
 COUNT = 10

@@ -10,6 +10,7 @@ from PIL import Image
 from train import data
 from train.config import Data
 from train.errors import RunError
+from vmixjax.cli import main
 from vmixjax.release.images import write_png
 
 
@@ -43,6 +44,30 @@ def test_a_folder_of_classes_is_split(tree):
     np.testing.assert_array_equal(test[0]["image"], picture(0))
     np.testing.assert_array_equal(test[3]["image"], picture(10))
     assert [int(test[i]["label"]) for i in range(4)] == [0, 0, 1, 1]
+
+
+@pytest.mark.parametrize("kind", ["folder", "tfds"])
+def test_a_release_is_data(tmp_path, kind):
+    for split, count in (("train", 3), ("test", 2)):
+        for name in ("cats", "dogs"):
+            folder = tmp_path / "plain" / split / name
+            folder.mkdir(parents=True)
+            for i in range(count):
+                write_png(folder / f"{i}.png", picture(i))
+    mixed = tmp_path / "mixed"
+    arguments = [str(tmp_path / "plain"), str(mixed), "--format", kind]
+    assert main(["mix", *arguments, "--tile-size", "4"]) == 0
+    for split, count in (("train", 3), ("test", 2)):
+        found = data.load(Data(f"{kind}:{mixed}"), split)
+        assert (len(found), found.shape) == (2 * count, (8, 12, 3))
+        assert found.classes == ("cats", "dogs")
+        labels = [int(found[i]["label"]) for i in range(len(found))]
+        assert labels == [0] * count + [1] * count
+        for i in range(count):
+            image = found[i]["image"]
+            assert (image != picture(i)).mean() > 0.3
+            # A shuffle keeps the values.
+            assert np.array_equal(np.sort(image, None), np.sort(picture(i), None))
 
 
 def test_a_folder_of_splits_is_as_it_is(tree, tmp_path):

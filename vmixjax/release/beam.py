@@ -55,6 +55,10 @@ class _MixShard(beam.DoFn):
     def __init__(self, order: Order) -> None:
         self._order = order
 
+    def setup(self) -> None:
+        """Opens the source, once for all shards of a worker."""
+        self._source = self._order.source()
+
     def process(self, element: int) -> Iterator[int]:
         """Takes the number of a shard, and gives it back when that is there."""
         order = self._order
@@ -67,7 +71,7 @@ class _MixShard(beam.DoFn):
                 logging.getLogger(__name__).warning("skipped: %s", error)
 
         with (
-            open_order(order, order.source(), first=False, rows=rows) as opened,
+            open_order(order, self._source, first=False, rows=rows) as opened,
             ThreadPoolExecutor(1) as threads,
         ):
             shard = opened.shards[element]

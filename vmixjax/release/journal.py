@@ -14,9 +14,9 @@ from typing import Any, Literal
 
 from vmixjax.release.atomic import atomic_path
 from vmixjax.release.errors import RunError
-from vmixjax.release.manifest import MANIFEST, Tally, read_manifest
+from vmixjax.release.manifest import MANIFEST, WORK, Tally, read_manifest
 from vmixjax.release.shards import discard, settle
-from vmixjax.release.sinks.sink import WORK, Files, Shard, Sink, sha256
+from vmixjax.release.sinks.sink import Files, Shard, Sink, sha256
 
 _BEGUN = "begun.json"
 

@@ -13,6 +13,9 @@ from vmixjax.release.errors import RunError
 from vmixjax.release.keys import digest
 
 MANIFEST = "release.json"
+WORK = "UNFINISHED"
+"""Folder in a release that is not done: files under way, and which are done."""
+
 _LAYOUT = 1
 _SOFTWARE = ("vmixjax", "jax", "jaxlib", "numpy", "pillow")
 

@@ -134,9 +134,7 @@ def _finish(
             }
         )
     if not total.images:
-        raise RunError(
-            f"no image of SRC {order.src} could be mixed; nothing of it is in DST"
-        )
+        raise RunError(f"no image of SRC {order.src} could be mixed, as said above")
     files = opened.sink.finish(counts)
     manifest = write_manifest(order.dst, about, identity, splits, total, shards, files)
     journal.end()
@@ -148,6 +146,7 @@ def _complete(
 ) -> dict[str, Any]:
     """A release that is there already, if it is what is asked for."""
     manifest = read_manifest(order.dst)
+    journal.end()
     if forgotten:
         raise RunError(
             f"DST {order.dst} holds a release whose secret is forgotten; name "
@@ -169,5 +168,4 @@ def _complete(
                 f"{path}, of a finished release, is missing or was changed; name "
                 f"another folder and mix again"
             )
-    journal.end()
     return manifest

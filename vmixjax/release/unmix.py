@@ -8,11 +8,12 @@ from vmixjax.release.errors import RunError
 from vmixjax.release.examples import Pixels, Source
 from vmixjax.release.files import is_inside
 from vmixjax.release.images import ImageError
+from vmixjax.release.manifest import WORK
 from vmixjax.release.order import read_passphrase
 from vmixjax.release.progress import Progress
 from vmixjax.release.shards import list_shards, settle, write_shard
 from vmixjax.release.sinks import Format, open_sink
-from vmixjax.release.sinks.sink import WORK, Shard
+from vmixjax.release.sinks.sink import Shard
 from vmixjax.release.sources import format_of, open_source
 from vmixjax.release.vault import Vault, open_vault
 from vmixjax.release.work import Restoring

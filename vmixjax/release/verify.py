@@ -18,6 +18,7 @@ from vmixjax.release.examples import Source
 from vmixjax.release.images import ImageError
 from vmixjax.release.manifest import (
     MANIFEST,
+    WORK,
     Spread,
     read_manifest,
     release_identity,
@@ -25,7 +26,7 @@ from vmixjax.release.manifest import (
 from vmixjax.release.order import read_passphrase
 from vmixjax.release.progress import Progress
 from vmixjax.release.shards import list_shards
-from vmixjax.release.sinks.sink import WORK, Shard, sha256
+from vmixjax.release.sinks.sink import Shard, sha256
 from vmixjax.release.unmix import open_release
 from vmixjax.release.vault import Vault, open_vault
 from vmixjax.release.work import Task, restore

@@ -12,9 +12,7 @@ from typing import Protocol
 
 from vmixjax.release.errors import RunError
 from vmixjax.release.examples import Example
-
-WORK = "UNFINISHED"
-"""Folder in a release that is not done: files under way, and which are done."""
+from vmixjax.release.manifest import WORK
 
 
 @dataclasses.dataclass(frozen=True)

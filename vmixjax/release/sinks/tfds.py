@@ -15,6 +15,7 @@ from tensorflow_datasets.proto import tf_example_pb2
 from vmixjax.release.errors import RunError
 from vmixjax.release.examples import Example, Field, Label, Pixels, Text
 from vmixjax.release.images import encode_png
+from vmixjax.release.manifest import WORK
 from vmixjax.release.sinks.sink import (
     Files,
     Shard,
@@ -148,9 +149,17 @@ class TfdsSink:
             for split, shards in counts.items()
         ]
         info.set_splits(tfds.core.SplitDict(splits))
-        info.write_to_directory(self.root)
-        written = [*self.root.glob("*.json"), *self.root.glob("*.labels.txt")]
-        return {path.name: sha256(path) for path in sorted(written)}
+        # Aside first: TFDS does not write them at once.
+        folder = self.root / WORK / "about"
+        folder.mkdir(parents=True, exist_ok=True)
+        info.write_to_directory(folder)
+        written = {}
+        for path in sorted(folder.iterdir()):
+            flush(path)
+            written[path.name] = sha256(path)
+            path.replace(self.root / path.name)
+        folder.rmdir()
+        return written
 
 
 class _Records:

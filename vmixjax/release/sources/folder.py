@@ -7,8 +7,9 @@ from vmixjax.release.errors import RunError
 from vmixjax.release.examples import Example, Field, Label, Pixels
 from vmixjax.release.files import find_files, is_inside, png_names
 from vmixjax.release.images import ImageError, read_image
-from vmixjax.release.manifest import MANIFEST
+from vmixjax.release.manifest import MANIFEST, WORK
 
+_NOT_IMAGES = {MANIFEST, WORK}
 _SPLITS = {"train", "test", "val", "validation"}
 
 
@@ -30,8 +31,8 @@ class FolderSource:
 
     def __init__(self, path: Path) -> None:
         self.root = path if path.is_dir() else path.parent
-        # In a release, this is no image.
-        found = [file for file in find_files(path) if str(file) != MANIFEST]
+        # What else is in a release is no image.
+        found = [file for file in find_files(path) if file.parts[0] not in _NOT_IMAGES]
         if not found:
             raise RunError(f"SRC {path} holds no files")
         self._kept = {str(file): str(png) for file, png in png_names(found).items()}
