@@ -88,7 +88,7 @@ def testing(config: Config, shape: tuple[int, int, int]) -> Prepare:
 
 
 def augmented(config: Config, keys: jax.Array, images: jax.Array) -> jax.Array:
-    """Images (B, H, W, C), shifted and mirrored at random; edges are repeated."""
+    """Images (B, H, W, C), shifted and mirrored at random; edges are reflected."""
     augment = config.data.augment
     shape = images.shape[1:]
     margin = max(1, min(shape[:2]) // 8)

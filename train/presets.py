@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from train.config import Config, Data, Mixing, Model
+from train.config import Config, Data, Mixing, Model, Optimizer
 
 _DIGITS = Config(
     data=Data("digits"),
@@ -30,6 +30,8 @@ _SMALL = dataclasses.replace(
     _CIFAR10,
     data=dataclasses.replace(_CIFAR10.data, train_images=25_000),
     model=Model("resnet8", stem="cifar", width=16),
+    # The best of 1e-3, 3e-3 and 1e-2 for mixed images as they come, by 2 points.
+    optimizer=Optimizer(learning_rate=1e-2),
     steps=2_343,
     every=195,
 )
