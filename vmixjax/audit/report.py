@@ -128,7 +128,8 @@ def _table(evidence: Evidence, field: str, form: str) -> str:
 def _cell(value: float | None, best: float | None, form: str) -> str:
     if value is None:
         return "<td>-</td>"
-    return f"<td{' class="best"' if value == best else ''}>{value:{form}}</td>"
+    best_one = ' class="best"' if value == best else ""
+    return f"<td{best_one}>{value:{form}}</td>"
 
 
 def _recognition(evidence: Evidence) -> str:
