@@ -67,7 +67,7 @@ def test_halves_have_nothing_in_common(folder):
 
 
 def test_too_few_images_are_refused(folder):
-    with pytest.raises(RunError, match="SRC .* has 4 readable images; .* at least 8"):
+    with pytest.raises(RunError, match=r"SRC .* has 4 readable images; .* at least 8"):
         load(folder / "dog")
 
 
