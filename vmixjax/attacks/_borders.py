@@ -31,7 +31,9 @@ def misfits(
     """
     here = [lines[..., :, None, :, :] for lines in before]
     there = [lines[..., None, :, :, :] for lines in after]
-    return _surprise(*here, there[0]) + _surprise(*there, here[0])
+    return _surprise(here[0], here[1], there[0]) + _surprise(
+        there[0], there[1], here[0]
+    )
 
 
 def _surprise(outer: jax.Array, inner: jax.Array, beyond: jax.Array) -> jax.Array:
@@ -39,8 +41,25 @@ def _surprise(outer: jax.Array, inner: jax.Array, beyond: jax.Array) -> jax.Arra
     mean = gradient.mean(-2, keepdims=True)
     spread = gradient - mean
     covariance = jnp.einsum("...ni,...nj->...ij", spread, spread) / outer.shape[-2]
-    root = jnp.linalg.cholesky(covariance + FLAT * jnp.eye(outer.shape[-1]))
+    covariance += FLAT * jnp.eye(outer.shape[-1])
     rest = beyond - outer - (gradient + mean) / 2
-    units = (jnp.linalg.inv(root)[..., None, :, :] * rest[..., None, :]).sum(-1)
-    distance = jnp.sqrt(jnp.square(units).sum(-1) + 1e-6)
+    distance = jnp.sqrt(_mahalanobis(covariance, rest) + 1e-6)
     return jnp.log1p(distance.mean(-1)) / 2
+
+
+def _mahalanobis(covariance: jax.Array, values: jax.Array) -> jax.Array:
+    """(..., C, C) and (..., n, C) -> (..., n), squared distances.
+
+    Channel after channel: what the earlier ones do not predict of it, in units of its
+    own spread. Unrolled, since channels are few: a solver's call for each pair of
+    blocks is many times slower.
+    """
+    total = jnp.zeros(values.shape[:-1])
+    for channel in range(values.shape[-1]):
+        own = covariance[..., channel, channel]
+        rest = values[..., channel]
+        total += rest**2 / own[..., None]
+        slope = covariance[..., channel] / own[..., None]
+        values = values - rest[..., None] * slope[..., None, :]
+        covariance -= slope[..., :, None] * covariance[..., channel, None, :]
+    return total
