@@ -119,11 +119,23 @@ def load_pictures(
     )
 
 
-def split_pictures(pictures: Pictures, seed: int) -> tuple[Pictures, Pictures]:
-    """Two halves with nothing in common: the owner's, and an attacker's."""
-    order = np.random.default_rng(seed).permutation(len(pictures))
-    half = len(order) // 2
-    return pictures.part(np.sort(order[:half])), pictures.part(np.sort(order[half:]))
+def split_pictures(
+    pictures: Pictures, seed: int, most: int | None = None
+) -> tuple[Pictures, Pictures]:
+    """Two parts with nothing in common: the owner's, at most half, and an attacker's.
+
+    Equal images stay together, so that no image is in both.
+    """
+    groups: dict[bytes, list[int]] = {}
+    for i, image in enumerate(pictures.images):
+        groups.setdefault(image.tobytes(), []).append(i)
+    half = len(pictures) // 2 if most is None else min(most, len(pictures) // 2)
+    parts: tuple[list[int], list[int]] = ([], [])
+    members = list(groups.values())
+    for i in np.random.default_rng(seed).permutation(len(members)):
+        parts[len(parts[0]) >= half].extend(members[i])
+    private, public = (pictures.part(np.sort(part)) for part in parts)
+    return private, public
 
 
 def overlap(private: Pictures, public: Pictures) -> list[int]:
