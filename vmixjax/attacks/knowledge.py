@@ -1,4 +1,4 @@
-"""What an attacker knows: the algorithm, its settings and public images; never a key."""
+"""What an attacker knows: the algorithm, its settings, public images; never a key."""
 
 import dataclasses
 from collections.abc import Callable
