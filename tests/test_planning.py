@@ -6,6 +6,7 @@ import oracle
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image, ImageOps
 from skimage import data
 
 import vmixjax
@@ -104,7 +105,7 @@ def test_equal_features_climb_in_raster_order():
     assert plan.levels.tolist() == [[2, 1, 1], [1, 1, 1]]
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(
     seed=st.integers(0, 2**32 - 1),
     dtype=st.sampled_from([np.uint8, np.uint16, np.float32]),
@@ -138,8 +139,8 @@ def test_plans_are_the_same_eager_jitted_and_in_any_batch(seed, dtype, mode, sha
 @pytest.mark.parametrize("name", ["astronaut", "cat", "coffee", "rocket", "retina"])
 @pytest.mark.parametrize("ladder", [vmixjax.MixConfig().ladder, ((8, 2), (8, 1))])
 def test_photographs_come_out_at_the_vfe_that_was_asked_for(name, ladder):
-    image = getattr(data, name)()
-    image = image[: image.shape[0] // 32 * 32, : image.shape[1] // 32 * 32]
+    # The middle of each: of one size, so that nothing is compiled twice.
+    image = np.asarray(ImageOps.fit(Image.fromarray(getattr(data, name)()), (288, 288)))
     config = vmixjax.MixConfig(ladder=ladder)
     expected = np.asarray(vmixjax.expected_vfe_map(image, config), np.float64)
     one_step = np.abs(np.diff(expected[1:], axis=0)).max() / expected[0].size

@@ -134,4 +134,4 @@ def _pictures(order: AuditOrder) -> tuple[Pictures, Pictures]:
     return private, public
 
 
-__all__ = ["ATTACKS", "AuditOrder", "audit_images"]
+__all__ = ["ATTACKS", "AuditOrder", "RunError", "audit_images"]

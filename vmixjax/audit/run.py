@@ -19,7 +19,7 @@ from vmixjax.attacks.average import average
 from vmixjax.attacks.jigsaw import jigsaw
 from vmixjax.attacks.knowledge import Knowledge
 from vmixjax.attacks.known_pairs import known_pairs
-from vmixjax.attacks.recogniser import Recogniser, train_recogniser
+from vmixjax.attacks.recogniser import Classifier, train_classifier
 from vmixjax.attacks.restoration import restoration
 from vmixjax.attacks.thumbnail import thumbnail
 from vmixjax.audit.budgets import Budget
@@ -164,7 +164,7 @@ class _Bench:
         self.originals = audit.private.images
         self.public = jnp.asarray(audit.public.images)
         self.recogniser = self._recogniser()
-        self.faces = metrics.faces(self.originals)
+        self.faces = metrics.faces(self.originals) > 0
 
     def _key(self, *names: str) -> jax.Array:
         key = jax.random.key(self.audit.seed, impl="threefry2x32")
@@ -172,7 +172,7 @@ class _Bench:
             key = jax.random.fold_in(key, zlib.crc32(name.encode()))
         return key
 
-    def _recogniser(self) -> Recogniser | None:
+    def _recogniser(self) -> Classifier | None:
         private, public = self.audit.private, self.audit.public
         if private.labels is None or public.labels is None:
             return None
@@ -184,22 +184,29 @@ class _Bench:
             return None
         return self._trained(None, "recogniser")
 
-    def _trained(self, method: Method | None, *names: str) -> Recogniser:
+    def _trained(self, method: Method | None, *names: str) -> Classifier:
         public = self.audit.public
-        return train_recogniser(
+        assert public.labels is not None
+        return train_classifier(
             self._key("train", *names),
             self.public,
-            jnp.asarray(public.labels),
+            public.labels,
             classes=len(public.classes),
             steps=self.audit.budget.recogniser_steps,
             protect=None if method is None else method.protect,
         )
 
+    @property
+    def _labels(self) -> np.ndarray:
+        labels = self.audit.private.labels
+        assert labels is not None
+        return labels
+
     def accuracy(self, images: np.ndarray) -> float | None:
         """Of the classifier that was trained on clean images."""
         if self.recogniser is None:
             return None
-        return float(self.recogniser.accuracy(images, self.audit.private.labels))
+        return self.recogniser.accuracy(images, self._labels)
 
     def protect(self, method: Method, images: jax.Array, *names: str) -> jax.Array:
         """Images, protected as the method says, with keys that the names decide."""
@@ -223,7 +230,7 @@ class _Bench:
             note = self.work / f"{_file(one.name)}.json"
             if not note.exists():
                 model = self._trained(one.method, "learned", one.name)
-                learned = float(model.accuracy(protected, self.audit.private.labels))
+                learned = model.accuracy(protected, self._labels)
                 with atomic_path(note) as file:
                     file.write(json.dumps({"learned": learned}).encode())
             learned = json.loads(note.read_text())["learned"]
@@ -295,7 +302,7 @@ class _Bench:
         faces = None
         if self.faces.any():
             found = metrics.faces(images)
-            faces = float(found[self.faces].mean())
+            faces = float((found[self.faces] > 0).mean())
         return Finding(
             method=method,
             attack=attack,
@@ -317,8 +324,7 @@ class _Bench:
         if self.recogniser is not None:
             ways.append(self.recogniser.features)
         return max(
-            float(metrics.reidentified(way(images), way(self.originals)))
-            for way in ways
+            metrics.reidentified(way(self.originals), way(images)) for way in ways
         )
 
     def sheet(self, evidence: Evidence, one: Audited) -> Sheet:

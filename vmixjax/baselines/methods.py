@@ -45,8 +45,8 @@ class Method:
       name: what it is called here.
       strength: what it was made with; None where there is nothing to choose.
       protect: (key, image (H, W, C) uint8) -> the protected image.
-      keys: `"none"`, it has no key, and `protect` ignores the one it is given; `"each"`,
-        every image has its own; `"one"`, all images share one.
+      keys: as published: `"each"`, every image has its own; `"one"`, all images share
+        one; `"none"`, there is none, and `protect` ignores what it is given.
       region: side of the squares that no value leaves, in pixels; None where values
         stay at their places, or where the whole image is one region and not square.
       block: side of the blocks that stay whole inside it, in pixels; the smallest where
