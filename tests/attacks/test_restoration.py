@@ -118,5 +118,5 @@ def test_bad_input_is_refused_by_name(changes, options, words):
 
 
 def test_values_that_are_not_bytes_are_refused():
-    with pytest.raises(TypeError, match="knowledge.public must be uint8; got float32"):
+    with pytest.raises(TypeError, match="public must be uint8; got float32"):
         train_restorer(KEY, knowledge(mixing(4), PUBLIC / np.float32(255)))
