@@ -1,7 +1,8 @@
 """Membership inference: was this image among those that a model was trained on?
 
 Nothing is reconstructed here. What comes back are scores, one for each image: the
-higher, the more probably it was a member. `membership_metrics` says what they are worth.
+higher, the more probably it was a member. `membership_metrics` says what they are
+worth.
 
 The attacker has the images in the clear, asks the model about them in the form that it
 takes, protected with keys of the attacker's own, and sees the model's logits.
@@ -78,14 +79,21 @@ def shadow_models(
     """How much surer the model is of each image than models that never saw it.
 
     Args:
-      key, images, knowledge, labels, logits_of, queries: as for `loss_threshold`;
-        public images need labels here.
+      key: of the shadow models and of the attacker's own keys.
+      images: those in question, in the clear, uint8 (B, H, W, C).
+      knowledge: the method, and public images with labels.
+      labels: classes of the images in question, integers (B,).
+      logits_of: the model in question.
+      queries: as for `loss_threshold`.
       shadows: models that the attacker trains on public images, protected with fresh
         keys.
-      steps, batch_size, width, mirror: of their training, as for `train_classifier`;
-        best those of the model in question.
+      steps: of the training of each, as for `train_classifier`; this and the next
+        are best those of the model in question.
+      batch_size: images for each step.
+      width: of the networks.
       members: images that each is trained on, a random choice for each; best as many
         as the model in question had. By default half of the public ones.
+      mirror: whether half of the images are mirrored.
 
     Returns:
       float32 (B,), higher for those more probably members.

@@ -37,14 +37,14 @@ class ConvNet(nnx.Module):
         self, channels: int, classes: int, *, width: int, rngs: nnx.Rngs
     ) -> None:
         conv = functools.partial(nnx.Conv, kernel_size=(3, 3), rngs=rngs)
-        self.convolutions = nnx.List()
-        self.norms = nnx.List()
+        convolutions, norms = [], []
         inputs = 4 * channels
         for outputs in (width, 2 * width, 4 * width):
             for _ in range(2):
-                self.convolutions.append(conv(inputs, outputs))
-                self.norms.append(nnx.LayerNorm(outputs, rngs=rngs))
+                convolutions.append(conv(inputs, outputs))
+                norms.append(nnx.LayerNorm(outputs, rngs=rngs))
                 inputs = outputs
+        self.convolutions, self.norms = nnx.List(convolutions), nnx.List(norms)
         self.penultimate = nnx.Linear(PLACES**2 * inputs, FEATURES, rngs=rngs)
         self.head = nnx.Linear(FEATURES, classes, rngs=rngs)
 

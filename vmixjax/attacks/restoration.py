@@ -157,17 +157,16 @@ def restoration(
     """Restores protected images by a network trained for it on public ones.
 
     Args:
-      key: of the first weights, the batches and the attacker's own keys.
+      key: as for `train_restorer`.
       protected: uint8 (B, H, W, C).
-      knowledge: method, public images, and regions and blocks where there are any.
+      knowledge: as for `train_restorer`, and so are all options.
       steps: training steps.
       batch_size: public images for each.
       width: channels of the U-Net at its finest grid.
       depth: coarser grids that it has.
-      learning_rate: at its peak, after which it falls to 0 along a cosine.
+      learning_rate: at its peak.
       crop: side of the squares of larger images that it trains on.
-      adversarial: weight of a discriminator's opinion in the loss: sharper looks, paid
-        for in PSNR. 0 leaves it out.
+      adversarial: weight of a discriminator's opinion.
 
     Returns:
       The reconstruction, uint8 (B, H, W, C).
@@ -209,8 +208,16 @@ def train_restorer(
     """Trains the network of `restoration`, to be used on many images.
 
     Args:
-      key, knowledge, steps, batch_size, width, depth, learning_rate, crop,
-        adversarial: as in `restoration`.
+      key: of the first weights, the batches and the attacker's own keys.
+      knowledge: method, public images, and regions and blocks where there are any.
+      steps: training steps.
+      batch_size: public images for each.
+      width: channels of the U-Net at its finest grid.
+      depth: coarser grids that it has.
+      learning_rate: at its peak, after which it falls to 0 along a cosine.
+      crop: side of the squares of larger images that it trains on.
+      adversarial: weight of a discriminator's opinion in the loss: sharper looks, paid
+        for in PSNR. 0 leaves it out.
 
     Returns:
       The trained network.

@@ -1,6 +1,7 @@
 """Runs attacks over methods, notes what was done, and goes on where it was."""
 
 import dataclasses
+import importlib.metadata
 import json
 import time
 import zlib
@@ -72,7 +73,7 @@ class Audit:
                 "private": self.private.fingerprint(),
                 "public": self.public.fingerprint(),
             },
-            "vmixjax": vmixjax.__version__,
+            "vmixjax": importlib.metadata.version("vmixjax"),
             "jax": jax.__version__,
         }
 
@@ -162,6 +163,7 @@ class _Bench:
     def __init__(self, audit: Audit, work: Path) -> None:
         self.audit, self.work = audit, work
         self.originals = audit.private.images
+        self.images = jnp.asarray(self.originals)
         self.public = jnp.asarray(audit.public.images)
         self.recogniser = self._recogniser()
         self.faces = metrics.faces(self.originals) > 0
@@ -224,7 +226,7 @@ class _Bench:
 
     def protection(self, one: Audited) -> Protection:
         """What is known of a method before any attack."""
-        protected = np.asarray(self.protect(one.method, self.originals))
+        protected = np.asarray(self.protect(one.method, self.images))
         learned = None
         if self.recogniser is not None:
             note = self.work / f"{_file(one.name)}.json"
@@ -243,7 +245,7 @@ class _Bench:
         note = self.work / f"{_file(one.name)}-{attack}.npz"
         if not note.exists():
             start = time.monotonic()
-            protected = self.protect(one.method, self.originals)
+            protected = self.protect(one.method, self.images)
             images = np.asarray(self._attack(one, attack, protected))
             with atomic_path(note) as file:
                 np.savez(file, images=images, seconds=time.monotonic() - start)
@@ -273,7 +275,7 @@ class _Bench:
             )
         if attack == "average":
             repeats = [
-                self.protect(method, self.originals, f"again {i}")
+                self.protect(method, self.images, f"again {i}")
                 for i in range(budget.repeats)
             ]
             return average(key, protected, knowledge, repeats=jnp.stack(repeats))
