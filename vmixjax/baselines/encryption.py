@@ -72,7 +72,8 @@ def pe(key: jax.Array, image: jax.typing.ArrayLike, *, share: float = 0.5) -> ja
     """PE: values inverted here and there, and each pixel's colours trade places.
 
     Pixels stay where they are: a place holds the values it had, each as v or 255 - v,
-    in some order. So one image alone already shows its edges.
+    in some order. The mean of min(v, 255 - v) over a pixel's channels is the same as
+    before, for any key, and often a picture.
 
     Args:
       key: one typed Threefry key: of its own for each image, or, in its weaker form,
