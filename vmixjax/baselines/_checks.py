@@ -34,7 +34,7 @@ def image(value: jax.typing.ArrayLike, block: int = 1) -> jax.Array:
 
 
 def over_zero(name: str, value: float) -> float:
-    """A strength as a float, or an error: static, finite and over 0."""
+    """A strength as a float, or an error: finite and over 0."""
     number = _number(name, value)
     if not 0 < number < math.inf:
         raise ValueError(f"{name} must be a finite number over 0; got {value!r}")
@@ -42,7 +42,7 @@ def over_zero(name: str, value: float) -> float:
 
 
 def share(name: str, value: float) -> float:
-    """A strength as a float, or an error: static and from 0 to 1."""
+    """A strength as a float, or an error: from 0 to 1."""
     number = _number(name, value)
     if not 0 <= number <= 1:
         raise ValueError(f"{name} must be a number from 0 to 1; got {value!r}")
@@ -53,7 +53,7 @@ def _number(name: str, value: object) -> float:
     known = int | float | np.integer | np.floating
     if isinstance(value, bool) or not isinstance(value, known):
         raise TypeError(
-            f"{name} must be a Python number, since it is compiled in; got "
+            f"{name} must be a Python number, the same for all images of a batch; got "
             f"{type(value).__name__}"
         )
     return float(value)

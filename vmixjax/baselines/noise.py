@@ -143,13 +143,17 @@ def dp_pix(
     return _dp_pix(key, image, scale, int(block))
 
 
-@functools.partial(jax.jit, static_argnums=2)
-def _gaussian_noise(key: jax.Array, image: jax.Array, sigma: float) -> jax.Array:
+@jax.jit
+def _gaussian_noise(
+    key: jax.Array, image: jax.Array, sigma: jax.typing.ArrayLike
+) -> jax.Array:
     return _drawn(image + sigma * jax.random.normal(key, image.shape))
 
 
-@functools.partial(jax.jit, static_argnums=(2, 3))
-def _dp_pix(key: jax.Array, image: jax.Array, scale: float, block: int) -> jax.Array:
+@functools.partial(jax.jit, static_argnums=3)
+def _dp_pix(
+    key: jax.Array, image: jax.Array, scale: jax.typing.ArrayLike, block: int
+) -> jax.Array:
     blocks = to_blocks(image, block)
     sums = blocks.astype(jnp.uint32).sum((1, 2), keepdims=True)
     means = sums.astype(jnp.float32) / block**2
