@@ -27,6 +27,19 @@ def width(pieces: int) -> int:
 
 @functools.partial(jax.jit, static_argnums=1)
 def assemble(pieces: jax.Array, shape: tuple[int, int]) -> jax.Array:
+    """`assemble_one` for each image, one after the other, which bounds the memory.
+
+    Args:
+      pieces: uint8 (B, rows, columns, P, b, b, C).
+      shape: as there.
+
+    Returns:
+      int32 (B, rows, columns, P).
+    """
+    return jax.lax.map(lambda x: assemble_one(x.astype(jnp.float32), shape), pieces)
+
+
+def assemble_one(pieces: jax.Array, shape: tuple[int, int]) -> jax.Array:
     """The order of blocks that fits best, in each region and across their borders.
 
     First every region by itself. Then, in turns like the squares of a chessboard,

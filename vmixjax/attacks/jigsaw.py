@@ -65,7 +65,6 @@ def jigsaw(
         found = partners(flat.astype(jnp.float32))[:, :, None, None]
         matched = np.take_along_axis(np.asarray(flat), found, axis=1)
         pieces = jnp.asarray(matched).reshape(pieces.shape)
-    # One image at a time bounds the memory.
-    order = jax.lax.map(lambda x: assemble(x.astype(jnp.float32), shape), pieces)
+    order = assemble(pieces, shape)
     solved = jnp.take_along_axis(pieces, order[..., None, None, None], axis=3)
     return join_pieces(solved, region)
