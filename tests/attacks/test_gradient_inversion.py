@@ -34,7 +34,8 @@ class LeNet(nnx.Module):
         kwargs = {"kernel_init": init, "bias_init": init, "rngs": rngs}
         self.first = nnx.Conv(3, 12, (5, 5), strides=2, **kwargs)
         self.second = nnx.Conv(12, 12, (5, 5), **kwargs)
-        self.head = nnx.Linear(8 * 8 * 12, CLASSES, **kwargs)
+        # Small weights: where a class is sure, the gradient vanishes.
+        self.head = nnx.Linear(8 * 8 * 12, CLASSES, rngs=rngs)
 
     def __call__(self, image):
         x = nnx.sigmoid(self.first(image[None]))

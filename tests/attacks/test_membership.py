@@ -16,7 +16,7 @@ from vmixjax.demo.learning import enlarged_digits
 
 MEMBERS = 100
 KEY = jax.random.key(0)
-TRAINING = {"steps": 120, "batch_size": 32, "width": 8, "mirror": False}
+TRAINING = {"steps": 80, "batch_size": 32, "width": 8, "mirror": False}
 
 
 def unchanged(_, image):

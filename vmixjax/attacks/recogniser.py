@@ -141,7 +141,8 @@ def train_classifier(
       ValueError: fewer than 2 images, another number of labels, none, a label that is
         not below `classes`, a count that is not positive.
 
-    Source: ours; the paper (Li et al., NDSS 2024) measures utility with larger networks.
+    Source: ours; the paper (Li et al., NDSS 2024) measures utility with larger
+    networks.
     """
     images = check_images("images", images, fewest=FEWEST_IMAGES)
     labels = check_labels("labels", labels, images)

@@ -149,8 +149,8 @@ def restoration(
     steps: int = 400,
     batch_size: int = 32,
     width: int = 48,
-    depth: int = 2,
-    learning_rate: float = 2e-3,
+    depth: int = 1,
+    learning_rate: float = 1.5e-3,
     crop: int = 64,
     adversarial: float = 0.0,
 ) -> jax.Array:
@@ -200,8 +200,8 @@ def train_restorer(
     steps: int = 400,
     batch_size: int = 32,
     width: int = 48,
-    depth: int = 2,
-    learning_rate: float = 2e-3,
+    depth: int = 1,
+    learning_rate: float = 1.5e-3,
     crop: int = 64,
     adversarial: float = 0.0,
 ) -> Restorer:
