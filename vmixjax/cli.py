@@ -1,4 +1,4 @@
-"""The `vmixjax` command: measure, mix, restore, and the demo.
+"""The `vmixjax` command: measure, mix, restore, check, audit, and the demo.
 
 The edge of the package: what is heavy is imported where it is used, so that help and
 complaints come at once; errors are one line on standard error, results go to
@@ -180,11 +180,47 @@ class Demo:
     """Folder for report.html."""
 
 
+@dataclasses.dataclass(frozen=True)
+class Audit:
+    """Find out what an attacker gets back from images like yours, once protected.
+
+    Attacks that know the method, its settings and public images, but no key, are made
+    on your images, protected by vmixjax and by other methods. OUT gets report.html,
+    with a verdict in plain words, and audit.json. Both, and the folder work, tell of
+    your originals: keep them as carefully. Interrupted, the same command goes on.
+
+    Example: vmixjax audit photos --public tfds:cifar10 --out audit
+    """
+
+    src: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="SRC")]
+    """Your images: whatever vmixjax mix takes. Folders, or labels, are classes."""
+    out: Annotated[Path, tyro.conf.arg(metavar="DIR")] = Path("vmixjax-audit")
+    """Folder for the report and what it is made from."""
+    public: Annotated[str | None, _optional("SRC", "the other half of SRC")] = None
+    """Images like yours that an attacker may have. None may be yours."""
+    methods: Annotated[tuple[str, ...], _optional("NAME...", "by --budget")] = ()
+    """What to compare: mix:REGION[/BLOCK], mix-joint:REGION, pixelate:PIXELS and so
+    on; the verdict is about the first."""
+    attacks: Annotated[tuple[str, ...], _optional("NAME...", "all")] = ()
+    """What to try: thumbnail, restoration, jigsaw, average, known_pairs."""
+    budget: Literal["quick", "full"] = "quick"
+    """Minutes, or hours."""
+    image_size: Annotated[int | None, _optional("PIXELS", "by --budget")] = None
+    """Bring all images to squares of so many pixels, which regions are measured in."""
+    data_dir: Annotated[str | None, _optional("DIR", "where TFDS looks")] = None
+    """Where TFDS keeps its data sets."""
+    splits: Annotated[tuple[str, ...], _optional("SPLIT...", "all")] = ()
+    """Splits of SRC to take; --public takes all that it has."""
+    seed: int = 0
+    """Of all random choices."""
+
+
 _Command = (
     Annotated[Vfe, tyro.conf.subcommand("vfe")]
     | Annotated[Mix, tyro.conf.subcommand("mix")]
     | Annotated[Unmix, tyro.conf.subcommand("unmix")]
     | Annotated[Verify, tyro.conf.subcommand("verify")]
+    | Annotated[Audit, tyro.conf.subcommand("audit")]
     | Annotated[Demo, tyro.conf.subcommand("demo")]
 )
 
@@ -204,9 +240,14 @@ def main(arguments: list[str] | None = None) -> int:
         "cannot recognise.",
         config=(tyro.conf.FlagCreatePairsOff,),
     )
-    run = {Vfe: _vfe, Mix: _mix, Unmix: _unmix, Verify: _verify, Demo: _demo}[
-        type(command)
-    ]
+    run = {
+        Vfe: _vfe,
+        Mix: _mix,
+        Unmix: _unmix,
+        Verify: _verify,
+        Audit: _audit,
+        Demo: _demo,
+    }[type(command)]
     try:
         if behind:
             if not isinstance(command, Mix) or command.engine != "beam":
@@ -456,6 +497,27 @@ def _verify(options: Verify) -> int:
             f"{problems} problem{'' if problems == 1 else 's'}" if problems else "good"
         )
     return SOME_SKIPPED if report.problems else DONE
+
+
+def _audit(options: Audit) -> int:
+    from vmixjax.audit import AuditOrder, audit_images
+
+    order = AuditOrder(
+        src=options.src,
+        public=options.public,
+        methods=options.methods,
+        attacks=options.attacks,
+        budget=options.budget,
+        image_size=options.image_size,
+        data_dir=options.data_dir,
+        splits=options.splits,
+        seed=options.seed,
+    )
+    with _refusals():
+        verdict = audit_images(order, options.out)
+    print(verdict)
+    print(f"see {options.out / 'report.html'}")
+    return DONE
 
 
 def _demo(options: Demo) -> int:

@@ -1,37 +1,21 @@
 """The demo's page: one HTML file that needs nothing else."""
 
-import base64
 import html
-import io
 import math
 
-import numpy as np
 from matplotlib.figure import Figure
-from PIL import Image
 
+from vmixjax._page import chart, figure_of, page, strip
 from vmixjax.demo.learning import ENLARGED, Lessons
 from vmixjax.demo.photographs import CONFIG, MixedPhotograph, Photograph
 
-# Small screens first. Pixelated, because a browser that smooths a picture it has no
-# room for averages neighbours: the reader would see the means and not the mix.
 _STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; color: #1b1f24; background: #fff;
-  max-width: 83rem; margin: 0 auto; padding: 1rem; }
-h1, h2, h3 { line-height: 1.2; } h2 { margin-top: 2.5rem; }
-body > p { max-width: 46rem; }
-figure { margin: 0 0 .5rem; } figcaption { font-size: .85rem; color: #454c55; }
-img { display: block; width: 100%; height: auto; }
 .photograph { display: grid; gap: 1rem; align-items: start; }
 .photograph > * { min-width: 0; }
 .before figure { width: 50%; }
 .mix { display: grid; grid-template-columns: 1fr 1fr; gap: .25rem; }
 .mix img, .digits img { image-rendering: pixelated; }
 .digits { max-width: 68rem; }
-.chart { max-width: 46rem; margin-top: 1.5rem; }
-table { border-collapse: collapse; font-size: .8rem; }
-th, td { padding: .25rem; text-align: right; border-bottom: 1px solid #d5d9de; }
-th:first-child { text-align: left; }
-.note { background: #f3f5f7; border-left: 4px solid #8a94a0; padding: .6rem 1rem; }
 @media (min-width: 44rem) {
   .photograph { grid-template-columns: 1fr 1fr; max-width: 41rem; }
   .before figure { width: 100%; } .mix { display: block; } }
@@ -76,9 +60,7 @@ anew at every step by a key that is then forgotten, in regions of {region} x {re
 pixels, which are {own} x {own} of the digit before it was enlarged. That leaves the
 network the values of each region, but not their places in it.</p>
 {_digits(lessons)}
-<figure class="chart"><img alt="Test accuracy over training steps. Clean ends at
-{clean.accuracies[-1]:.1%}, mixed at {mixed.accuracies[-1]:.1%}."
-src="{_curves(lessons)}"></figure>
+{_curves(lessons)}
 <p>Test accuracy at the end: <strong>{clean.accuracies[-1]:.1%}</strong> clean,
 <strong>{mixed.accuracies[-1]:.1%}</strong> mixed, a difference of
 {lost:.1f} percentage points; guessing gets about {1 / len(lessons.clean):.0%}. This is
@@ -87,17 +69,12 @@ one run with one seed on a small test set, where one image is
 <p class="note">What this page shows is that the tool works. It is no evidence that your
 images are safe: attacks that learn from similar pictures get back more than means.</p>
 """
-    return (
-        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>vmixjax demo</title><style>{_STYLE}</style></head>"
-        f"<body>{body}</body></html>\n"
-    )
+    return page("vmixjax demo", body, _STYLE)
 
 
 def _photograph(photograph: Photograph) -> str:
     name = photograph.name
-    original = _figure(
+    original = figure_of(
         photograph.image, f"{name}, original", f"original, VFE {photograph.vfe:.1f}"
     )
     mixes = "".join(_mixed(name, mix) for mix in photograph.mixes)
@@ -111,19 +88,15 @@ def _mixed(name: str, mix: MixedPhotograph) -> str:
     low, high = mix.regions
     size = f"{low}" if low == high else f"{low} to {high}"
     at = f"strength {mix.strength:g}"
-    mixed = _figure(
+    mixed = figure_of(
         mix.image, f"{name}, mixed at {at}", f"{at}: mixed, VFE {mix.realised:.1f}"
     )
-    means = _figure(
+    means = figure_of(
         mix.means,
         f"{name}, means of its regions at {at}",
         f"{at}: region means, {size} px",
     )
     return f'<div class="mix">{mixed}{means}</div>'
-
-
-def _figure(image: np.ndarray, alt: str, caption: str) -> str:
-    return f"<figure>{_img(image, alt)}<figcaption>{caption}</figcaption></figure>"
 
 
 def _vfe_table(photograph: Photograph) -> str:
@@ -148,8 +121,8 @@ def _vfe_table(photograph: Photograph) -> str:
 
 def _digits(lessons: Lessons) -> str:
     figures = "".join(
-        _figure(
-            np.concatenate([np.pad(x, 1, constant_values=255) for x in row[..., 0]], 1),
+        figure_of(
+            strip(row),
             label,
             label,
         )
@@ -176,17 +149,9 @@ def _curves(lessons: Lessons) -> str:
     axes.set(xlabel="training step", ylabel="test accuracy, %", ylim=(0, 101))
     axes.grid(alpha=0.3)
     axes.legend(loc="lower right")
-    buffer = io.BytesIO()
-    # No metadata: nothing of the machine that drew it.
-    figure.savefig(buffer, format="png", dpi=200, metadata={"Software": None})
-    return _uri(buffer.getvalue())
-
-
-def _img(image: np.ndarray, alt: str) -> str:
-    buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, format="PNG")
-    return f'<img alt="{html.escape(alt)}" src="{_uri(buffer.getvalue())}">'
-
-
-def _uri(png: bytes) -> str:
-    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
+    return chart(
+        figure,
+        f"Test accuracy over training steps. {lessons.curves[0].name} ends at "
+        f"{lessons.curves[0].accuracies[-1]:.1%}, {lessons.curves[1].name} at "
+        f"{lessons.curves[1].accuracies[-1]:.1%}.",
+    )

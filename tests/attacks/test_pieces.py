@@ -1,0 +1,22 @@
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vmixjax.attacks._pieces import cut_pieces, join_pieces
+
+SIZES = st.integers(1, 3)
+
+
+@settings(max_examples=10, deadline=None)
+@given(SIZES, SIZES, SIZES, SIZES, SIZES, SIZES, SIZES)
+def test_pieces_are_where_slices_say_and_join_again(b, y, x, down, across, block, c):
+    region = (down * block, across * block)
+    shape = (b, y * region[0], x * region[1], c)
+    images = np.arange(np.prod(shape)).reshape(shape)
+    pieces = cut_pieces(images, region, block)
+    assert (np.asarray(join_pieces(pieces, region)) == images).all()
+    top = (y - 1) * region[0] + (down - 1) * block
+    left = (x - 1) * region[1] + (across - 1) * block
+    last = images[:, top : top + block, left : left + block]
+    assert (pieces[:, -1, -1, -1] == last).all()
+    assert (pieces[:, 0, 0, 0] == images[:, :block, :block]).all()

@@ -1,0 +1,132 @@
+"""Audits from end to end, on a handful of digits and small budgets."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from vmixjax import audit
+from vmixjax.audit.budgets import BUDGETS
+from vmixjax.cli import main
+from vmixjax.demo.learning import enlarged_digits
+
+TINY = dataclasses.replace(
+    BUDGETS["quick"],
+    images=24,
+    public=64,
+    side=16,
+    recogniser_steps=30,
+    restoration_steps=10,
+    restoration_width=8,
+    repeats=3,
+    pairs=12,
+)
+
+
+@pytest.fixture(autouse=True)
+def tiny(monkeypatch):
+    monkeypatch.setitem(BUDGETS, "quick", TINY)
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory):
+    """Folders of digits, by class: the owner's and others."""
+    root = tmp_path_factory.mktemp("digits")
+    train, _ = enlarged_digits()
+    for i in range(100):
+        whose = "private" if i < 30 else "public"
+        folder = root / whose / str(train.labels[i])
+        folder.mkdir(parents=True, exist_ok=True)
+        picture = Image.fromarray(train.images[i, ..., 0]).resize((16, 16))
+        picture.save(folder / f"{i}.png")
+    return root
+
+
+def order(digits, **options):
+    values = {
+        "src": str(digits / "private"),
+        "public": str(digits / "public"),
+        "methods": (),
+        "attacks": (),
+        "budget": "quick",
+        "image_size": None,
+        "data_dir": None,
+        "splits": (),
+        "seed": 0,
+    }
+    return audit.AuditOrder(**{**values, **options})
+
+
+def test_an_audit_writes_its_report_and_goes_on_where_it_was(digits, tmp_path, capsys):
+    out = tmp_path / "out"
+    methods = ["mix:8/2", "le:4"]
+    options = ["--public", str(digits / "public"), "--out", str(out)]
+    command = ["audit", str(digits / "private"), *options, "--methods", *methods]
+    assert main(command) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("vmixjax, regions of 8, blocks of 2 pixels: The ")
+    found = json.loads((out / "audit.json").read_text())
+    made = {(one["method"], one["attack"]) for one in found["findings"]}
+    tried = {name: {attack for m, attack in made if m == name} for name in methods}
+    everywhere = {"none", "restoration"}
+    assert tried == {
+        "mix:8/2": everywhere | {"thumbnail", "average", "known_pairs", "jigsaw"},
+        "le:4": everywhere | {"thumbnail"},
+    }
+    assert all(0 <= one["reidentified"] <= 1 for one in found["findings"])
+    assert found["classes"] == 10
+    assert all(0 <= one["learned"] <= 1 for one in found["methods"])
+    assert (out / "report.html").stat().st_mode & 0o777 == 0o600
+    assert str(digits) not in (out / "report.html").read_text()
+    # A second time nothing is attacked again, and the page is the same.
+    before = {path: path.stat().st_mtime_ns for path in (out / "work").iterdir()}
+    page = (out / "report.html").read_bytes()
+    lost = out / "work" / "mix-8-2-thumbnail.npz"
+    kept = np.load(lost)["images"]
+    lost.unlink()
+    assert main(command) == 0
+    after = {path: path.stat().st_mtime_ns for path in (out / "work").iterdir()}
+    assert {path for path in after if before[path] != after[path]} == {lost}
+    # What was lost is found again, bit for bit.
+    np.testing.assert_array_equal(np.load(lost)["images"], kept)
+    assert (out / "report.html").read_bytes() == page
+
+
+def test_without_a_public_set_half_of_the_images_are_the_attackers(digits, tmp_path):
+    alone = order(digits, public=None, methods=("pixelate:4",), attacks=("thumbnail",))
+    audit.audit_images(alone, tmp_path)
+    found = json.loads((tmp_path / "audit.json").read_text())
+    assert (found["images"], found["public"]) == (15, 15)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"methods": ("pixellate:4",)}, "did you mean pixelate"),
+        ({"methods": ("mix:5",)}, "--methods mix:5: .*16 x 16 is not made of whole"),
+        ({"methods": ("mix",)}, "such as mix:8"),
+        ({"methods": ("gaussian_blur:-1",)}, "--methods gaussian_blur:-1"),
+        ({"attacks": ("tumbnail",)}, "did you mean thumbnail"),
+        ({"image_size": 12}, "--image-size must be a multiple of 8"),
+        ({"src": "nowhere"}, "SRC nowhere does not exist"),
+    ],
+)
+def test_what_cannot_be_audited_is_said_in_a_line(digits, tmp_path, options, words):
+    with pytest.raises(audit.RunError, match=words):
+        audit.audit_images(order(digits, **options), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_public_set_with_images_of_the_owner_is_refused(digits, tmp_path):
+    both = order(digits, public=str(digits / "private"))
+    with pytest.raises(audit.RunError, match="24 of the images of SRC"):
+        audit.audit_images(both, tmp_path / "out")
+
+
+def test_another_audit_is_not_mixed_into(digits, tmp_path):
+    few = {"methods": ("pixelate:4",), "attacks": ("thumbnail",)}
+    audit.audit_images(order(digits, **few), tmp_path)
+    with pytest.raises(audit.RunError, match="other methods"):
+        audit.audit_images(order(digits, **{**few, "methods": ("le:4",)}), tmp_path)

@@ -1,0 +1,87 @@
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from made_up import evidence, finding
+
+from vmixjax.audit.evidence import Sheet
+from vmixjax.audit.report import render
+
+BROWSER = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))),
+    None,
+)
+
+
+@pytest.fixture
+def page():
+    rng = np.random.default_rng(0)
+    some = lambda: rng.integers(0, 256, (4, 16, 16, 3), np.uint8)  # noqa: E731
+    found = evidence(
+        finding("mix:8", "none", faces=0.0),
+        finding("mix:8", "restoration", ssim=0.4, recognised=0.3),
+        finding("blur:<2>", "none", ssim=0.7),
+    )
+    sheets = [
+        Sheet("mix:8", some(), {"none": some(), "restoration": some()}, (0.4,) * 4),
+        Sheet("blur:<2>", some(), {"none": some()}, (0.7,) * 4),
+    ]
+    return render(found, sheets)
+
+
+class Tags(HTMLParser):
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.text = [], ""
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+
+    def handle_data(self, data):
+        self.text += data + " "
+
+
+def test_the_verdict_stands_first_and_every_picture_has_words(page):
+    read = Tags(page)
+    text = " ".join(read.text.split())
+    assert "it shows some of them" in text
+    assert text.index("restoration) recovers a good part") < text.index("All methods")
+    images = [values for tag, values in read.tags if tag == "img"]
+    assert len(images) == 3 + 1 + 3 + 2
+    assert all(image["alt"].strip() for image in images)
+    assert not re.search(r"https?://|<script|<link|@import|url\(", page)
+    assert "title of blur:<2>" in text
+    assert "<2>" not in page
+
+
+def test_each_row_marks_its_strongest_attack(page):
+    rows = re.findall(r"<tr><th scope=\"row\">title of mix:8</th>(.*?)</tr>", page)
+    assert rows[0] == '<td>0.10</td><td class="best">0.40</td>'
+    # An attack that was not made has no number.
+    blurred = re.findall(r"title of blur:&lt;2&gt;</th>(.*?)</tr>", page)
+    assert blurred[0] == '<td class="best">0.70</td><td>-</td>'
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no Chromium to open the report with")
+def test_a_browser_shows_it_without_complaint(page, tmp_path):
+    # A script of the test's own tells of pictures that did not load.
+    probe = (
+        "<script>onload = () => document.title = [...document.images].every("
+        "i => i.complete && i.naturalWidth > 0) ? 'all shown' : 'some missing'</script>"
+    )
+    file = tmp_path / "report.html"
+    file.write_text(page.replace("</body>", probe + "</body>"))
+    options = ["--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr"]
+    done = subprocess.run(
+        [BROWSER, *options, "--dump-dom", file.as_uri()],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    assert "<title>all shown</title>" in done.stdout
+    assert "CONSOLE" not in done.stderr

@@ -1,0 +1,90 @@
+import dataclasses
+
+import numpy as np
+import pytest
+from made_up import evidence, finding
+
+from vmixjax.audit.verdict import GRADES, advice, judge, shares
+
+
+def test_an_identity_recovers_everything_and_a_constant_nothing():
+    same = finding("same", "none", ssim=1.0, reidentified=1.0, recognised=0.8)
+    grey = finding("grey", "none")
+    both = evidence(same, grey)
+    verdict = judge(both, "same")
+    assert (verdict.grade, verdict.attack, verdict.linked) == ("everything", "none", 1)
+    assert verdict.sentence.startswith("The protected image itself shows everything")
+    verdict = judge(both, "grey")
+    assert (verdict.grade, verdict.linked) == ("nothing", None)
+    assert verdict.sentence == "The protected image itself shows nothing."
+
+
+def test_the_strongest_attack_by_any_measure_decides():
+    found = evidence(
+        finding("mix:8", "none"),
+        finding("mix:8", "thumbnail", ssim=0.19),
+        finding("mix:8", "restoration", ssim=0.28, recognised=0.45),
+    )
+    assert shares(found, found.findings[2]) == {
+        "likeness (SSIM)": pytest.approx(0.2),
+        "recognition": pytest.approx(0.5),
+    }
+    verdict = judge(found, "mix:8")
+    assert (verdict.attack, verdict.measure) == ("restoration", "recognition")
+    assert verdict.share == pytest.approx(0.5)
+    assert "50% of the way" in verdict.sentence
+
+
+def test_recognition_by_luck_is_none():
+    # Three standard errors over a tenth, of 100 images, are 19 %.
+    lucky = evidence(finding("m", "none", recognised=0.19))
+    assert judge(lucky, "m").grade == "nothing"
+    assert judge(evidence(finding("m", "none", recognised=0.3)), "m").share > 0.2
+
+
+def test_a_classifier_that_knows_nothing_measures_nothing():
+    blind = evidence(finding("m", "none", recognised=0.15), clean=0.15)
+    assert "recognition" not in shares(blind, blind.findings[0])
+
+
+def test_without_classes_likeness_alone_decides():
+    found = evidence(
+        finding("m", "none", recognised=None, ssim=0.55), clean=None, classes=0
+    )
+    assert judge(found, "m").share == pytest.approx(0.5)
+
+
+def test_who_can_be_told_apart_has_not_lost_nothing():
+    verdict = judge(evidence(finding("m", "thumbnail", reidentified=0.7)), "m")
+    assert (verdict.grade, verdict.linked) == ("next to nothing", 0.7)
+    assert "70% of the images can be matched with their originals" in verdict.sentence
+    assert judge(evidence(finding("m", "none", reidentified=0.03)), "m").linked is None
+
+
+def test_grades_fall_with_the_share():
+    words = [
+        judge(evidence(finding("m", "none", ssim=0.1 + 0.9 * share)), "m").grade
+        for share in np.linspace(1, 0, 201)
+    ]
+    assert list(dict.fromkeys(words)) == [word for _, word in GRADES]
+
+
+def test_advice_names_settings_that_leave_less_and_what_they_cost():
+    found = evidence(
+        finding("mix:4", "none", ssim=0.6),
+        finding("mix:8", "none", ssim=0.4),
+        finding("blur:2", "none", ssim=0.2),
+    )
+    lines = advice(found)
+    assert lines[0].startswith("title of mix:8 leaves 33% instead of 56%")
+    assert "10 points less accuracy" in lines[0]
+    assert not any("blur" in line for line in lines)
+    assert lines[-1] == "Never use one key for two images."
+
+
+def test_the_same_numbers_without_single_images_make_the_json():
+    values = evidence(finding("m", "none")).as_json()
+    assert values["findings"][0]["ssim"] == 0.1
+    assert "ssim_each" not in values["findings"][0]
+    assert "ssim_each" not in values["guess"]
+    assert dataclasses.asdict(evidence(finding("m", "none")))["guess"]["ssim_each"]

@@ -1,0 +1,70 @@
+"""Jigsaw: blocks that stay whole still fit their neighbours."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from vmixjax.attacks import _checks
+from vmixjax.attacks._assembly import assemble
+from vmixjax.attacks._colours import partners
+from vmixjax.attacks._pieces import cut_pieces, join_pieces
+from vmixjax.attacks.knowledge import Knowledge
+from vmixjax.config import Channels, check_channels
+
+MOST_PIECES = 256
+"""Blocks of a region, above which no arrangement is searched for."""
+
+
+def jigsaw(
+    key: jax.Array,
+    protected: jax.typing.ArrayLike,
+    knowledge: Knowledge,
+    *,
+    channels: Channels = "independent",
+) -> jax.Array:
+    """Puts the blocks of each region together again by how their borders fit.
+
+    Channels that were shuffled independently are matched with each other first, by
+    what is inside the blocks; from then on blocks have colours.
+
+    Args:
+      key: of no use here; every attack has one.
+      protected: uint8 (B, H, W, C).
+      knowledge: `region` and `block` say what moved, and how far. With `region` None
+        the whole image is one puzzle. Images whose regions have more than 256 blocks
+        come back as they are.
+      channels: how channels took part (`vmixjax.MixConfig`).
+
+    Returns:
+      uint8 (B, H, W, C).
+
+    Raises:
+      TypeError: images that are not uint8.
+      ValueError: no batch; a region or block that does not divide; an unknown mode, or
+        `"joint"`, which it cannot solve.
+
+    Source: ours, from the solvers of square jigsaw puzzles: borders as Gallagher's
+    (CVPR 2012), beam search, and mean-field agreement between regions.
+    """
+    del key
+    protected = _checks.images("protected", protected)
+    check_channels(channels)
+    if channels == "joint":
+        raise ValueError(
+            "channels is 'joint', whose blocks no longer say which channel they are "
+            "of; this attack solves 'shared' and 'independent'"
+        )
+    region = _checks.region(knowledge, protected.shape)
+    block = _checks.block(knowledge, protected.shape)
+    shape = (region[0] // block, region[1] // block)
+    if not 1 < shape[0] * shape[1] <= MOST_PIECES:
+        return protected
+    pieces = cut_pieces(protected, region, block)
+    if channels == "independent" and protected.shape[-1] > 1:
+        flat = pieces.reshape(-1, *pieces.shape[3:])
+        found = partners(flat.astype(jnp.float32))[:, :, None, None]
+        matched = np.take_along_axis(np.asarray(flat), found, axis=1)
+        pieces = jnp.asarray(matched).reshape(pieces.shape)
+    order = assemble(pieces, shape)
+    solved = jnp.take_along_axis(pieces, order[..., None, None, None], axis=3)
+    return join_pieces(solved, region)

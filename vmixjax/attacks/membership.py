@@ -1,0 +1,242 @@
+"""Membership inference: was this image among those that a model was trained on?
+
+Nothing is reconstructed here. What comes back are scores, one for each image: the
+higher, the more probably it was a member. `membership_metrics` says what they are
+worth.
+
+The attacker has the images in the clear, asks the model about them in the form that it
+takes, protected with keys of the attacker's own, and sees the model's logits.
+"""
+
+import dataclasses
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from sklearn.metrics import roc_auc_score, roc_curve
+
+from vmixjax.attacks._batches import check_images, check_labels
+from vmixjax.attacks.knowledge import Knowledge
+from vmixjax.attacks.recogniser import train_classifier
+
+FEWEST_PUBLIC = 8
+
+LogitsOf = Callable[[jax.Array], jax.Array]
+"""uint8 (B, H, W, C) -> float32 (B, classes), such as `Classifier.logits`."""
+
+
+def loss_threshold(
+    key: jax.Array,
+    images: jax.typing.ArrayLike,
+    knowledge: Knowledge,
+    *,
+    labels: jax.typing.ArrayLike,
+    logits_of: LogitsOf,
+    queries: int = 1,
+) -> jax.Array:
+    """How small the model's loss is on each image: members' losses are smaller.
+
+    Args:
+      key: of the attacker's own keys.
+      images: those in question, in the clear, uint8 (B, H, W, C).
+      knowledge: the method that the model takes images protected by.
+      labels: their classes, integers (B,).
+      logits_of: the model in question.
+      queries: how often each image is asked about, each time with a fresh key; what
+        comes back is averaged.
+
+    Returns:
+      float32 (B,), higher for those more probably members.
+
+    Raises:
+      TypeError: images that are not uint8, labels that are not integers.
+      ValueError: another number of labels, or one that the model has no logit for;
+        fewer than 1 query.
+
+    Source: Yeom et al. 2018 (arXiv 1709.01604), adversary 1, without its threshold. The
+    queries are ours.
+    """
+    images, labels = _checked(images, labels, queries)
+    return -_asked(key, images, labels, knowledge, logits_of, queries)[0]
+
+
+def shadow_models(
+    key: jax.Array,
+    images: jax.typing.ArrayLike,
+    knowledge: Knowledge,
+    *,
+    labels: jax.typing.ArrayLike,
+    logits_of: LogitsOf,
+    queries: int = 1,
+    shadows: int = 4,
+    steps: int = 300,
+    batch_size: int = 64,
+    width: int = 32,
+    members: int | None = None,
+    mirror: bool = True,
+) -> jax.Array:
+    """How much surer the model is of each image than models that never saw it.
+
+    Args:
+      key: of the shadow models and of the attacker's own keys.
+      images: those in question, in the clear, uint8 (B, H, W, C).
+      knowledge: the method, and public images with labels.
+      labels: classes of the images in question, integers (B,).
+      logits_of: the model in question.
+      queries: as for `loss_threshold`.
+      shadows: models that the attacker trains on public images, protected with fresh
+        keys.
+      steps: of the training of each, as for `train_classifier`; this and the next
+        are best those of the model in question.
+      batch_size: images for each step.
+      width: of the networks.
+      members: images that each is trained on, a random choice for each; best as many
+        as the model in question had. By default half of the public ones.
+      mirror: whether half of the images are mirrored.
+
+    Returns:
+      float32 (B,), higher for those more probably members.
+
+    Raises:
+      TypeError: images that are not uint8, labels that are not integers.
+      ValueError: fewer than 8 public images, no labels for them, another number of
+        labels, `members` more than there are, a count that is not positive.
+
+    Source: shadow models are from Shokri et al. 2017 (arXiv 1610.05820); the score is
+    that of the offline attack of Carlini et al. 2022 (arXiv 2112.03570): the scaled
+    confidence log(p / (1 - p)) less its mean over models without the image. Their
+    variance is taken as one for all images, as they advise for few models, so it
+    does not change the order of scores and is left out. Trained on freshly protected
+    images and asked with fresh keys: our reading for such methods.
+    """
+    images, labels = _checked(images, labels, queries)
+    name = "knowledge.public"
+    public = check_images(name, knowledge.public, fewest=FEWEST_PUBLIC)
+    public_labels = check_labels("knowledge.labels", knowledge.labels, public)
+    members = len(public) // 2 if members is None else members
+    if not 2 <= members <= len(public):
+        raise ValueError(
+            f"members must be 2 to {len(public)}, the number of public images; "
+            f"got {members}"
+        )
+    if shadows < 1:
+        raise ValueError(f"shadows must be at least 1; got {shadows}")
+    ask, train = jax.random.split(key)
+    _, sure, classes = _asked(ask, images, labels, knowledge, logits_of, queries)
+    others = []
+    for number in range(shadows):
+        pick, fit, ask = jax.random.split(jax.random.fold_in(train, number), 3)
+        ids = jax.random.permutation(pick, len(public))[:members]
+        shadow = train_classifier(
+            fit,
+            public[ids],
+            public_labels[ids],
+            steps=steps,
+            batch_size=batch_size,
+            width=width,
+            classes=classes,
+            protect=knowledge.protect,
+            mirror=mirror,
+        )
+        others.append(_asked(ask, images, labels, knowledge, shadow.logits, queries)[1])
+    return sure - jnp.stack(others).mean(0)
+
+
+@dataclasses.dataclass(frozen=True)
+class MembershipMetrics:
+    """What scores are worth.
+
+    Attributes:
+      auc: area under the curve of true over false positives; 0.5 is guessing.
+      advantage: largest difference between the rates of true and of false positives;
+        0 is guessing, 1 is certainty (Yeom et al. 2018).
+      true_positives: their rate where that of false ones is at most `false_positives`
+        (Carlini et al. 2022: what matters is whether anybody is found for certain).
+      false_positives: the rate that is allowed.
+    """
+
+    auc: float
+    advantage: float
+    true_positives: float
+    false_positives: float
+
+
+def membership_metrics(
+    scores: jax.typing.ArrayLike,
+    is_member: jax.typing.ArrayLike,
+    *,
+    false_positives: float = 0.01,
+) -> MembershipMetrics:
+    """What scores are worth where it is known who was a member.
+
+    Args:
+      scores: (B,), higher for those more probably members.
+      is_member: bool (B,), with both members and others.
+      false_positives: their rate at which true ones are counted, 0 to 1.
+
+    Returns:
+      The figures; rates below 1 / (images that were no members) cannot be told from 0.
+
+    Raises:
+      ValueError: other shapes, only members or none, a rate outside 0 to 1.
+
+    >>> membership_metrics([0.1, 0.2, 0.8, 0.9], [False, True, False, True])
+    MembershipMetrics(auc=0.75, advantage=0.5, true_positives=0.5, false_positives=0.01)
+    """
+    values, truth = np.asarray(scores, np.float64), np.asarray(is_member, bool)
+    if values.ndim != 1 or values.shape != truth.shape:
+        raise ValueError(
+            f"scores and is_member must be one for each image, (B,); "
+            f"got {values.shape} and {truth.shape}"
+        )
+    if truth.all() or not truth.any():
+        raise ValueError("is_member must have both members and others")
+    if not 0 <= false_positives <= 1:
+        raise ValueError(f"false_positives must be 0 to 1; got {false_positives}")
+    wrong, right, _ = roc_curve(truth, values, drop_intermediate=False)
+    return MembershipMetrics(
+        auc=float(roc_auc_score(truth, values)),
+        advantage=float((right - wrong).max()),
+        true_positives=float(right[wrong <= false_positives].max()),
+        false_positives=false_positives,
+    )
+
+
+def _checked(
+    images: jax.typing.ArrayLike, labels: jax.typing.ArrayLike, queries: int
+) -> tuple[jax.Array, jax.Array]:
+    images = check_images("images", images)
+    labels = check_labels("labels", labels, images)
+    if queries < 1:
+        raise ValueError(f"queries must be at least 1; got {queries}")
+    return images, labels
+
+
+def _asked(
+    key: jax.Array,
+    images: jax.Array,
+    labels: jax.Array,
+    knowledge: Knowledge,
+    logits_of: LogitsOf,
+    queries: int,
+) -> tuple[jax.Array, jax.Array, int]:
+    """Mean loss and mean scaled confidence of each image, and the count of classes."""
+    protect = jax.vmap(knowledge.protect)
+    losses, sure = [], []
+    for number in range(queries):
+        keys = jax.random.split(jax.random.fold_in(key, number), len(images))
+        logits = logits_of(protect(keys, images))
+        classes = logits.shape[-1]
+        if int(labels.max()) >= classes:
+            raise ValueError(
+                f"labels must be below the model's {classes} classes; "
+                f"got {int(labels.max())}"
+            )
+        is_own = jax.nn.one_hot(labels, classes, dtype=bool)
+        own = jnp.sum(jnp.where(is_own, logits, 0), -1)
+        rest = jax.nn.logsumexp(jnp.where(is_own, -jnp.inf, logits), axis=-1)
+        # log(p / (1 - p)), and -log p, without taking p from 1.
+        sure.append(own - rest)
+        losses.append(jax.nn.softplus(rest - own))
+    return jnp.stack(losses).mean(0), jnp.stack(sure).mean(0), classes

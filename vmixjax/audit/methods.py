@@ -1,0 +1,139 @@
+"""What an audit compares, by short names: mixing, at several strengths, and others."""
+
+import dataclasses
+import difflib
+
+import jax
+
+import vmixjax
+from vmixjax import baselines
+from vmixjax.baselines.methods import METHODS, Method, method
+from vmixjax.config import Channels, MixConfig
+from vmixjax.release.errors import RunError
+
+_MODES: dict[str, Channels] = {
+    "mix": "independent",
+    "mix-shared": "shared",
+    "mix-joint": "joint",
+}
+
+_TITLES = {
+    "gaussian_noise": "Gaussian noise",
+    "dp_pix": "DP-Pix",
+    "pixelate": "pixelation",
+    "gaussian_blur": "Gaussian blur",
+    "permute_blocks": "blocks moved anywhere",
+    "le": "learnable encryption, LE",
+    "ele": "learnable encryption, ELE",
+    "pe": "pixel-based encryption, PE",
+    "etc": "block scrambling, EtC",
+    "csvar": "CSVAR",
+    "published_vmix": "VisualMixer's published rule",
+}
+
+_KEYS = {
+    "none": "There is no key.",
+    "each": "Each image has a key of its own.",
+    "one": "All images share one key, as it was published.",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Audited:
+    """A method with its names.
+
+    Attributes:
+      name: `METHOD[:STRENGTH]`, as the user gave it.
+      title: for people.
+      remark: what must be known of it.
+      method: the method itself.
+    """
+
+    name: str
+    title: str
+    remark: str
+    method: Method
+
+
+def usual(side: int, budget: str) -> tuple[str, ...]:
+    """What is compared unless somebody says otherwise; the first is the one judged."""
+    regions = [r for r in (8, 4, 16) if side % r == 0 and r < side]
+    mixes = [f"mix:{region}" for region in regions]
+    quick = [*mixes, "pixelate:4", "gaussian_blur:2", "gaussian_noise:50", "le:4"]
+    if budget == "quick":
+        return tuple(quick)
+    more = ["mix-joint:8", "mix:8/2", "dp_pix", "permute_blocks:1", "ele:4", "pe"]
+    more += ["etc:8", "csvar"]
+    if side % 112 == 0:
+        more.append("published_vmix")
+    return (*quick, *more)
+
+
+def named(name: str, shape: tuple[int, int, int]) -> Audited:
+    """A method by its name: `mix:REGION[/BLOCK]`, or `BASELINE[:STRENGTH]`.
+
+    Raises:
+      RunError: there is none of that name, or it does not fit the images.
+    """
+    kind, _, strength = name.partition(":")
+    try:
+        if kind in _MODES:
+            return _mixing(name, kind, strength, shape)
+        if kind in METHODS:
+            found = method(kind, shape, strength=_number(strength))
+            return Audited(name, _title(found), _remark(found, shape), found)
+    except (TypeError, ValueError) as error:
+        raise RunError(f"--methods {name}: {error}") from error
+    known = (*_MODES, *METHODS)
+    near = difflib.get_close_matches(kind, known)
+    mean = f"; did you mean {' or '.join(near)}?" if near else ""
+    raise RunError(f"--methods {name!r} is none of {', '.join(known)}{mean}")
+
+
+def _mixing(name: str, kind: str, size: str, shape: tuple[int, int, int]) -> Audited:
+    region, _, block = size.partition("/")
+    if not region.isdecimal() or (block and not block.isdecimal()):
+        raise ValueError("give a size of regions in pixels, such as mix:8 or mix:8/2")
+    side, grain = int(region), int(block or 1)
+    channels = _MODES[kind]
+    config = MixConfig(side, ((side, grain),), channels)
+    plan = vmixjax.full_plan(shape, config)
+
+    def protect(key: jax.Array, image: jax.Array) -> jax.Array:
+        return vmixjax.mix(key, image, plan)
+
+    how = {
+        "independent": "each colour by itself",
+        "shared": "pixels keep their colour",
+        "joint": "values change colours too",
+    }[channels]
+    what = "pixels" if grain == 1 else f"blocks of {grain} pixels"
+    return Audited(
+        name,
+        f"vmixjax, regions of {side}, {what}",
+        f"Every tile mixed by the strongest level of a ladder with one, {how}. "
+        f"{_KEYS['each']}",
+        Method(kind, float(side), protect, "each", side, grain, channels),
+    )
+
+
+def _number(text: str) -> float | None:
+    if not text:
+        return None
+    value = float(text)
+    return int(value) if value.is_integer() else value
+
+
+def _title(found: Method) -> str:
+    strength = "" if found.strength is None else f", {found.strength:g}"
+    return f"{_TITLES[found.name]}{strength}"
+
+
+def _remark(found: Method, shape: tuple[int, int, int]) -> str:
+    remark = f"See vmixjax.baselines. {_KEYS[found.keys]}"
+    if found.name == "gaussian_noise" and found.strength is not None:
+        epsilon = baselines.noise_epsilon(found.strength, shape)
+        remark += (
+            f" For a single image it is ({epsilon:,.0f}, 1e-5)-differentially private."
+        )
+    return remark

@@ -1,0 +1,185 @@
+"""The images that an audit works on: the owner's, and an attacker's like them."""
+
+import dataclasses
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageOps
+from tqdm import tqdm
+
+from vmixjax.release.errors import RunError
+from vmixjax.release.examples import Label, Source
+from vmixjax.release.images import ImageError
+from vmixjax.release.sources import open_source
+
+FEWEST = 8
+"""Images with which numbers begin to mean anything."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Pictures:
+    """Images of one size.
+
+    Attributes:
+      images: uint8 (N, S, S, C).
+      labels: int32 (N,), numbers of classes; None where there are none.
+      classes: their names, by number.
+      original_side: the shorter side of the images as they were found, the median.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray | None
+    classes: tuple[str, ...]
+    original_side: int
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(S, S, C) of each image."""
+        height, width, channels = self.images.shape[1:]
+        return height, width, channels
+
+    def part(self, where: np.ndarray) -> "Pictures":
+        """Some of them, by number."""
+        labels = None if self.labels is None else self.labels[where]
+        return dataclasses.replace(self, images=self.images[where], labels=labels)
+
+    def fingerprint(self) -> str:
+        """What two sets share only if they are the same."""
+        labels = b"" if self.labels is None else self.labels.tobytes()
+        return hashlib.sha256(
+            repr(self.images.shape).encode() + self.images.tobytes() + labels
+        ).hexdigest()
+
+
+def load_pictures(
+    name: str,
+    *,
+    option: str,
+    most: int,
+    seed: int,
+    size: int | None = None,
+    largest: int | None = None,
+    data_dir: str | None = None,
+    splits: Sequence[str] = (),
+) -> Pictures:
+    """Images of a source, cut to squares in their middle and brought to one size.
+
+    Args:
+      name: as `open_source` takes it.
+      option: what complaints call the source.
+      most: how many, at most; a random choice if there are more.
+      seed: of that choice.
+      size: side of the images; if None, the shortest side there is, at most
+        `largest`, and of whole eights.
+      largest: see `size`.
+      data_dir: where TFDS keeps its data sets.
+      splits: those to take; all if empty.
+
+    Raises:
+      RunError: the source cannot be read, or has too few images.
+    """
+    source = open_source(name, data_dir=data_dir, splits=splits, keep=None)
+    places = [
+        (split, index)
+        for split, count in source.splits.items()
+        for index in range(count)
+    ]
+    rng = np.random.default_rng(seed)
+    if len(places) > most:
+        chosen = np.sort(rng.choice(len(places), most, replace=False))
+        places = [places[i] for i in chosen]
+    images, labels = [], []
+    field, names = _label_field(source)
+    for place in tqdm(places, desc=f"reading {option}", unit="image"):
+        try:
+            example = source.read(*place)
+        except ImageError as error:
+            tqdm.write(f"vmixjax: skipped: {error}")
+            continue
+        images.append(_three_channels(example.image))
+        labels.append(example.values[field] if field else example.folder)
+    if len(images) < FEWEST:
+        raise RunError(
+            f"{option} {name} has {len(images)} readable images; an audit needs at "
+            f"least {FEWEST}, and some hundreds to be worth its name"
+        )
+    shortest = [min(image.shape[:2]) for image in images]
+    side = size if size is not None else _side(min(shortest), largest)
+    channels = max(image.shape[2] for image in images)
+    return Pictures(
+        images=np.stack([_square(image, side, channels) for image in images]),
+        labels=None if (numbers := _numbers(labels)) is None else numbers[0],
+        classes=() if numbers is None else tuple(names or numbers[1]),
+        original_side=int(np.median(shortest)),
+    )
+
+
+def split_pictures(
+    pictures: Pictures, seed: int, most: int | None = None
+) -> tuple[Pictures, Pictures]:
+    """Two parts with nothing in common: the owner's, at most half, and an attacker's.
+
+    Equal images stay together, so that no image is in both.
+    """
+    groups: dict[bytes, list[int]] = {}
+    for i, image in enumerate(pictures.images):
+        groups.setdefault(image.tobytes(), []).append(i)
+    half = len(pictures) // 2 if most is None else min(most, len(pictures) // 2)
+    parts: tuple[list[int], list[int]] = ([], [])
+    members = list(groups.values())
+    for i in np.random.default_rng(seed).permutation(len(members)):
+        parts[len(parts[0]) >= half].extend(members[i])
+    private, public = (pictures.part(np.sort(part)) for part in parts)
+    return private, public
+
+
+def overlap(private: Pictures, public: Pictures) -> list[int]:
+    """Numbers of the private images that are in the public set, pixel by pixel."""
+    known = {image.tobytes() for image in public.images}
+    return [i for i, image in enumerate(private.images) if image.tobytes() in known]
+
+
+def _label_field(source: Source) -> tuple[str | None, tuple[str, ...] | None]:
+    for name, field in source.fields.items():
+        if isinstance(field, Label):
+            return name, field.names
+    return None, None
+
+
+def _numbers(labels: list[Any]) -> tuple[np.ndarray, tuple[str, ...]] | None:
+    """Numbers and names of classes; None where all are the same."""
+    names = sorted(set(labels))
+    if len(names) < 2:
+        return None
+    if all(isinstance(name, int | np.integer) for name in names):
+        # Numbers of classes stay what they are: another set has the same.
+        return np.asarray(labels, np.int32), tuple(map(str, range(max(names) + 1)))
+    places = {name: place for place, name in enumerate(names)}
+    return np.asarray([places[label] for label in labels], np.int32), tuple(names)
+
+
+def _side(shortest: int, largest: int | None) -> int:
+    side = shortest if largest is None else min(shortest, largest)
+    return max(8, side // 8 * 8)
+
+
+def _three_channels(image: np.ndarray) -> np.ndarray:
+    """uint8 (H, W, 1 or 3): without transparency, and with 8 bits."""
+    if image.dtype == np.uint16:
+        image = (image >> 8).astype(np.uint8)
+    return image[..., : 3 if image.shape[2] > 2 else 1]
+
+
+def _square(image: np.ndarray, side: int, channels: int) -> np.ndarray:
+    """The middle of an image, as a square of so many pixels."""
+    if image.shape[2] < channels:
+        image = np.repeat(image, channels, 2)
+    picture = Image.fromarray(image[..., 0] if image.shape[2] == 1 else image)
+    if picture.size != (side, side):
+        picture = ImageOps.fit(picture, (side, side), Image.Resampling.LANCZOS)
+    return np.asarray(picture).reshape(side, side, channels)

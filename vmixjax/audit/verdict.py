@@ -1,0 +1,148 @@
+"""What an attacker recovers, in plain words that follow from the numbers.
+
+Our reading of them: a number counts by how far it lies between that of a guess, made
+by somebody who saw nothing, and that of the original itself.
+"""
+
+import dataclasses
+import math
+
+from vmixjax.audit.evidence import Evidence, Finding
+
+GRADES = (
+    (0.90, "everything"),
+    (0.55, "most of the picture"),
+    (0.25, "a good part of the picture"),
+    (0.08, "a rough picture"),
+    (0.03, "next to nothing"),
+    (-math.inf, "nothing"),
+)
+"""Least share of the way from a guess to the original, and what it is called."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Verdict:
+    """What the best attack on a method recovers.
+
+    Attributes:
+      method: its name.
+      grade: one of the words of `GRADES`.
+      share: 0 to 1, of the way from a guess to the original.
+      attack: the strongest.
+      measure: by which it is: likeness or recognition.
+      linked: share of images whose original was picked out of all; None if no attack
+        does so more often than chance.
+      by: the attack that does so most often.
+    """
+
+    method: str
+    grade: str
+    share: float
+    attack: str
+    measure: str
+    linked: float | None
+    by: str
+
+    @property
+    def sentence(self) -> str:
+        """For people."""
+        by = "The protected image itself shows" if self.attack == "none" else ""
+        what = by or f"The strongest attack ({self.attack}) recovers"
+        text = f"{what} {self.grade}"
+        if self.grade != "nothing":
+            text += f": {self.share:.0%} of the way from a guess to the original, by "
+            text += self.measure
+        if self.linked is not None:
+            how = "as it is" if self.by == "none" else f"by {self.by}"
+            text += (
+                f". {self.linked:.0%} of the images can be matched with their "
+                f"originals, {how}"
+            )
+        return text + "."
+
+
+def judge(evidence: Evidence, method: str) -> Verdict:
+    """The verdict on one method."""
+    findings = evidence.of(method)
+    best, measure, share = findings[0], "likeness (SSIM)", -math.inf
+    for finding in findings:
+        for name, value in shares(evidence, finding).items():
+            if value > share:
+                best, measure, share = finding, name, value
+    share = min(max(share, 0.0), 1.0)
+    grade = next(words for least, words in GRADES if share >= least)
+    linking = max(findings, key=lambda finding: finding.reidentified)
+    linked = linking.reidentified > _by_luck(1 / evidence.images, evidence.images)
+    if grade == "nothing" and linked:
+        # Who can tell which image it was has got something.
+        grade = "next to nothing"
+    return Verdict(
+        method=method,
+        grade=grade,
+        share=share,
+        attack=best.attack,
+        measure=measure,
+        linked=linking.reidentified if linked else None,
+        by=linking.attack,
+    )
+
+
+def shares(evidence: Evidence, finding: Finding) -> dict[str, float]:
+    """How far a finding lies between a guess and the original, by each measure."""
+    guess = evidence.guess
+    values = {"likeness (SSIM)": (finding.ssim - guess.ssim) / (1 - guess.ssim)}
+    chance = 1 / evidence.classes if evidence.classes else 1.0
+    clean, recognised = evidence.clean, finding.recognised
+    # A classifier that hardly knows the originals measures nothing.
+    if (
+        clean is not None
+        and recognised is not None
+        and clean > _by_luck(chance, evidence.images)
+    ):
+        lucky = recognised <= _by_luck(chance, evidence.images)
+        values["recognition"] = (
+            0.0 if lucky else (recognised - chance) / (clean - chance)
+        )
+    return values
+
+
+def _by_luck(chance: float, count: int) -> float:
+    """The highest share that luck alone explains: three standard errors over chance."""
+    return chance + 3 * math.sqrt(chance * (1 - chance) / count)
+
+
+def advice(evidence: Evidence) -> list[str]:
+    """What would improve the settings, as far as the numbers say."""
+    verdicts = {one.name: judge(evidence, one.name) for one in evidence.methods}
+    first = evidence.methods[0]
+    mine = verdicts[first.name]
+    lines = []
+    better = [
+        one
+        for one in evidence.methods[1:]
+        if one.name.startswith("mix") and verdicts[one.name].share < mine.share - 0.02
+    ]
+    for one in sorted(better, key=lambda one: verdicts[one.name].share):
+        cost = ""
+        if one.learned is not None and first.learned is not None:
+            points = 100 * (first.learned - one.learned)
+            cost = (
+                f", and a network learns from it with {abs(points):.0f} points "
+                f"{'less' if points >= 0 else 'more'} accuracy"
+            )
+        lines.append(
+            f"{one.title} leaves {verdicts[one.name].share:.0%} instead of "
+            f"{mine.share:.0%}{cost}."
+        )
+    if not lines and mine.share >= 0.08:
+        lines.append(
+            "None of the settings tried leaves clearly less: larger regions, single "
+            "pixels as blocks and channels='joint' hide more; so do smaller images."
+        )
+    if mine.linked is not None:
+        lines.append(
+            "Whoever has a candidate for an original can tell that it is the one: no "
+            "mixing that keeps the values of regions prevents that."
+        )
+    lines.append("Never use one key for two images.")
+    return lines
