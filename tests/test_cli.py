@@ -392,7 +392,7 @@ def test_secrets_are_nowhere_but_in_the_vault(photos, tmp_path, capsys):
 @pytest.mark.parametrize(
     "command", [[], ["vfe"], ["mix"], ["unmix"], ["verify"], ["demo"]]
 )
-def test_help_has_an_example_and_loads_no_jax(command):
+def test_help_ends_with_an_example_and_loads_no_jax(command):
     script = (
         "import sys, runpy\n"
         "sys.argv = ['vmixjax', *sys.argv[1:], '--help']\n"
@@ -407,7 +407,18 @@ def test_help_has_an_example_and_loads_no_jax(command):
         check=False,
     )
     assert run.returncode == 0, run.stderr
-    assert "Example: vmixjax" in run.stdout
+    last = run.stdout.splitlines()[-1]
+    assert last.startswith(" ".join(["Example: vmixjax", *command]))
+
+
+def test_help_that_nobody_reads_to_the_end_is_no_error():
+    read, write = os.pipe()
+    os.close(read)
+    run = subprocess.run(
+        [*COMMAND, "--help"], stdout=write, stderr=subprocess.PIPE, check=False
+    )
+    os.close(write)
+    assert run.stderr == b""
 
 
 def test_a_usage_error_names_the_option(photos):

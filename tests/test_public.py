@@ -1,6 +1,8 @@
 """What holds for every public name: how it is found, called and documented."""
 
+import dataclasses
 import inspect
+import re
 import typing
 
 import pytest
@@ -54,3 +56,73 @@ def test_every_public_function_is_typed_and_called_alike(name):
         assert optional == (parameter.kind is inspect.Parameter.KEYWORD_ONLY)
         if parameter.name != "image_shape":
             assert f"{parameter.name}:" in inspect.getdoc(function)
+
+
+def section(name, title):
+    """The lines of one section of a docstring, as one text."""
+    documentation = inspect.getdoc(getattr(vmixjax, name))
+    found = re.search(rf"(?ms)^{title}:(.*?)(?=^\S|\Z)", documentation)
+    return " ".join(found[1].split())
+
+
+def entry(name, title, argument):
+    """What a section says of one argument or attribute."""
+    found = re.search(
+        rf"(?:^| ){argument}: (.*?)(?= [a-z_]+: |$)", section(name, title)
+    )
+    assert found, f"{name} says nothing of {argument}"
+    return found[1]
+
+
+# What an argument is: its shape and dtypes, or its unit or range.
+MEANT = {
+    "image": r"\(H, W, C\).*(uint8, uint16 or floating|uint8 \(scaled)",
+    "key": "typed Threefry key|that the image was mixed with",
+    "tile_size": "in pixels; divides H and W",
+    "region_size": "in pixels; divides H and W",
+    "image_shape": r"\(H, W, C\)",
+    "image_id": "integer from 0 to",
+    "target_vfe": "in the units of `vfe`; at least 0",
+    "sensitivity": r"\(H // T, W // T\) numbers of at least 0|as for `plan`",
+    "config": "ladder",
+    "plan": "plan|of this image",
+    "channels": "mode",
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_every_argument_has_its_shape_or_unit(name):
+    for parameter in inspect.signature(getattr(vmixjax, name)).parameters:
+        assert re.search(MEANT[parameter], entry(name, "Args", parameter))
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_every_result_has_its_shape_and_dtype(name):
+    told = section(name, "Returns")
+    assert re.search(
+        r"float32|[Ss]ame shape(,| and)( same)? dtype|typed Threefry key|(The|A) plan",
+        told,
+    )
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_every_error_has_its_cause(name):
+    raises = section(name, "Raises")
+    assert "TypeError" in raises
+    assert "ValueError" in raises
+    # Causes, or the function whose causes they are.
+    assert re.search(r"(?<!Error), |as `\w+`", raises)
+
+
+@pytest.mark.parametrize("name", ["MixConfig", "Plan"])
+def test_every_field_is_typed_and_documented(name):
+    for field in dataclasses.fields(getattr(vmixjax, name)):
+        assert field.type
+        assert len(entry(name, "Attributes", field.name)) > 10
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_no_type_says_anything_goes(name):
+    hints = typing.get_type_hints(getattr(vmixjax, name))
+    assert typing.Any not in hints.values()
+    assert object not in hints.values()

@@ -16,6 +16,7 @@ import tyro
 from train.config import Config, OptimizerName
 from train.errors import RunError
 from train.presets import PRESETS
+from vmixjax._help import example_last
 
 DONE, FAILED, INTERRUPTED = 0, 2, 130
 """Exit statuses."""
@@ -42,10 +43,7 @@ _Hosts = Annotated[Hosts, tyro.conf.arg(name="")]
 
 @dataclasses.dataclass(frozen=True)
 class Fit:
-    """Train a model on images that are mixed anew in every step.
-
-    Example: python -m train fit --preset digits --workdir runs/digits
-    """
+    """Train a model on images that are mixed anew in every step."""
 
     workdir: Path
     """Folder for checkpoints, metrics and curves."""
@@ -59,10 +57,7 @@ class Fit:
 
 @dataclasses.dataclass(frozen=True)
 class Evaluate:
-    """Test the best checkpoint of a run, on mixed test images.
-
-    Example: python -m train evaluate --workdir runs/digits
-    """
+    """Test the best checkpoint of a run, on mixed test images."""
 
     workdir: Path
     """Folder of the run."""
@@ -74,10 +69,7 @@ class Evaluate:
 
 @dataclasses.dataclass(frozen=True)
 class Predict:
-    """Print classes and probabilities for image files.
-
-    Example: python -m train predict --workdir runs/digits seven.png
-    """
+    """Print classes and probabilities for image files."""
 
     paths: Annotated[
         tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="IMAGE...")
@@ -95,10 +87,7 @@ class Predict:
 
 @dataclasses.dataclass(frozen=True)
 class Compare:
-    """Train clean, mixed, and mixed with canonical input; tell what mixing costs.
-
-    Example: python -m train compare --preset digits --out runs/compare --seeds 3
-    """
+    """Train clean, mixed, and mixed with canonical input; tell what mixing costs."""
 
     out: Path
     """Folder for compare.json, compare.png and the runs. Started again, it goes on."""
@@ -124,6 +113,15 @@ _Command = (
     | Annotated[Compare, tyro.conf.subcommand("compare")]
 )
 
+_FIT = "python -m train fit --preset digits --workdir runs/digits"
+_EXAMPLES = {
+    "": _FIT,
+    "fit": _FIT,
+    "evaluate": "python -m train evaluate --workdir runs/digits",
+    "predict": "python -m train predict --workdir runs/digits seven.png",
+    "compare": "python -m train compare --preset digits --out runs/compare --seeds 3",
+}
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
@@ -131,7 +129,8 @@ def main(arguments: list[str] | None = None) -> int:
     # Orbax, Grain and TFDS tell details of their work and installation below this.
     logging.getLogger("absl").setLevel(logging.ERROR)
     try:
-        command = _parse(arguments)
+        with example_last(arguments, _EXAMPLES):
+            command = _parse(arguments)
         {Fit: _fit, Evaluate: _evaluate, Predict: _predict, Compare: _compare}[
             type(command)
         ](command)  # type: ignore[operator]

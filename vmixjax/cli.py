@@ -18,6 +18,7 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
+from vmixjax._help import example_last
 from vmixjax.config import Channels, MixConfig
 
 DONE, SOME_SKIPPED, REFUSED, INTERRUPTED = 0, 1, 2, 130
@@ -37,10 +38,7 @@ def _optional(metavar: str, unset: str) -> object:
 
 @dataclasses.dataclass(frozen=True)
 class Vfe:
-    """Measure images: size, VFE, and the range that mixing can reach.
-
-    Example: vmixjax vfe holiday/*.jpg --tile-size 16
-    """
+    """Measure images: size, VFE, and the range that mixing can reach."""
 
     paths: _Paths
     """Image files, or folders of them."""
@@ -63,8 +61,6 @@ class Mix:
     and so can whoever gets hold of the vault. This is obfuscation, not encryption: the
     mean colour of each region remains. Interrupted, the same command goes on where it
     was, if a --vault or --secret-file keeps the secret.
-
-    Example: vmixjax mix photos mixed --vault ~/photos-vault
     """
 
     src: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="SRC")]
@@ -121,10 +117,7 @@ class Mix:
 
 @dataclasses.dataclass(frozen=True)
 class Unmix:
-    """Restore a release, or some of its files, exactly, with the vault of its mixing.
-
-    Example: vmixjax unmix mixed restored --vault ~/photos-vault
-    """
+    """Restore a release, or some of its files, exactly, by the vault of its mixing."""
 
     src: _Src
     """A release, a mixed image file, or a folder of them."""
@@ -151,8 +144,6 @@ class Verify:
     Checksums, counts, that every image decodes, its VFE, and that no file carries
     metadata. With the vault: that each image can be restored to its original, and is
     not like it. With --source: that no image of it is in the release.
-
-    Example: vmixjax verify mixed --vault ~/photos-vault
     """
 
     release: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RELEASE")]
@@ -171,10 +162,7 @@ class Verify:
 
 @dataclasses.dataclass(frozen=True)
 class Demo:
-    """See it work, offline: photographs mixed at three strengths, a model trained.
-
-    Example: vmixjax demo --out demo
-    """
+    """See it work, offline: photographs mixed at three strengths, a model trained."""
 
     out: Annotated[Path, tyro.conf.arg(metavar="DIR")] = Path("vmixjax-demo")
     """Folder for report.html."""
@@ -188,8 +176,6 @@ class Audit:
     on your images, protected by vmixjax and by other methods. OUT gets report.html,
     with a verdict in plain words, and audit.json. Both, and the folder work, tell of
     your originals: keep them as carefully. Interrupted, the same command goes on.
-
-    Example: vmixjax audit photos --public tfds:cifar10 --out audit
     """
 
     src: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="SRC")]
@@ -224,6 +210,16 @@ _Command = (
     | Annotated[Demo, tyro.conf.subcommand("demo")]
 )
 
+_EXAMPLES = {
+    "": "vmixjax mix photos mixed --vault ~/photos-vault",
+    "vfe": "vmixjax vfe holiday/*.jpg --tile-size 16",
+    "mix": "vmixjax mix photos mixed --vault ~/photos-vault",
+    "unmix": "vmixjax unmix mixed restored --vault ~/photos-vault",
+    "verify": "vmixjax verify mixed --vault ~/photos-vault",
+    "audit": "vmixjax audit photos --public tfds:cifar10 --out audit",
+    "demo": "vmixjax demo --out demo",
+}
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
@@ -232,27 +228,20 @@ def main(arguments: list[str] | None = None) -> int:
     if "--" in arguments:
         place = arguments.index("--")
         arguments, behind = arguments[:place], arguments[place + 1 :]
-    command = tyro.cli(
-        _Command,
-        args=arguments,
-        prog="vmixjax",
-        description="VisualMixer: images that networks can train on and people "
-        "cannot recognise.",
-        config=(tyro.conf.FlagCreatePairsOff,),
-    )
-    run = {
-        Vfe: _vfe,
-        Mix: _mix,
-        Unmix: _unmix,
-        Verify: _verify,
-        Audit: _audit,
-        Demo: _demo,
-    }[type(command)]
     try:
+        command = _parse(arguments)
         if behind:
             if not isinstance(command, Mix) or command.engine != "beam":
                 raise _Refusal(f"{behind[0]} behind --: only --engine beam takes such")
             command = dataclasses.replace(command, beam_options=tuple(behind))
+        run = {
+            Vfe: _vfe,
+            Mix: _mix,
+            Unmix: _unmix,
+            Verify: _verify,
+            Audit: _audit,
+            Demo: _demo,
+        }[type(command)]
         return run(command)  # type: ignore[operator]
     except _Refusal as refusal:
         return _complain(str(refusal))
@@ -266,6 +255,18 @@ def main(arguments: list[str] | None = None) -> int:
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         return _complain(f"{where}{error.strerror or error}")
+
+
+def _parse(arguments: list[str]) -> Vfe | Mix | Unmix | Verify | Audit | Demo:
+    with example_last(arguments, _EXAMPLES):
+        return tyro.cli(
+            _Command,
+            args=arguments,
+            prog="vmixjax",
+            description="VisualMixer: images that networks can train on and people "
+            "cannot recognise.",
+            config=(tyro.conf.FlagCreatePairsOff,),
+        )
 
 
 class _Refusal(Exception):

@@ -1,0 +1,82 @@
+"""The README tells the truth: its code runs, its options and files exist."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+import train.__main__
+import vmixjax.cli
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+COMMANDS = {
+    "vmixjax": ["vfe", "mix", "unmix", "verify", "demo"],
+    "train": ["fit", "evaluate", "predict", "compare"],
+}
+MAINS = {"vmixjax": vmixjax.cli, "train": train.__main__}
+
+
+def blocks(language):
+    return re.findall(rf"(?ms)^```{language}\n(.*?)^```", README)
+
+
+def calls():
+    """(program, arguments) of each line of the README's shell blocks that is ours."""
+    for line in "\n".join(blocks("sh")).splitlines():
+        for part in line.split("&&"):
+            words = shlex.split(part.split(" > ")[0], comments=True)
+            if words[:3] == ["python", "-m", "train"]:
+                yield "train", words[3:]
+            elif words and Path(words[0]).name == "vmixjax":
+                yield "vmixjax", words[1:]
+
+
+@pytest.fixture
+def parse_only(monkeypatch):
+    """Commands that are understood and do nothing."""
+    for program, module in MAINS.items():
+        for command in COMMANDS[program]:
+            monkeypatch.setattr(module, f"_{command}", lambda options: 0)
+
+
+@pytest.mark.parametrize("block", blocks("python"))
+def test_python_blocks_run(block):
+    exec(compile(block, "README.md", "exec"), {})
+
+
+@pytest.mark.parametrize(("program", "arguments"), list(calls()))
+@pytest.mark.usefixtures("parse_only")
+def test_commands_are_understood(program, arguments):
+    try:
+        status = MAINS[program].main(arguments)
+    except SystemExit as stop:  # Help and completion end so, and misunderstandings.
+        status = stop.code
+    assert not status
+
+
+def test_every_command_is_shown():
+    shown = {(program, words[0]) for program, words in calls()}
+    assert shown >= {(p, c) for p, commands in COMMANDS.items() for c in commands}
+
+
+def test_every_option_that_is_named_exists(capsys):
+    # `--no-such` of other programs stand in shell blocks, behind their own names.
+    for program, commands in COMMANDS.items():
+        for command in commands:
+            with pytest.raises(SystemExit):
+                MAINS[program].main([command, "--help"])
+    known = set(re.findall(r"(?<![\w-])--[a-z][\w.-]*", capsys.readouterr().out))
+    prose = re.sub(r"(?ms)^```.*?^```", "", README)
+    named = set(re.findall(r"(?<![\w-])--[a-z][\w.-]*[\w]", prose))
+    assert named - known == {"--help"} - known
+
+
+def test_links_and_paths_lead_somewhere():
+    links = re.findall(r"\]\(([^)]+)\)", README)
+    here = [link for link in links if not link.startswith(("https://", "#"))]
+    paths = re.findall(r"`((?:\.ci|colab|docs|tests|train|vmixjax)/[\w./-]*)`", README)
+    assert here
+    assert paths
+    assert [path for path in (*here, *paths) if not (ROOT / path).exists()] == []
