@@ -36,8 +36,10 @@ def jigsaw(
         `"shared"`                      99.6     99.8    88.7    97.8     98.6 %
         `"independent"`                 98.9     99.7    78.6    96.0     98.7 %
 
-    Regions of 8 x 8 blocks, and blocks of 2 pixels, it solves in part only; single
-    pixels not at all, though they come back smoother than they were.
+    What it solves in part only: blocks of 2 in regions of 8, 26 % (12 % count as right
+    before it); blocks of 4 in regions of 32, 12 % (5 %). Single pixels it does not
+    put back, though they come back smoother. Its time grows with the number of blocks,
+    and so with 1 / block^2.
 
     Args:
       key: of no use here; every attack has one.
