@@ -6,7 +6,7 @@ from vmixjax.attacks.average import average
 from vmixjax.attacks.knowledge import Knowledge
 from vmixjax.attacks.thumbnail import thumbnail
 
-PHOTOS = photographs(96)
+PHOTOS = photographs(64)
 
 
 def knowing(region):
@@ -59,8 +59,8 @@ def test_equal_repeats_change_nothing():
 @pytest.mark.parametrize(
     ("repeats", "error", "words"),
     [
-        (PHOTOS, ValueError, r"repeats must be .*\(M, 5, 96, 96, 3\).*got \(5, 96"),
-        (PHOTOS[None, :2], ValueError, r"repeats must be .*got \(1, 2, 96"),
+        (PHOTOS, ValueError, r"repeats must be .*\(M, 5, 64, 64, 3\).*got \(5, 64"),
+        (PHOTOS[None, :2], ValueError, r"repeats must be .*got \(1, 2, 64"),
         (PHOTOS[None][:0], ValueError, r"repeats must be .*at least 1"),
         (PHOTOS[None] > 9, TypeError, r"repeats must be uint8; got bool"),
     ],

@@ -1,3 +1,4 @@
+import jax
 import numpy as np
 
 from vmixjax.attacks._borders import misfits
@@ -24,7 +25,7 @@ def test_misfits_are_what_the_formula_says():
         ]
         for p in range(3)
     ]
-    found = misfits((outer, inner), (first, second))
+    found = jax.jit(misfits)((outer, inner), (first, second))
     np.testing.assert_allclose(found, expected, rtol=1e-4)
 
 
@@ -32,5 +33,5 @@ def test_a_ramp_goes_on():
     ramp = np.arange(8.0)[:, None, None] * np.ones((8, 4, 1)) * 9
     before = (ramp[1::2], ramp[::2])
     after = (ramp[::2], ramp[1::2])
-    found = np.asarray(misfits(before, after))
+    found = np.asarray(jax.jit(misfits)(before, after))
     assert (found[:-1].argmin(-1) == [1, 2, 3]).all()
