@@ -1,26 +1,38 @@
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
 
+from vmixjax.attacks._weights import first_weights
 from vmixjax.attacks.unet import UNet, folded, unfolded
 
 
 @pytest.mark.parametrize(("size", "depth"), [((8, 8), 1), ((7, 5), 2), ((1, 3), 2)])
 def test_a_network_for_images_of_any_size(size, depth):
-    graph, parameters = nnx.split(UNet(3, 2, width=4, depth=depth, rngs=nnx.Rngs(0)))
+    def apply(x):
+        return UNet(3, 2, width=4, depth=depth, rngs=nnx.Rngs(0))(x)
+
     x = jax.ShapeDtypeStruct((2, *size, 3), jnp.float32)
-    found = jax.eval_shape(lambda x: nnx.merge(graph, parameters)(x), x)
-    assert found.shape == (2, *size, 2)
+    assert jax.eval_shape(apply, x).shape == (2, *size, 2)
 
 
-def test_it_starts_by_correcting_nothing():
-    graph, parameters = nnx.split(UNet(3, 3, width=4, depth=1, rngs=nnx.Rngs(0)))
+def test_it_starts_by_correcting_nothing_the_same_for_the_same_key():
+    def make(rngs):
+        return UNet(3, 3, width=4, depth=1, rngs=rngs)
+
+    key = jax.random.key(0)
+    graph, parameters = first_weights(key, make)
     corrected = jax.jit(lambda x: nnx.merge(graph, parameters)(x))(
         jnp.ones((1, 8, 8, 3))
     )
     assert not corrected.any()
+    chex.assert_trees_all_equal(parameters, first_weights(key, make)[1])
+    kernel, other = (
+        first_weights(k, make)[1]["stem"]["kernel"] for k in (key, jax.random.key(1))
+    )
+    assert (kernel[...] != other[...]).any()
 
 
 def test_a_fold_makes_squares_channels():

@@ -33,7 +33,7 @@ def gradient_inversion(
     steps: int = 600,
     restarts: int = 2,
     learning_rate: float = 0.05,
-    total_variation: float = 1e-3,
+    total_variation: float = 1e-4,
 ) -> jax.Array:
     """Searches, for each image, one whose gradient points where the image's did.
 

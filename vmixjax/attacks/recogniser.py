@@ -15,6 +15,7 @@ import optax
 from flax import nnx
 
 from vmixjax.attacks._batches import check_images, check_labels, in_chunks
+from vmixjax.attacks._weights import first_weights
 from vmixjax.attacks.knowledge import Protect
 from vmixjax.attacks.unet import folded
 
@@ -156,8 +157,9 @@ def train_classifier(
             raise ValueError(f"{name} must be at least 1; got {value}")
 
     init, train = jax.random.split(key)
-    network = ConvNet(images.shape[-1], classes, width=width, rngs=nnx.Rngs(init))
-    graph, parameters = nnx.split(network)
+    graph, parameters = first_weights(
+        init, lambda rngs: ConvNet(images.shape[-1], classes, width=width, rngs=rngs)
+    )
     settings = _Settings(steps, batch_size, learning_rate, mirror)
     state = _optimizer(settings).init(parameters)
     for number in range(steps):

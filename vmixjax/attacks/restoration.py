@@ -16,6 +16,7 @@ import optax
 from flax import nnx
 
 from vmixjax.attacks._batches import check_images, in_chunks
+from vmixjax.attacks._weights import first_weights
 from vmixjax.attacks.knowledge import Knowledge, Protect
 from vmixjax.attacks.unet import UNet, folded, unfolded
 
@@ -259,18 +260,18 @@ def train_restorer(
 
     init, train = jax.random.split(key)
     features = jax.eval_shape(view.inputs, jnp.zeros((1, *public.shape[1:])))
-    rngs = nnx.Rngs(jax.random.fold_in(init, 0))
-    network = UNet(
-        features.shape[-1], patch**2 * channels, width=width, depth=depth, rngs=rngs
+    inputs, outputs = features.shape[-1], patch**2 * channels
+    graph, parameters = first_weights(
+        jax.random.fold_in(init, 0),
+        lambda rngs: UNet(inputs, outputs, width=width, depth=depth, rngs=rngs),
     )
-    graph, parameters = nnx.split(network)
     player = _Player(parameters, _optimizer(settings).init(parameters))
     critic_graph, critic = None, None
     if adversarial:
-        judge = PatchDiscriminator(
-            2 * channels, width=width, rngs=nnx.Rngs(jax.random.fold_in(init, 1))
+        critic_graph, parameters = first_weights(
+            jax.random.fold_in(init, 1),
+            lambda rngs: PatchDiscriminator(2 * channels, width=width, rngs=rngs),
         )
-        critic_graph, parameters = nnx.split(judge)
         critic = _Player(parameters, _critic_optimizer(settings).init(parameters))
     for number in range(steps):
         player, critic = _step(
@@ -351,6 +352,7 @@ def _step(
     base = settings.view.base(protected.astype(jnp.float32) / 255)
 
     def opinion(parameters: Parameters, images: jax.Array) -> jax.Array:
+        assert critic_graph is not None
         both = jnp.concatenate([images - 0.5, base - 0.5], -1)
         return nnx.merge(critic_graph, parameters)(both)
 
