@@ -12,7 +12,7 @@ import vmixjax.cli
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 COMMANDS = {
-    "vmixjax": ["vfe", "mix", "unmix", "verify", "demo"],
+    "vmixjax": ["vfe", "mix", "unmix", "verify", "audit", "demo"],
     "train": ["fit", "evaluate", "predict", "compare"],
 }
 MAINS = {"vmixjax": vmixjax.cli, "train": train.__main__}
