@@ -12,10 +12,10 @@ from vmixjax.attacks.restoration import (
     train_restorer,
 )
 
-PUBLIC = np.concatenate([crops("astronaut"), crops("coffee"), crops("rocket")])
-PRIVATE = crops("cat")[::3]
+PUBLIC = np.concatenate([crops(name) for name in ("astronaut", "cat", "rocket")])
+PRIVATE = crops("coffee")[::3]
 KEY = jax.random.key(1)
-SMALL = {"steps": 100, "batch_size": 16, "width": 24, "depth": 1}
+SMALL = {"steps": 200, "batch_size": 16, "width": 24, "depth": 1}
 
 
 def protect_all(protect, images):
@@ -59,7 +59,7 @@ def test_mixed_regions_give_more_than_their_means():
     protected = protect_all(known.protect, PRIVATE)
     means = protect_all(lambda _, image: pixelated(image), PRIVATE)
     found = restoration(KEY, protected, known, **SMALL)
-    assert psnr(found, PRIVATE) > psnr(means, PRIVATE) + 0.3
+    assert psnr(found, PRIVATE) > psnr(means, PRIVATE) + 0.8
 
 
 def test_a_discriminator_asks_for_sharper_images_and_large_ones_are_cut():

@@ -17,7 +17,7 @@ def first_weights(
     programs take 12 s to compile for a small network, these take 2 s. Its numbers may
     differ between kinds of devices, and so may what is trained from them, anyway.
     """
-    words = jnp.resize(jax.random.key_data(key), 4)
+    words = jnp.resize(jax.random.key_data(key), (4,))
 
     def network(words: jax.Array) -> nnx.Module:
         return make(nnx.Rngs(jax.random.wrap_key_data(words, impl="rbg")))
