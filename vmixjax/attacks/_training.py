@@ -2,6 +2,7 @@
 
 import functools
 import math
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -13,7 +14,7 @@ Parameters = nnx.State[Any, Any]
 
 
 def first_weights(
-    key: jax.Array, kind: type[nnx.Module], *args: int, **options: int
+    key: jax.Array, kind: Callable[..., nnx.Module], *args: int, **options: int
 ) -> tuple[Graph, Parameters]:
     """A network `kind(*args, **options)`: what is static of it, and its first weights.
 
@@ -41,7 +42,7 @@ def rate_at(number: int, steps: int, peak: float) -> jax.Array:
 
 @functools.partial(jax.jit, static_argnums=(0, 1, 2))
 def _draw(
-    kind: type[nnx.Module],
+    kind: Callable[..., nnx.Module],
     args: tuple[int, ...],
     options: tuple[tuple[str, int], ...],
     words: jax.Array,
@@ -50,7 +51,7 @@ def _draw(
 
 
 def _network(
-    kind: type[nnx.Module],
+    kind: Callable[..., nnx.Module],
     args: tuple[int, ...],
     options: tuple[tuple[str, int], ...],
     words: jax.Array,
