@@ -174,10 +174,13 @@ def restoration(
     Raises:
       TypeError, ValueError: as `train_restorer`; images of another dtype or shape.
 
-    Source: attacks that learn the way back, as Li et al. (NDSS 2024) and others try on
-    such methods; the U-Net is Ronneberger et al. 2015, the adversarial loss that of
-    pix2pix (Isola et al. 2017) with the hinge of Lim and Ye 2017. What the network
-    is told of regions (`sorted_blocks` and the means) is ours.
+    Source: a network trained on images that the attacker protected is the attack of
+    McPherson et al. 2016 (arXiv 1609.00408), who recognise where we restore. The U-Net
+    is from Ronneberger et al. 2015, the adversarial loss from pix2pix (Isola et al.
+    2017), with a hinge. What the network is told of regions is ours: their means, and
+    their values in sorted order, channel by channel. Where values changed channels
+    ("joint") that order still depends on the key, so there the attack has to be read
+    as a lower bound, more than elsewhere.
     """
     restorer = train_restorer(
         key,
