@@ -1,3 +1,5 @@
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,10 +14,10 @@ from vmixjax.attacks.restoration import (
     train_restorer,
 )
 
-PUBLIC = np.concatenate([crops("astronaut"), crops("coffee"), crops("rocket")])
-PRIVATE = crops("cat")[::3]
+PUBLIC = np.concatenate([crops(name) for name in ("astronaut", "cat", "rocket")])
+PRIVATE = crops("coffee")[::3]
 KEY = jax.random.key(1)
-SMALL = {"steps": 100, "batch_size": 16, "width": 24, "depth": 1}
+SMALL = {"steps": 200, "batch_size": 16, "width": 16, "depth": 1}
 
 
 def protect_all(protect, images):
@@ -25,6 +27,10 @@ def protect_all(protect, images):
 
 def knowledge(protect, public=PUBLIC, **kwargs):
     return Knowledge(protect=protect, public=jnp.asarray(public), **kwargs)
+
+
+def pixels(_, image):
+    return pixelated(image)
 
 
 def mixing(region, block=1, side=32, **kwargs):
@@ -42,39 +48,46 @@ def test_blur_is_undone_in_part():
     assert psnr(found, PRIVATE) > psnr(protected, PRIVATE) + 1
 
 
-def test_pixels_are_filled_in_the_same_way_for_the_same_key():
-    known = knowledge(lambda _, image: pixelated(image), region=4)
-    protected = protect_all(known.protect, PRIVATE)
-    found = restoration(KEY, protected, known, **SMALL)
-    assert psnr(found, PRIVATE) > psnr(protected, PRIVATE) + 1
-    again = train_restorer(KEY, known, **SMALL)
-    np.testing.assert_array_equal(found, again.restore(protected))
-    # One image alone gives what it gives among others.
+@functools.cache
+def filled_in():
+    known = knowledge(pixels, region=4)
+    protected = protect_all(pixels, PRIVATE)
+    return known, protected, restoration(KEY, protected, known, **SMALL)
+
+
+def test_pixels_are_filled_in():
+    _, protected, found = filled_in()
+    assert psnr(found, PRIVATE) > psnr(protected, PRIVATE) + 0.8
+
+
+def test_the_same_key_gives_the_same_network_whatever_the_batch():
+    known, protected, _ = filled_in()
+    short = {**SMALL, "steps": 5}
+    one = restoration(KEY, protected, known, **short)
+    again = train_restorer(KEY, known, **short)
+    np.testing.assert_array_equal(one, again.restore(protected))
+    # To the last unit: other shapes are summed in other orders.
     alone = again.restore(protected[:1])
-    assert np.abs(np.subtract(alone, found[:1], dtype=int)).max() <= 1
+    assert np.abs(np.subtract(alone, one[:1], dtype=int)).max() <= 1
 
 
 def test_mixed_regions_give_more_than_their_means():
     known = knowledge(mixing(4), region=4)
     protected = protect_all(known.protect, PRIVATE)
-    means = protect_all(lambda _, image: pixelated(image), PRIVATE)
+    means = protect_all(pixels, PRIVATE)
     found = restoration(KEY, protected, known, **SMALL)
-    assert psnr(found, PRIVATE) > psnr(means, PRIVATE) + 0.3
+    assert psnr(found, PRIVATE) > psnr(means, PRIVATE) + 0.8
 
 
-def test_a_discriminator_asks_for_sharper_images_and_large_ones_are_cut():
-    public, private = crops("astronaut", side=48), crops("cat", side=48)[:4]
-    known = knowledge(lambda _, image: pixelated(image), public, region=4)
-    protected = protect_all(known.protect, private)
-    options = {**SMALL, "crop": 16}
-    plain = restoration(KEY, protected, known, **options)
-    sharp = restoration(KEY, protected, known, **options, adversarial=0.01)
+def test_a_discriminator_asks_for_sharper_images_also_of_pieces():
+    known, protected, plain = filled_in()
+    sharp = restoration(KEY, protected, known, **SMALL, crop=16, adversarial=0.01)
 
     def detail(images):
         return np.square(np.diff(np.asarray(images, float), axis=2)).mean()
 
-    assert psnr(plain, private) > psnr(protected, private)
-    assert detail(sharp) > detail(plain)
+    assert detail(sharp) > 1.1 * detail(plain)
+    assert psnr(sharp, PRIVATE) > psnr(protected, PRIVATE) - 3
 
 
 @pytest.mark.parametrize("mode", ["shared", "independent"])

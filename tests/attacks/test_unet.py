@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from vmixjax.attacks._weights import first_weights
+from vmixjax.attacks._training import first_weights, rate_at
 from vmixjax.attacks.unet import UNet, folded, unfolded
 
 
@@ -19,20 +19,26 @@ def test_a_network_for_images_of_any_size(size, depth):
 
 
 def test_it_starts_by_correcting_nothing_the_same_for_the_same_key():
-    def make(rngs):
-        return UNet(3, 3, width=4, depth=1, rngs=rngs)
+    def drawn(seed):
+        return first_weights(jax.random.key(seed), UNet, 3, 3, width=4, depth=1)
 
-    key = jax.random.key(0)
-    graph, parameters = first_weights(key, make)
+    graph, parameters = drawn(0)
     corrected = jax.jit(lambda x: nnx.merge(graph, parameters)(x))(
         jnp.ones((1, 8, 8, 3))
     )
     assert not corrected.any()
-    chex.assert_trees_all_equal(parameters, first_weights(key, make)[1])
-    kernel, other = (
-        first_weights(k, make)[1]["stem"]["kernel"] for k in (key, jax.random.key(1))
-    )
-    assert (kernel[...] != other[...]).any()
+    chex.assert_trees_all_equal(parameters, drawn(0)[1])
+    first, other = (drawn(seed)[1]["stem"]["kernel"][...] for seed in (0, 1))
+    assert (first != other).any()
+
+
+def test_the_rate_climbs_to_its_peak_and_falls_to_nothing():
+    rates = [float(rate_at(number, 100, 2.0)) for number in range(100)]
+    assert np.argmax(rates) in (4, 5)
+    assert max(rates) == 2
+    assert rates[0] == pytest.approx(0.4)
+    assert rates[-1] < 0.01
+    assert float(rate_at(0, 1, 2.0)) == 2
 
 
 def test_a_fold_makes_squares_channels():

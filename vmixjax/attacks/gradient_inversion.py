@@ -84,8 +84,8 @@ def gradient_inversion(
         found.append(
             _search(
                 gradient_of,
-                steps,
-                learning_rate,
+                jnp.int32(steps),
+                jnp.float32(learning_rate),
                 jnp.float32(total_variation),
                 jnp.clip(0.5 + 0.1 * noise, 0, 1),
                 wanted,
@@ -95,19 +95,19 @@ def gradient_inversion(
     return jnp.round(jnp.stack(found) * 255).astype(jnp.uint8)
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1, 2))
+@functools.partial(jax.jit, static_argnums=0)
 def _search(
     gradient_of: GradientOf,
-    steps: int,
-    learning_rate: float,
+    steps: jax.Array,
+    learning_rate: jax.Array,
     total_variation: jax.Array,
     guesses: jax.Array,
     wanted: Gradient,
     label: jax.Array,
 ) -> jax.Array:
     """The best of the restarts, float32 (H, W, C) from 0 to 1."""
-    falls = {steps * eighths // 8: 0.1 for eighths in (3, 5, 7)}
-    optimizer = optax.adam(optax.piecewise_constant_schedule(learning_rate, falls))
+    optimizer = optax.scale_by_adam()
+    falls = jnp.array([3, 5, 7]) * steps // 8
 
     def mismatch(guess: jax.Array) -> jax.Array:
         return 1 - _cosine(gradient_of(guess, label), wanted)
@@ -116,11 +116,13 @@ def _search(
         return mismatch(guess) + total_variation * _roughness(guess)
 
     def step(
-        _: jax.Array, carry: tuple[jax.Array, optax.OptState]
+        number: jax.Array, carry: tuple[jax.Array, optax.OptState]
     ) -> tuple[jax.Array, optax.OptState]:
         guess, state = carry
         direction = jnp.sign(jax.vmap(jax.grad(loss_of))(guess))
         updates, state = optimizer.update(direction, state)
+        rate = learning_rate * 0.1 ** jnp.sum(number >= falls)
+        updates = -rate * updates
         return jnp.clip(optax.apply_updates(guess, updates), 0, 1), state
 
     start = (guesses, optimizer.init(guesses))

@@ -7,7 +7,7 @@ freshly protected images, it measures what they are still good for.
 
 import dataclasses
 import functools
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +15,7 @@ import optax
 from flax import nnx
 
 from vmixjax.attacks._batches import check_images, check_labels, in_chunks
-from vmixjax.attacks._weights import first_weights
+from vmixjax.attacks._training import Graph, Parameters, first_weights, rate_at
 from vmixjax.attacks.knowledge import Protect
 from vmixjax.attacks.unet import folded
 
@@ -24,7 +24,11 @@ PLACES = 4
 """Places down and across that the features tell apart."""
 FEATURES = 128
 
-Parameters = nnx.State[Any, Any]
+_OPTIMIZER = optax.chain(
+    optax.clip_by_global_norm(1.0),
+    optax.scale_by_adam(),
+    optax.add_decayed_weights(1e-2),
+)
 
 
 class ConvNet(nnx.Module):
@@ -71,7 +75,7 @@ class ConvNet(nnx.Module):
 class Classifier:
     """A trained network; its methods are pure functions of arrays."""
 
-    graph: nnx.GraphDef[Any]
+    graph: Graph
     parameters: Parameters
 
     def logits(self, images: jax.typing.ArrayLike) -> jax.Array:
@@ -100,9 +104,7 @@ class Classifier:
 class _Settings(NamedTuple):
     """What is static in a training step."""
 
-    steps: int
     batch_size: int
-    learning_rate: float
     mirror: bool
 
 
@@ -158,10 +160,10 @@ def train_classifier(
 
     init, train = jax.random.split(key)
     graph, parameters = first_weights(
-        init, lambda rngs: ConvNet(images.shape[-1], classes, width=width, rngs=rngs)
+        init, ConvNet, images.shape[-1], classes, width=width
     )
-    settings = _Settings(steps, batch_size, learning_rate, mirror)
-    state = _optimizer(settings).init(parameters)
+    settings = _Settings(batch_size, mirror)
+    state = _OPTIMIZER.init(parameters)
     for number in range(steps):
         parameters, state = _step(
             graph,
@@ -171,19 +173,10 @@ def train_classifier(
             state,
             images,
             labels,
+            rate_at(number, steps, learning_rate),
             jax.random.fold_in(train, number),
         )
     return Classifier(graph, parameters)
-
-
-def _optimizer(settings: _Settings) -> optax.GradientTransformation:
-    warm = max(settings.steps // 20, 1)
-    schedule = optax.warmup_cosine_decay_schedule(
-        0.0, settings.learning_rate, warm, max(settings.steps, warm + 1)
-    )
-    return optax.chain(
-        optax.clip_by_global_norm(1.0), optax.adamw(schedule, weight_decay=1e-2)
-    )
 
 
 def _centred(images: jax.Array) -> jax.Array:
@@ -192,20 +185,21 @@ def _centred(images: jax.Array) -> jax.Array:
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
 def _infer(
-    graph: nnx.GraphDef[Any], what: str, parameters: Parameters, images: jax.Array
+    graph: Graph, what: str, parameters: Parameters, images: jax.Array
 ) -> jax.Array:
     return getattr(nnx.merge(graph, parameters), what)(_centred(images))
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1, 2), donate_argnums=(3, 4))
 def _step(
-    graph: nnx.GraphDef[Any],
+    graph: Graph,
     protect: Protect | None,
     settings: _Settings,
     parameters: Parameters,
     state: optax.OptState,
     images: jax.Array,
     labels: jax.Array,
+    rate: jax.Array,
     key: jax.Array,
 ) -> tuple[Parameters, optax.OptState]:
     pick, mirror, keys = jax.random.split(key, 3)
@@ -222,5 +216,6 @@ def _step(
         return optax.softmax_cross_entropy_with_integer_labels(logits, wanted).mean()
 
     gradient = jax.grad(loss_of)(parameters)
-    updates, state = _optimizer(settings).update(gradient, state, parameters)
+    updates, state = _OPTIMIZER.update(gradient, state, parameters)
+    updates = optax.tree.scale(-rate, updates)
     return optax.apply_updates(parameters, updates), state

@@ -8,7 +8,7 @@ it needs nothing but the method and images of the same kind.
 import dataclasses
 import functools
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +16,7 @@ import optax
 from flax import nnx
 
 from vmixjax.attacks._batches import check_images, in_chunks
-from vmixjax.attacks._weights import first_weights
+from vmixjax.attacks._training import Graph, Parameters, first_weights, rate_at
 from vmixjax.attacks.knowledge import Knowledge, Protect
 from vmixjax.attacks.unet import UNet, folded, unfolded
 
@@ -26,7 +26,8 @@ PATCH = 4
 MOST_VALUES = 64
 """Sorted blocks of a region that the network is told of, at most, evenly chosen."""
 
-Parameters = nnx.State[Any, Any]
+_OPTIMIZER = optax.chain(optax.clip_by_global_norm(1.0), optax.scale_by_adam(b2=0.99))
+_CRITICS = optax.scale_by_adam(b1=0.5)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,9 +111,7 @@ class _Settings(NamedTuple):
     """What is static in a training step."""
 
     view: _View
-    steps: int
     batch_size: int
-    learning_rate: float
     crop: tuple[int, int]
     adversarial: float
 
@@ -128,7 +127,7 @@ class _Player(NamedTuple):
 class Restorer:
     """A trained network; `restore` is a pure function of arrays."""
 
-    graph: nnx.GraphDef[Any]
+    graph: Graph
     parameters: Parameters
     view: _View
 
@@ -175,10 +174,13 @@ def restoration(
     Raises:
       TypeError, ValueError: as `train_restorer`; images of another dtype or shape.
 
-    Source: attacks that learn the way back, as Li et al. (NDSS 2024) and others try on
-    such methods; the U-Net is Ronneberger et al. 2015, the adversarial loss that of
-    pix2pix (Isola et al. 2017) with the hinge of Lim and Ye 2017. What the network
-    is told of regions (`sorted_blocks` and the means) is ours.
+    Source: a network trained on images that the attacker protected is the attack of
+    McPherson et al. 2016 (arXiv 1609.00408), who recognise where we restore. The U-Net
+    is from Ronneberger et al. 2015, the adversarial loss from pix2pix (Isola et al.
+    2017), with a hinge. What the network is told of regions is ours: their means, and
+    their values in sorted order, channel by channel. Where values changed channels
+    ("joint") that order still depends on the key, so there the attack has to be read
+    as a lower bound, more than elsewhere.
     """
     restorer = train_restorer(
         key,
@@ -251,28 +253,28 @@ def train_restorer(
     cropped = max(crop // unit, 1) * unit
     settings = _Settings(
         view,
-        steps,
         batch_size,
-        learning_rate,
         (min(cropped, height), min(cropped, wide)),
         adversarial,
     )
 
     init, train = jax.random.split(key)
     features = jax.eval_shape(view.inputs, jnp.zeros((1, *public.shape[1:])))
-    inputs, outputs = features.shape[-1], patch**2 * channels
     graph, parameters = first_weights(
         jax.random.fold_in(init, 0),
-        lambda rngs: UNet(inputs, outputs, width=width, depth=depth, rngs=rngs),
+        UNet,
+        features.shape[-1],
+        patch**2 * channels,
+        width=width,
+        depth=depth,
     )
-    player = _Player(parameters, _optimizer(settings).init(parameters))
+    player = _Player(parameters, _OPTIMIZER.init(parameters))
     critic_graph, critic = None, None
     if adversarial:
         critic_graph, parameters = first_weights(
-            jax.random.fold_in(init, 1),
-            lambda rngs: PatchDiscriminator(2 * channels, width=width, rngs=rngs),
+            jax.random.fold_in(init, 1), PatchDiscriminator, 2 * channels, width=width
         )
-        critic = _Player(parameters, _critic_optimizer(settings).init(parameters))
+        critic = _Player(parameters, _CRITICS.init(parameters))
     for number in range(steps):
         player, critic = _step(
             graph,
@@ -282,6 +284,7 @@ def train_restorer(
             player,
             critic,
             public,
+            rate_at(number, steps, learning_rate),
             jax.random.fold_in(train, number),
         )
     return Restorer(graph, player.parameters, view)
@@ -307,20 +310,8 @@ class PatchDiscriminator(nnx.Module):
         return self.last(nnx.leaky_relu(self.norm(self.second(x)), 0.2))
 
 
-def _optimizer(settings: _Settings) -> optax.GradientTransformation:
-    warm = max(settings.steps // 20, 1)
-    schedule = optax.warmup_cosine_decay_schedule(
-        0.0, settings.learning_rate, warm, max(settings.steps, warm + 1)
-    )
-    return optax.chain(optax.clip_by_global_norm(1.0), optax.adam(schedule, b2=0.99))
-
-
-def _critic_optimizer(settings: _Settings) -> optax.GradientTransformation:
-    return optax.adam(settings.learning_rate / 4, b1=0.5)
-
-
 def _apply(
-    graph: nnx.GraphDef[Any], view: _View, parameters: Parameters, protected: jax.Array
+    graph: Graph, view: _View, parameters: Parameters, protected: jax.Array
 ) -> jax.Array:
     """uint8 -> float32, 0 to 1 where it is right."""
     given = protected.astype(jnp.float32) / 255
@@ -330,7 +321,7 @@ def _apply(
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
 def _restore(
-    graph: nnx.GraphDef[Any], view: _View, parameters: Parameters, protected: jax.Array
+    graph: Graph, view: _View, parameters: Parameters, protected: jax.Array
 ) -> jax.Array:
     restored = jnp.clip(_apply(graph, view, parameters, protected), 0, 1)
     return jnp.round(restored * 255).astype(jnp.uint8)
@@ -338,13 +329,14 @@ def _restore(
 
 @functools.partial(jax.jit, static_argnums=(0, 1, 2, 3), donate_argnums=(4, 5))
 def _step(
-    graph: nnx.GraphDef[Any],
-    critic_graph: nnx.GraphDef[Any] | None,
+    graph: Graph,
+    critic_graph: Graph | None,
     protect: Protect,
     settings: _Settings,
     player: _Player,
     critic: _Player | None,
     public: jax.Array,
+    rate: jax.Array,
     key: jax.Array,
 ) -> tuple[_Player, _Player | None]:
     protected, original = _pairs(protect, settings, public, key)
@@ -367,7 +359,7 @@ def _step(
     (_, restored), gradient = jax.value_and_grad(loss_of, has_aux=True)(
         player.parameters
     )
-    player = _updated(_optimizer(settings), player, gradient)
+    player = _updated(_OPTIMIZER, player, gradient, rate)
     if critic is not None:
 
         def critic_loss(parameters: Parameters) -> jax.Array:
@@ -375,14 +367,18 @@ def _step(
             return jnp.mean(nnx.relu(1 - real)) + jnp.mean(nnx.relu(1 + made))
 
         gradient = jax.grad(critic_loss)(critic.parameters)
-        critic = _updated(_critic_optimizer(settings), critic, gradient)
+        critic = _updated(_CRITICS, critic, gradient, rate / 4)
     return player, critic
 
 
 def _updated(
-    optimizer: optax.GradientTransformation, player: _Player, gradient: Parameters
+    optimizer: optax.GradientTransformation,
+    player: _Player,
+    gradient: Parameters,
+    rate: jax.Array,
 ) -> _Player:
     updates, state = optimizer.update(gradient, player.state, player.parameters)
+    updates = optax.tree.scale(-rate, updates)
     return _Player(optax.apply_updates(player.parameters, updates), state)
 
 
