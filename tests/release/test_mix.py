@@ -338,7 +338,8 @@ def test_an_interrupt_is_one_line(photos, tmp_path, secret):
         stderr=subprocess.PIPE,
         text=True,
     )
-    while run.poll() is None and not list(mixed.glob("*/*.png")):
+    # From then on there is work to interrupt: nothing is compiled yet.
+    while run.poll() is None and not (mixed / WORK).exists():
         time.sleep(0.002)
     run.send_signal(signal.SIGINT)
     _, said = run.communicate(timeout=60)
