@@ -331,6 +331,15 @@ def test_killed_it_goes_on_to_the_same_bytes(photos, tmp_path, secret):
     assert tree(mixed) == tree(whole)
 
 
+@pytest.fixture
+def interruptible():
+    """Lets processes be interrupted even where a shell started this one with `&`."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_is_one_line(photos, tmp_path, secret):
     mixed = tmp_path / "mixed"
     run = subprocess.Popen(
