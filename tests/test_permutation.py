@@ -168,7 +168,6 @@ def test_channels_and_regions_have_permutations_of_their_own():
 @pytest.mark.parametrize(
     ("tile", "ladder", "mode"),
     [
-        (16, ((4, 2), (8, 1), (16, 1)), "independent"),
         (14, ((14, 2), (14, 1), (7, 1)), "joint"),
         (22, ((22, 2),), "shared"),
         (12, ((12, 4), (6, 2), (12, 1)), "independent"),

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -41,6 +42,17 @@ def digits(tmp_path_factory):
         folder.mkdir(parents=True, exist_ok=True)
         picture = Image.fromarray(train.images[i, ..., 0]).resize((16, 16))
         picture.save(folder / f"{i}.png")
+    return root
+
+
+@pytest.fixture(scope="module")
+def unnamed(digits, tmp_path_factory):
+    """The same digits without classes: no classifier is trained."""
+    root = tmp_path_factory.mktemp("unnamed")
+    for whose in ("private", "public"):
+        (root / whose).mkdir()
+        for path in (digits / whose).rglob("*.png"):
+            shutil.copy(path, root / whose / path.name)
     return root
 
 
@@ -94,8 +106,8 @@ def test_an_audit_writes_its_report_and_goes_on_where_it_was(digits, tmp_path, c
     assert (out / "report.html").read_bytes() == page
 
 
-def test_without_a_public_set_half_of_the_images_are_the_attackers(digits, tmp_path):
-    alone = order(digits, public=None, methods=("pixelate:4",), attacks=("thumbnail",))
+def test_without_a_public_set_half_of_the_images_are_the_attackers(unnamed, tmp_path):
+    alone = order(unnamed, public=None, methods=("pixelate:4",), attacks=("thumbnail",))
     audit.audit_images(alone, tmp_path)
     found = json.loads((tmp_path / "audit.json").read_text())
     assert (found["images"], found["public"]) == (15, 15)
@@ -125,8 +137,8 @@ def test_a_public_set_with_images_of_the_owner_is_refused(digits, tmp_path):
         audit.audit_images(both, tmp_path / "out")
 
 
-def test_another_audit_is_not_mixed_into(digits, tmp_path):
+def test_another_audit_is_not_mixed_into(unnamed, tmp_path):
     few = {"methods": ("pixelate:4",), "attacks": ("thumbnail",)}
-    audit.audit_images(order(digits, **few), tmp_path)
+    audit.audit_images(order(unnamed, **few), tmp_path)
     with pytest.raises(audit.RunError, match="other methods"):
-        audit.audit_images(order(digits, **{**few, "methods": ("le:4",)}), tmp_path)
+        audit.audit_images(order(unnamed, **{**few, "methods": ("le:4",)}), tmp_path)
