@@ -21,7 +21,7 @@ _MNIST = dataclasses.replace(
 _CIFAR10 = Config(
     data=Data("tfds:cifar10", augment="crop-flip"),
     mixing=Mixing(tile_size=4, ladder=((4, 1),)),
-    model=Model("resnet18", stem="cifar"),
+    model=Model("resnet18"),
     steps=19_500,
     every=390,
 )
@@ -29,7 +29,7 @@ _CIFAR10 = Config(
 _SMALL = dataclasses.replace(
     _CIFAR10,
     data=dataclasses.replace(_CIFAR10.data, train_images=25_000),
-    model=Model("resnet8", stem="cifar", width=16),
+    model=Model("resnet8", width=16),
     # The best of 1e-3, 3e-3 and 1e-2 for mixed images as they come, by 2 points.
     optimizer=Optimizer(learning_rate=1e-2),
     steps=2_343,
@@ -51,7 +51,6 @@ PRESETS: dict[str, Config] = {
         _SMALL,
         data=dataclasses.replace(_SMALL.data, image_size=112),
         mixing=Mixing(tile_size=8, ladder=((8, 1),)),
-        model=Model("resnet8", stem="imagenet", width=16),
     ),
     # Name the folder of classes with --data.source folder:DIR.
     "imagenet100": Config(

@@ -5,10 +5,13 @@ import optax
 import pytest
 from flax import nnx
 
+from train import inputs
 from train.config import Model
 from train.errors import RunError
 from train.models import MODELS, build
+from train.models.layers import Spread
 from train.models.resnet import resnet18
+from train.presets import PRESETS
 
 # Published for ImageNet's 1,000 classes and images of 224 x 224.
 PUBLISHED = {
@@ -128,6 +131,28 @@ def test_spread_gives_each_place_four():
     (rows, columns) = jnp.nonzero((model.stem(place) != 0).any((0, 3)))
     assert set(rows.tolist()) == {6, 7}
     assert set(columns.tolist()) == {10, 11}
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_presets_squeeze_no_region_into_a_stem_for_pixels(name):
+    config = PRESETS[name]
+    side = config.data.image_size or 32
+    shape, coarse = inputs.input_shape(config, (side, side, 3))
+
+    def make():
+        return build(
+            config.model,
+            shape,
+            10,
+            region=inputs.region(config),
+            coarse=coarse,
+            dtype=jnp.float32,
+            rngs=nnx.Rngs(0),
+        )
+
+    assert coarse > 1
+    if config.model.name.startswith("resnet"):
+        assert isinstance(nnx.eval_shape(make).stem, Spread)
 
 
 @pytest.mark.parametrize(
