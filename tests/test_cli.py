@@ -166,6 +166,7 @@ def test_a_ladder_has_as_many_rungs_as_are_named(photos, tmp_path):
     folder, _ = photos
     vault = tmp_path / "vault"
     ladder = ["--ladder", "4:2", "4:1", "8:1", "--vault", str(vault)]
+    ladder += ["--strength", "0.5"]
     out = tmp_path / "m"
     assert main(["mix", *ladder, *SMALL, str(folder / "top.png"), str(out)]) == 0
     with open_vault(vault) as opened:
@@ -444,5 +445,6 @@ def test_default_is_the_strongest_plan(tmp_path, capsys):
     assert main(["mix", *arguments]) == 0
     with open_vault(vault) as opened:
         entry = opened.find(read_image(tmp_path / "m/00000.png"), "00000.png")
-    assert (entry.levels == 4).all()
+    assert entry.config == vmixjax.MixConfig(ladder=((32, 1),))
+    assert (entry.levels == 1).all()
     assert not math.isnan(entry.height)

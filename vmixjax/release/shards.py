@@ -8,15 +8,15 @@ byte.
 import math
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Executor, Future
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 
 from vmixjax.release.examples import Source
 from vmixjax.release.images import ImageError
 from vmixjax.release.manifest import Tally
-from vmixjax.release.sinks.sink import Files, Shard, Sink
+from vmixjax.release.sinks.sink import Files, Shard, Sink, Writer
 from vmixjax.release.work import Done, Task, Work
 
-_IMAGES, _BYTES = 256, 2**28
+_IMAGES, _BYTES = 256, 2**27
 """A window of a shard: images that are worked on together are among so many."""
 
 Tell = Callable[[int, ImageError | None], None]
@@ -66,36 +66,51 @@ def write_shard(
       RunError, VaultError, OSError: it cannot be done; nothing is left of it.
     """
     files, tally = Files(), Tally()
+    working: deque[Future[list[Done | ImageError]]] = deque()
     encoding: deque[tuple[Done, Future[bytes]]] = deque()
+
+    def leave_out(error: ImageError) -> None:
+        tally.skipped += 1
+        tell(1, error)
+
+    def encode(results: list[Done | ImageError]) -> None:
+        for done in results:
+            if isinstance(done, ImageError):
+                leave_out(done)
+            else:
+                record = threads.submit(sink.encode, done.example, done.output)
+                encoding.append((done, record))
+
+    def drain(writer: Writer) -> None:
+        while encoding:
+            done, record = encoding.popleft()
+            writer.add(done.output, record.result())
+            tally.add(done.tally)
+            tell(1, None)
+
     try:
-        with sink.write(shard, files, threads) as writer:
-
-            def drain(left: int) -> None:
-                while len(encoding) > left:
-                    done, record = encoding.popleft()
-                    writer.add(done.output, record.result())
-                    tally.add(done.tally)
-                    tell(1, None)
-
-            def leave_out(error: ImageError) -> None:
-                tally.skipped += 1
-                tell(1, error)
-
-            for window in _windows(
-                _read(shard, source, work, threads, ahead), leave_out
-            ):
-                for done in work.do(window, threads):
-                    if isinstance(done, ImageError):
-                        leave_out(done)
-                        continue
-                    record = threads.submit(sink.encode, done.example, done.output)
-                    encoding.append((done, record))
-                # One window is encoded while the next is read.
-                drain(len(window))
-            drain(0)
+        with sink.write(shard, files) as writer, ThreadPoolExecutor(1) as worker:
+            try:
+                # While one window is worked on, the one before it is encoded and the
+                # one behind it is read.
+                for window in _windows(
+                    _read(shard, source, work, threads, ahead), leave_out
+                ):
+                    working.append(worker.submit(work.do, window, threads))
+                    drain(writer)
+                    if len(working) > 1:
+                        encode(working.popleft().result())
+                while working:
+                    drain(writer)
+                    encode(working.popleft().result())
+                drain(writer)
+            except BaseException:
+                for work_left in working:
+                    work_left.cancel()
+                for _, record in encoding:
+                    record.cancel()
+                raise
     except BaseException:
-        for _, record in encoding:
-            record.cancel()
         discard(files)
         raise
     return files, tally

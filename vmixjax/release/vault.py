@@ -218,7 +218,10 @@ def open_vault(
             f"folder that was given to vmixjax mix --vault"
         )
     try:
-        with contextlib.closing(sqlite3.connect(path)) as connection:
+        # One thread at a time uses it, but not always the same.
+        with contextlib.closing(
+            sqlite3.connect(path, check_same_thread=False)
+        ) as connection:
             about = dict(connection.execute("SELECT name, value FROM about"))
             if about.get("format") != _FORMAT:
                 raise VaultError(

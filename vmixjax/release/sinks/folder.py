@@ -2,14 +2,19 @@
 
 import contextlib
 import hashlib
+import os
+from collections import deque
 from collections.abc import Iterator, Mapping
-from concurrent.futures import Executor, Future, wait
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from pathlib import Path
 
 from vmixjax.release.errors import RunError
 from vmixjax.release.examples import Example, Field, Label
 from vmixjax.release.images import encode_png
-from vmixjax.release.sinks.sink import Files, Shard, flush, not_stored, number, part
+from vmixjax.release.sinks.sink import Files, Shard, not_stored, number, part
+
+_WAITING = 16
+"""Files that are forced to disk at once: it confirms many in the time of one."""
 
 
 class FolderSink:
@@ -41,19 +46,14 @@ class FolderSink:
         return encode_png(example.image)
 
     @contextlib.contextmanager
-    def write(
-        self, shard: Shard, files: Files, threads: Executor
-    ) -> Iterator["_Writer"]:
+    def write(self, shard: Shard, files: Files) -> Iterator["_Writer"]:
         """See `Sink.write`. Disks are slow to confirm, so threads wait for them."""
         del shard
-        writer = _Writer(self.root, files, threads)
-        try:
+        # All threads have ended before files are removed: none may appear afterwards.
+        with ThreadPoolExecutor(_WAITING) as threads:
+            writer = _Writer(self.root, files, threads)
             yield writer
-        finally:
-            # Also before files are removed: none may appear afterwards.
-            wait(writer.storing)
-        for stored in writer.storing:
-            stored.result()
+            writer.wait(0)
 
     def finish(self, counts: Mapping[str, list[tuple[int, int]]]) -> dict[str, str]:
         """See `Sink.finish`: a folder needs nothing."""
@@ -64,17 +64,26 @@ class FolderSink:
 class _Writer:
     def __init__(self, root: Path, files: Files, threads: Executor) -> None:
         self._root, self._files, self._threads = root, files, threads
-        self.storing: list[Future[None]] = []
+        self._storing: deque[Future[None]] = deque()
 
     def add(self, name: str, record: bytes) -> None:
         path = part(self._root)
         self._files.parts[name] = path, ""
-        self.storing.append(self._threads.submit(self._store, name, path, record))
+        self._storing.append(self._threads.submit(self._store, name, path, record))
+        # A disk that is slower than we are must not fill the memory.
+        self.wait(4 * _WAITING)
+
+    def wait(self, left: int) -> None:
+        """Until no more than so many files are still to be stored."""
+        while len(self._storing) > left:
+            self._storing.popleft().result()
 
     def _store(self, name: str, path: Path, record: bytes) -> None:
         expected = hashlib.sha256(record).hexdigest()
-        path.write_bytes(record)
-        flush(path)
+        with path.open("xb") as file:
+            file.write(record)
+            file.flush()
+            os.fsync(file.fileno())
         if path.read_bytes() != record:
             raise not_stored()
         self._files.parts[name] = path, expected

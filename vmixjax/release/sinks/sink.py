@@ -5,7 +5,6 @@ import hashlib
 import os
 import secrets
 from collections.abc import Mapping
-from concurrent.futures import Executor
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
@@ -71,9 +70,7 @@ class Sink(Protocol):
         """One example's bytes; called from many threads."""
         ...
 
-    def write(
-        self, shard: Shard, files: Files, threads: Executor
-    ) -> AbstractContextManager[Writer]:
+    def write(self, shard: Shard, files: Files) -> AbstractContextManager[Writer]:
         """Writes a shard; when it ends, `files` has what was written, and checked."""
         ...
 

@@ -5,7 +5,6 @@ import hashlib
 import io
 import tarfile
 from collections.abc import Iterator, Mapping
-from concurrent.futures import Executor
 from pathlib import Path
 from typing import BinaryIO
 
@@ -58,9 +57,8 @@ class WebDatasetSink:
         return buffer.getvalue()
 
     @contextlib.contextmanager
-    def write(self, shard: Shard, files: Files, threads: Executor) -> Iterator["_Tar"]:
+    def write(self, shard: Shard, files: Files) -> Iterator["_Tar"]:
         """See `Sink.write`."""
-        del threads
         path = part(self.root)
         files.parts[f"{shard.name}.tar"] = path, ""
         with path.open("xb") as file:
