@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 import tyro
 
@@ -27,6 +27,7 @@ DONE, SOME_SKIPPED, REFUSED, INTERRUPTED = 0, 1, 2, 130
 _Paths = Annotated[
     tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="PATH...")
 ]
+_FORMATS = ("same", "folder", "tfds", "webdataset")
 _Src = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="SRC")]
 _Dst = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="DST")]
 
@@ -67,7 +68,7 @@ class Mix:
     """What to mix."""
     dst: _Dst
     """A new folder for the release."""
-    format: Literal["same", "folder", "tfds", "webdataset"] = "same"
+    format: Annotated[str, tyro.conf.arg(metavar=f"{{{','.join(_FORMATS)}}}")] = "same"
     """What to write: PNG files, a TFDS data set, tar files; or what SRC is."""
     strength: Annotated[float | None, _optional("S", "1.0")] = None
     """0 to 1, a place in each image's range of VFE; 0 still mixes every tile."""
@@ -384,6 +385,11 @@ def _mix(options: Mix) -> int:
     if target is not None and not 0 <= target < math.inf:
         raise _Refusal(f"--target-vfe must be a number of at least 0; got {target}")
     _check_workers(options.workers)
+    if options.format not in _FORMATS:
+        raise _Refusal(
+            f"--format {options.format}: it must be {', '.join(_FORMATS[:-1])} or "
+            f"{_FORMATS[-1]}; all hold PNG, since lossy formats would spoil the mixing"
+        )
     config = _config(options.tile_size, options.ladder, options.channels)
     if options.sensitivity is not None and not options.sensitivity.is_dir():
         raise _Refusal(f"--sensitivity {options.sensitivity} is not a folder of masks")
@@ -392,13 +398,16 @@ def _mix(options: Mix) -> int:
     from vmixjax.release.order import Order
     from vmixjax.release.progress import Progress
     from vmixjax.release.recipe import Recipe
+    from vmixjax.release.sinks import Format
     from vmixjax.release.sources import format_of
 
     order = Order(
         src=options.src,
         dst=options.dst,
         recipe=Recipe(config, options.fit, strength, target, options.sensitivity),
-        format=format_of(options.src) if options.format == "same" else options.format,
+        format=format_of(options.src)
+        if options.format == "same"
+        else cast(Format, options.format),
         data_dir=options.data_dir,
         splits=options.splits,
         drop=options.drop,

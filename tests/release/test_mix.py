@@ -315,22 +315,6 @@ def test_stopped_anywhere_it_goes_on_to_the_same_bytes(
     assert tree(mixed) == wanted
 
 
-def test_killed_it_goes_on_to_the_same_bytes(photos, tmp_path, secret):
-    whole, mixed = tmp_path / "whole", tmp_path / "mixed"
-    options = [*OPTIONS, *secret, "--shard-size", "1"]
-    assert main(["mix", str(photos), str(whole), *options]) == 0
-    run = subprocess.Popen(
-        [*COMMAND, photos, mixed, *options], stderr=subprocess.DEVNULL
-    )
-    while run.poll() is None and len(list(mixed.glob("*/*.png"))) < 3:
-        time.sleep(0.002)
-    run.send_signal(signal.SIGKILL)
-    run.wait()
-    assert not (mixed / "release.json").exists()
-    assert main(["mix", str(photos), str(mixed), *options]) == 0
-    assert tree(mixed) == tree(whole)
-
-
 @pytest.fixture
 def interruptible():
     """Lets processes be interrupted even where a shell started this one with `&`."""

@@ -125,7 +125,7 @@ def _shard_of(image: str, source: Source, vault: Vault) -> Shard:
             f"--id {image}: the vault has no image that is or was called so; name it "
             f"as in the release, or as the original"
         )
-    for split, index in source.places(output):
+    for split, index in source.candidates(output):
         example = source.read(split, index)
         entry = vault.find(example.image, output)
         if entry is not None and entry.output == output:

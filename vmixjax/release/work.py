@@ -176,11 +176,15 @@ class Restoring:
         """See `Work.do`."""
         results: list[Done | ImageError] = []
         for task, done in zip(tasks, restore(self._vault, tasks, threads), strict=True):
-            if isinstance(done, Done):
-                output = self._sink.output(done.example, task.ready, task.index, True)
-                done = dataclasses.replace(done, output=output)
-            results.append(done)
+            results.append(self._named(done, task) if isinstance(done, Done) else done)
         return results
+
+    def _named(self, done: Done, task: Task) -> Done | ImageError:
+        try:
+            output = self._sink.output(done.example, task.ready, task.index, True)
+        except ImageError as error:
+            return error
+        return dataclasses.replace(done, output=output)
 
 
 def restore(

@@ -11,7 +11,7 @@ from pathlib import Path
 from vmixjax.release.errors import RunError
 from vmixjax.release.examples import Example, Field, Label
 from vmixjax.release.images import encode_png
-from vmixjax.release.sinks.sink import Files, Shard, not_stored, number, part
+from vmixjax.release.sinks.sink import Files, Shard, below, not_stored, number, part
 
 _WAITING = 16
 """Files that are forced to disk at once: it confirms many in the time of one."""
@@ -38,7 +38,7 @@ class FolderSink:
         """See `Sink.output`: a path."""
         name = example.kept if names else number(index, shard.count)
         folder = f"{example.folder}/" if example.folder else ""
-        return f"{folder}{name.removeprefix(folder)}.png"
+        return below(f"{folder}{name.removeprefix(folder)}.png", example)
 
     def encode(self, example: Example, output: str) -> bytes:
         """See `Sink.encode`."""

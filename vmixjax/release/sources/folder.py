@@ -1,6 +1,6 @@
 """A folder of image files; folders below it are classes, or splits of classes."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePath
 
 from vmixjax.release.errors import RunError
@@ -30,6 +30,7 @@ class FolderSource:
     pixels: Pixels | None = None
 
     def __init__(self, path: Path) -> None:
+        self.places: Sequence[Path] = (path,)
         self.root = path if path.is_dir() else path.parent
         # What else is in a release is no image.
         found = [file for file in find_files(path) if file.parts[0] not in _NOT_IMAGES]
@@ -76,8 +77,8 @@ class FolderSource:
             values=label,
         )
 
-    def places(self, name: str) -> Iterator[tuple[str, int]]:
-        """See `Source.places`: names are paths."""
+    def candidates(self, name: str) -> Iterator[tuple[str, int]]:
+        """See `Source.candidates`: names are paths."""
         for split, files in self._files.items():
             yield from ((split, files.index(file)) for file in files if file == name)
 
