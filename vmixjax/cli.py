@@ -7,6 +7,7 @@ standard output.
 
 import contextlib
 import dataclasses
+import errno
 import json
 import math
 import os
@@ -23,6 +24,14 @@ from vmixjax.config import Channels, MixConfig
 
 DONE, SOME_SKIPPED, REFUSED, INTERRUPTED = 0, 1, 2, 130
 """Exit statuses: all done; some files skipped; nothing or not all tried; Ctrl-C."""
+
+_ROOM = "; make room, and run the same command again"
+_MENDS = {
+    errno.ENOSPC: _ROOM,
+    errno.EDQUOT: _ROOM,
+    errno.EROFS: "; name a folder elsewhere",
+    errno.EACCES: "; change its permissions, or name another",
+}
 
 _Paths = Annotated[
     tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="PATH...")
@@ -255,7 +264,8 @@ def main(arguments: list[str] | None = None) -> int:
         return REFUSED
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        return _complain(f"{where}{error.strerror or error}")
+        mend = _MENDS.get(error.errno or 0, "")
+        return _complain(f"{where}{error.strerror or error}{mend}")
 
 
 def _parse(arguments: list[str]) -> Vfe | Mix | Unmix | Verify | Audit | Demo:
@@ -280,8 +290,8 @@ def _complain(line: str) -> int:
 
 
 @contextlib.contextmanager
-def _refusals() -> Iterator[None]:
-    """Turns what a run cannot go on from into one line."""
+def _refusals(dst: Path | None = None) -> Iterator[None]:
+    """Turns what a run cannot go on from into one line; `dst` is where it writes."""
     from vmixjax.release.errors import RunError
     from vmixjax.release.vault import VaultError
 
@@ -289,6 +299,9 @@ def _refusals() -> Iterator[None]:
         yield
     except (RunError, VaultError) as error:
         raise _Refusal(str(error)) from error
+    except OSError as error:
+        error.filename = error.filename or dst
+        raise
 
 
 def _config(
@@ -435,7 +448,7 @@ def _mix(options: Mix) -> int:
             ) from error
         engine = partial(run_beam, options=options.beam_options)
     progress = Progress("mixing")
-    with _refusals():
+    with _refusals(options.dst):
         manifest = mix_release(order, engine, progress)
     if options.json:
         print(json.dumps({**manifest, "left_out": progress.skipped}, indent=1))
@@ -463,7 +476,7 @@ def _unmix(options: Unmix) -> int:
 
     _check_workers(options.workers)
     progress = Progress("restoring")
-    with _refusals():
+    with _refusals(options.dst):
         restored = unmix_release(
             options.src,
             options.dst,

@@ -201,7 +201,9 @@ def _one_line() -> Iterator[None]:
         yield
     except RuntimeError as error:
         reason = str(error).partition(";")[0].removeprefix("write() failed: ")
-        raise RunError(f"DST cannot be written: {reason}") from error
+        raise RunError(
+            f"DST cannot be written: {reason}; mend that, and run again"
+        ) from error
 
 
 def _feature(field: Field) -> Any:
