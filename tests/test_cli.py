@@ -344,6 +344,7 @@ def test_vfe_measures(photos, capsys):
         (["mix", "{in}", "{in}/top.png"], "DST .* is a file"),
         (["mix", "{in}", "{out}", "--secret-file", "{in}/top.png"], "needs 32 random"),
         (["mix", "{in}", "{out}", "--drop", "x"], "--drop x: a folder of images has"),
+        (["mix", "{in}", "{out}", "--format", "jpeg"], "lossy formats would spoil"),
         (["mix", "{in}", "{out}", "--splits", "test"], "--splits test: .* has train"),
         (["mix", "{in}", "{out}", "--shard-size", "0"], "--shard-size must be 1"),
         (["mix", "{in}", "{out}", "--workers", "0"], "--workers must be 1"),

@@ -128,7 +128,7 @@ def write_manifest(
         "software": software(),
         "files": dict(files),
     }
-    with atomic_path(root / MANIFEST) as file:
+    with atomic_path(root / MANIFEST, aside=root / WORK) as file:
         head = json.dumps(manifest, indent=1).removesuffix("\n}")
         file.write(f'{head},\n "shards": [\n'.encode())
         for number, shard in enumerate(shards):
