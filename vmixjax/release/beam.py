@@ -7,7 +7,6 @@ workers reach them.
 
 import logging
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
@@ -19,6 +18,7 @@ from vmixjax.release.order import Opened, Order, open_order
 from vmixjax.release.progress import Progress
 from vmixjax.release.shards import write_shard
 from vmixjax.release.sinks.sink import Shard
+from vmixjax.release.threads import start_threads
 
 
 def run_beam(
@@ -72,11 +72,11 @@ class _MixShard(beam.DoFn):
 
         with (
             open_order(order, self._source, first=False, rows=rows) as opened,
-            ThreadPoolExecutor(1) as threads,
+            start_threads(1) as threads,
         ):
             shard = opened.shards[element]
             files, tally = write_shard(
-                shard, opened.source, opened.work, opened.sink, threads, 4, tell
+                shard, opened.source, opened.work, opened.sink, threads, tell
             )
             Journal(order.dst).commit(shard, files, tally, opened.sink)
         yield element

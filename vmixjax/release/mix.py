@@ -20,6 +20,7 @@ from vmixjax.release.order import Opened, Order, merge_rows, open_order
 from vmixjax.release.progress import Progress
 from vmixjax.release.shards import write_shard
 from vmixjax.release.sinks.sink import Shard, sha256
+from vmixjax.release.threads import start_threads
 
 Engine = Callable[[Order, Opened, Sequence[Shard], Journal, Progress], None]
 """Writes shards of an order, and notes each in the journal."""
@@ -91,22 +92,12 @@ def run_local(
             raise RunError(f"{error} (--strict)")
         progress.tell(images, error)
 
-    with ThreadPoolExecutor(count) as threads:
-        try:
-            for shard in shards:
-                files, tally = write_shard(
-                    shard,
-                    opened.source,
-                    opened.work,
-                    opened.sink,
-                    threads,
-                    4 * count,
-                    tell,
-                )
-                journal.commit(shard, files, tally, opened.sink)
-        except BaseException:
-            threads.shutdown(cancel_futures=True)
-            raise
+    with start_threads(count) as threads:
+        for shard in shards:
+            files, tally = write_shard(
+                shard, opened.source, opened.work, opened.sink, threads, tell
+            )
+            journal.commit(shard, files, tally, opened.sink)
 
 
 def _finish(

@@ -8,12 +8,13 @@ byte.
 import math
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import Future, wait
 
 from vmixjax.release.examples import Source
 from vmixjax.release.images import ImageError
 from vmixjax.release.manifest import Tally
 from vmixjax.release.sinks.sink import Files, Shard, Sink, Writer
+from vmixjax.release.threads import Threads
 from vmixjax.release.work import Done, Task, Work
 
 _IMAGES, _BYTES = 256, 2**27
@@ -44,8 +45,7 @@ def write_shard(
     source: Source,
     work: Work,
     sink: Sink,
-    threads: Executor,
-    ahead: int,
+    threads: Threads,
     tell: Tell,
 ) -> tuple[Files, Tally]:
     """Reads, works on and writes the examples of a shard.
@@ -55,8 +55,7 @@ def write_shard(
       source: that it is read from.
       work: what is done to its images.
       sink: that writes it.
-      threads: that decode and encode.
-      ahead: images that are decoded before they are needed.
+      threads: that do it.
       tell: see `Tell`. What it raises ends the shard.
 
     Returns:
@@ -78,7 +77,7 @@ def write_shard(
             if isinstance(done, ImageError):
                 leave_out(done)
             else:
-                record = threads.submit(sink.encode, done.example, done.output)
+                record = threads.codec.submit(sink.encode, done.example, done.output)
                 encoding.append((done, record))
 
     def drain(writer: Writer) -> None:
@@ -89,14 +88,14 @@ def write_shard(
             tell(1, None)
 
     try:
-        with sink.write(shard, files) as writer, ThreadPoolExecutor(1) as worker:
+        with sink.write(shard, files, threads.disk) as writer:
             try:
                 # While one window is worked on, the one before it is encoded and the
                 # one behind it is read.
-                for window in _windows(
-                    _read(shard, source, work, threads, ahead), leave_out
-                ):
-                    working.append(worker.submit(work.do, window, threads))
+                for window in _windows(_read(shard, source, work, threads), leave_out):
+                    working.append(
+                        threads.device.submit(work.do, window, threads.codec)
+                    )
                     drain(writer)
                     if len(working) > 1:
                         encode(working.popleft().result())
@@ -105,10 +104,10 @@ def write_shard(
                     encode(working.popleft().result())
                 drain(writer)
             except BaseException:
-                for work_left in working:
-                    work_left.cancel()
                 for _, record in encoding:
                     record.cancel()
+                # What is under way may still use the vault.
+                wait([done for done in working if not done.cancel()])
                 raise
     except BaseException:
         discard(files)
@@ -131,7 +130,7 @@ def settle(files: Files, sink: Sink) -> None:
 
 
 def _read(
-    shard: Shard, source: Source, work: Work, threads: Executor, ahead: int
+    shard: Shard, source: Source, work: Work, threads: Threads
 ) -> Iterator[Task | ImageError]:
     def one(index: int) -> Task | ImageError:
         try:
@@ -142,8 +141,8 @@ def _read(
     reading: deque[Future[Task | ImageError]] = deque()
     try:
         for index in range(shard.start, shard.stop):
-            reading.append(threads.submit(one, index))
-            if len(reading) > ahead:
+            reading.append(threads.codec.submit(one, index))
+            if len(reading) > threads.ahead:
                 yield reading.popleft().result()
         while reading:
             yield reading.popleft().result()

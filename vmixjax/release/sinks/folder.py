@@ -5,7 +5,7 @@ import hashlib
 import os
 from collections import deque
 from collections.abc import Iterator, Mapping
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, wait
 from pathlib import Path
 
 from vmixjax.release.errors import RunError
@@ -13,8 +13,8 @@ from vmixjax.release.examples import Example, Field, Label
 from vmixjax.release.images import encode_png
 from vmixjax.release.sinks.sink import Files, Shard, below, not_stored, number, part
 
-_WAITING = 16
-"""Files that are forced to disk at once: it confirms many in the time of one."""
+_UNDER_WAY = 64
+"""Files that may wait for the disk, in memory."""
 
 
 class FolderSink:
@@ -46,14 +46,15 @@ class FolderSink:
         return encode_png(example.image)
 
     @contextlib.contextmanager
-    def write(self, shard: Shard, files: Files) -> Iterator["_Writer"]:
+    def write(self, shard: Shard, files: Files, disk: Executor) -> Iterator["_Writer"]:
         """See `Sink.write`. Disks are slow to confirm, so threads wait for them."""
         del shard
-        # All threads have ended before files are removed: none may appear afterwards.
-        with ThreadPoolExecutor(_WAITING) as threads:
-            writer = _Writer(self.root, files, threads)
+        writer = _Writer(self.root, files, disk)
+        try:
             yield writer
             writer.wait(0)
+        finally:
+            writer.stop()
 
     def finish(self, counts: Mapping[str, list[tuple[int, int]]]) -> dict[str, str]:
         """See `Sink.finish`: a folder needs nothing."""
@@ -62,21 +63,25 @@ class FolderSink:
 
 
 class _Writer:
-    def __init__(self, root: Path, files: Files, threads: Executor) -> None:
-        self._root, self._files, self._threads = root, files, threads
+    def __init__(self, root: Path, files: Files, disk: Executor) -> None:
+        self._root, self._files, self._disk = root, files, disk
         self._storing: deque[Future[None]] = deque()
 
     def add(self, name: str, record: bytes) -> None:
         path = part(self._root)
         self._files.parts[name] = path, ""
-        self._storing.append(self._threads.submit(self._store, name, path, record))
+        self._storing.append(self._disk.submit(self._store, name, path, record))
         # A disk that is slower than we are must not fill the memory.
-        self.wait(4 * _WAITING)
+        self.wait(_UNDER_WAY)
 
     def wait(self, left: int) -> None:
         """Until no more than so many files are still to be stored."""
         while len(self._storing) > left:
             self._storing.popleft().result()
+
+    def stop(self) -> None:
+        """Before files are removed: none may appear afterwards."""
+        wait([stored for stored in self._storing if not stored.cancel()])
 
     def _store(self, name: str, path: Path, record: bytes) -> None:
         expected = hashlib.sha256(record).hexdigest()

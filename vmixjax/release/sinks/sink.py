@@ -5,6 +5,7 @@ import hashlib
 import os
 import secrets
 from collections.abc import Mapping
+from concurrent.futures import Executor
 from contextlib import AbstractContextManager
 from pathlib import Path, PurePosixPath
 from typing import Protocol
@@ -75,8 +76,13 @@ class Sink(Protocol):
         """One example's bytes; called from many threads."""
         ...
 
-    def write(self, shard: Shard, files: Files) -> AbstractContextManager[Writer]:
-        """Writes a shard; when it ends, `files` has what was written, and checked."""
+    def write(
+        self, shard: Shard, files: Files, disk: Executor
+    ) -> AbstractContextManager[Writer]:
+        """Writes a shard; when it ends, `files` has what was written, and checked.
+
+        Threads of `disk` may wait for the disk; none does any more when it ends.
+        """
         ...
 
     def finish(self, counts: Mapping[str, list[tuple[int, int]]]) -> dict[str, str]:

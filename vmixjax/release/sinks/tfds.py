@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
 
@@ -96,8 +97,9 @@ class TfdsSink:
         return serialized
 
     @contextlib.contextmanager
-    def write(self, shard: Shard, files: Files) -> Iterator["_Records"]:
+    def write(self, shard: Shard, files: Files, disk: Executor) -> Iterator["_Records"]:
         """See `Sink.write`."""
+        del disk
         place = f"{shard.number:05d}-of-{shard.shards:05d}"
         name = f"{self._name}-{shard.split}.array_record-{place}"
         path = part(self.root)

@@ -5,6 +5,7 @@ import hashlib
 import io
 import tarfile
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Executor
 from pathlib import Path
 from typing import BinaryIO
 
@@ -57,8 +58,9 @@ class WebDatasetSink:
         return buffer.getvalue()
 
     @contextlib.contextmanager
-    def write(self, shard: Shard, files: Files) -> Iterator["_Tar"]:
+    def write(self, shard: Shard, files: Files, disk: Executor) -> Iterator["_Tar"]:
         """See `Sink.write`."""
+        del disk
         path = part(self.root)
         files.parts[f"{shard.name}.tar"] = path, ""
         with path.open("xb") as file:
