@@ -17,7 +17,7 @@ from vmixjax.release.sinks.sink import Files, Shard, Sink, Writer
 from vmixjax.release.threads import Threads
 from vmixjax.release.work import Done, Task, Work
 
-_IMAGES, _BYTES = 256, 2**27
+_IMAGES, _BYTES = 256, 2**24
 """A window of a shard: images that are worked on together are among so many."""
 
 Tell = Callable[[int, ImageError | None], None]
@@ -163,7 +163,9 @@ def _windows(
             continue
         window.append(task)
         size += task.example.image.nbytes
-        if len(window) >= _IMAGES or size >= _BYTES:
+        # Batches are powers of two: so few of them have to be filled up.
+        whole = len(window).bit_count() == 1
+        if len(window) >= _IMAGES or (size >= _BYTES and whole):
             yield window
             window, size = [], 0
     if window:
