@@ -166,6 +166,7 @@ def test_a_ladder_has_as_many_rungs_as_are_named(photos, tmp_path):
     folder, _ = photos
     vault = tmp_path / "vault"
     ladder = ["--ladder", "4:2", "4:1", "8:1", "--vault", str(vault)]
+    ladder += ["--strength", "0.5"]
     out = tmp_path / "m"
     assert main(["mix", *ladder, *SMALL, str(folder / "top.png"), str(out)]) == 0
     with open_vault(vault) as opened:
@@ -343,6 +344,7 @@ def test_vfe_measures(photos, capsys):
         (["mix", "{in}", "{in}/top.png"], "DST .* is a file"),
         (["mix", "{in}", "{out}", "--secret-file", "{in}/top.png"], "needs 32 random"),
         (["mix", "{in}", "{out}", "--drop", "x"], "--drop x: a folder of images has"),
+        (["mix", "{in}", "{out}", "--format", "jpeg"], "lossy formats would spoil"),
         (["mix", "{in}", "{out}", "--splits", "test"], "--splits test: .* has train"),
         (["mix", "{in}", "{out}", "--shard-size", "0"], "--shard-size must be 1"),
         (["mix", "{in}", "{out}", "--workers", "0"], "--workers must be 1"),
@@ -444,5 +446,6 @@ def test_default_is_the_strongest_plan(tmp_path, capsys):
     assert main(["mix", *arguments]) == 0
     with open_vault(vault) as opened:
         entry = opened.find(read_image(tmp_path / "m/00000.png"), "00000.png")
-    assert (entry.levels == 4).all()
+    assert entry.config == vmixjax.MixConfig(ladder=((32, 1),))
+    assert (entry.levels == 1).all()
     assert not math.isnan(entry.height)

@@ -7,6 +7,7 @@ standard output.
 
 import contextlib
 import dataclasses
+import errno
 import json
 import math
 import os
@@ -14,7 +15,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 import tyro
 
@@ -24,9 +25,18 @@ from vmixjax.config import Channels, MixConfig
 DONE, SOME_SKIPPED, REFUSED, INTERRUPTED = 0, 1, 2, 130
 """Exit statuses: all done; some files skipped; nothing or not all tried; Ctrl-C."""
 
+_ROOM = "; make room, and run the same command again"
+_MENDS = {
+    errno.ENOSPC: _ROOM,
+    errno.EDQUOT: _ROOM,
+    errno.EROFS: "; name a folder elsewhere",
+    errno.EACCES: "; change its permissions, or name another",
+}
+
 _Paths = Annotated[
     tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="PATH...")
 ]
+_FORMATS = ("same", "folder", "tfds", "webdataset")
 _Src = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="SRC")]
 _Dst = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="DST")]
 
@@ -67,7 +77,7 @@ class Mix:
     """What to mix."""
     dst: _Dst
     """A new folder for the release."""
-    format: Literal["same", "folder", "tfds", "webdataset"] = "same"
+    format: Annotated[str, tyro.conf.arg(metavar=f"{{{','.join(_FORMATS)}}}")] = "same"
     """What to write: PNG files, a TFDS data set, tar files; or what SRC is."""
     strength: Annotated[float | None, _optional("S", "1.0")] = None
     """0 to 1, a place in each image's range of VFE; 0 still mixes every tile."""
@@ -254,7 +264,8 @@ def main(arguments: list[str] | None = None) -> int:
         return REFUSED
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        return _complain(f"{where}{error.strerror or error}")
+        mend = _MENDS.get(error.errno or 0, "")
+        return _complain(f"{where}{error.strerror or error}{mend}")
 
 
 def _parse(arguments: list[str]) -> Vfe | Mix | Unmix | Verify | Audit | Demo:
@@ -279,8 +290,8 @@ def _complain(line: str) -> int:
 
 
 @contextlib.contextmanager
-def _refusals() -> Iterator[None]:
-    """Turns what a run cannot go on from into one line."""
+def _refusals(dst: Path | None = None) -> Iterator[None]:
+    """Turns what a run cannot go on from into one line; `dst` is where it writes."""
     from vmixjax.release.errors import RunError
     from vmixjax.release.vault import VaultError
 
@@ -288,6 +299,9 @@ def _refusals() -> Iterator[None]:
         yield
     except (RunError, VaultError) as error:
         raise _Refusal(str(error)) from error
+    except OSError as error:
+        error.filename = error.filename or dst
+        raise
 
 
 def _config(
@@ -384,6 +398,11 @@ def _mix(options: Mix) -> int:
     if target is not None and not 0 <= target < math.inf:
         raise _Refusal(f"--target-vfe must be a number of at least 0; got {target}")
     _check_workers(options.workers)
+    if options.format not in _FORMATS:
+        raise _Refusal(
+            f"--format {options.format}: it must be {', '.join(_FORMATS[:-1])} or "
+            f"{_FORMATS[-1]}; all hold PNG, since lossy formats would spoil the mixing"
+        )
     config = _config(options.tile_size, options.ladder, options.channels)
     if options.sensitivity is not None and not options.sensitivity.is_dir():
         raise _Refusal(f"--sensitivity {options.sensitivity} is not a folder of masks")
@@ -392,13 +411,16 @@ def _mix(options: Mix) -> int:
     from vmixjax.release.order import Order
     from vmixjax.release.progress import Progress
     from vmixjax.release.recipe import Recipe
+    from vmixjax.release.sinks import Format
     from vmixjax.release.sources import format_of
 
     order = Order(
         src=options.src,
         dst=options.dst,
         recipe=Recipe(config, options.fit, strength, target, options.sensitivity),
-        format=format_of(options.src) if options.format == "same" else options.format,
+        format=format_of(options.src)
+        if options.format == "same"
+        else cast(Format, options.format),
         data_dir=options.data_dir,
         splits=options.splits,
         drop=options.drop,
@@ -426,7 +448,7 @@ def _mix(options: Mix) -> int:
             ) from error
         engine = partial(run_beam, options=options.beam_options)
     progress = Progress("mixing")
-    with _refusals():
+    with _refusals(options.dst):
         manifest = mix_release(order, engine, progress)
     if options.json:
         print(json.dumps({**manifest, "left_out": progress.skipped}, indent=1))
@@ -454,7 +476,7 @@ def _unmix(options: Unmix) -> int:
 
     _check_workers(options.workers)
     progress = Progress("restoring")
-    with _refusals():
+    with _refusals(options.dst):
         restored = unmix_release(
             options.src,
             options.dst,

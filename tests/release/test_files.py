@@ -52,8 +52,10 @@ def test_hidden_files_are_passed_over(tmp_path):
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
         path.touch()
-    assert find_files(tmp_path) == [PurePath("a.jpg"), PurePath("b/2.jpg")]
-    assert find_files(tmp_path / "a.jpg") == [PurePath("a.jpg")]
+    (tmp_path / "link").symlink_to(tmp_path / "b")
+    found = [PurePath(path) for path in ("a.jpg", "b/2.jpg", "link")]
+    assert list(find_files(tmp_path)) == found
+    assert list(find_files(tmp_path / "a.jpg")) == [PurePath("a.jpg")]
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,11 @@
 """Releases of whole data sets: what goes in comes out mixed, all of it, or resumes."""
 
+import errno
 import hashlib
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -208,7 +210,8 @@ def test_any_source_becomes_any_release_and_comes_back(
 
 
 def test_a_tfds_release_needs_none_of_our_code(pets, tmp_path):
-    mixed = tmp_path / "mixed"
+    # A name and a version: then TFDS finds it by these as well.
+    mixed = tmp_path / "data" / "pets" / "1.0.0"
     assert main(["mix", f"tfds:{pets}", str(mixed), *OPTIONS]) == 0
     script = (
         "import sys\n"
@@ -220,9 +223,12 @@ def test_a_tfds_release_needs_none_of_our_code(pets, tmp_path):
         "for e in source:\n"
         "  print(int(e['label']), e['file_name'].decode(), e['caption'].decode(),\n"
         "        float(e['age']), e['image'].shape)\n"
+        "again = tfds.data_source('pets:1.0.0', split='train', data_dir=sys.argv[2])\n"
+        "assert len(again) == len(source)\n"
+        "assert all((a['image'] == b['image']).all() for a, b in zip(again, source))\n"
     )
     run = subprocess.run(
-        [sys.executable, "-c", script, mixed],
+        [sys.executable, "-c", script, mixed, tmp_path / "data"],
         capture_output=True,
         text=True,
         check=True,
@@ -302,6 +308,8 @@ def test_stopped_anywhere_it_goes_on_to_the_same_bytes(
         # Whatever gives a file its final name.
         patch.setattr(os, "replace", crash_at(os.replace))
         patch.setattr("pathlib.Path.replace", crash_at(type(photos).replace))
+        # Who is killed tidies nothing up.
+        patch.setattr("pathlib.Path.unlink", lambda *_, **__: None)
         with pytest.raises(Crash):
             main(["mix", str(photos), str(mixed), *arguments])
     wanted = tree(whole)
@@ -313,22 +321,6 @@ def test_stopped_anywhere_it_goes_on_to_the_same_bytes(
     # Once more changes nothing.
     assert main(["mix", str(photos), str(mixed), *arguments]) == 0
     assert tree(mixed) == wanted
-
-
-def test_killed_it_goes_on_to_the_same_bytes(photos, tmp_path, secret):
-    whole, mixed = tmp_path / "whole", tmp_path / "mixed"
-    options = [*OPTIONS, *secret, "--shard-size", "1"]
-    assert main(["mix", str(photos), str(whole), *options]) == 0
-    run = subprocess.Popen(
-        [*COMMAND, photos, mixed, *options], stderr=subprocess.DEVNULL
-    )
-    while run.poll() is None and len(list(mixed.glob("*/*.png"))) < 3:
-        time.sleep(0.002)
-    run.send_signal(signal.SIGKILL)
-    run.wait()
-    assert not (mixed / "release.json").exists()
-    assert main(["mix", str(photos), str(mixed), *options]) == 0
-    assert tree(mixed) == tree(whole)
 
 
 @pytest.fixture
@@ -462,6 +454,33 @@ def test_a_full_disk_is_one_line_and_leaves_nothing_partial(
         assert not name.endswith(".part")
 
 
+def test_a_disk_that_fills_up_says_what_to_do(
+    photos, tmp_path, secret, monkeypatch, capsys
+):
+    mixed, left = tmp_path / "mixed", 6
+    arguments = ["mix", str(photos), str(mixed), *OPTIONS, *secret]
+    fsync = os.fsync
+
+    def full(descriptor):
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        fsync(descriptor)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("vmixjax.release.sinks.folder.os.fsync", full)
+        assert main(arguments) == 2
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last == (
+        f"vmixjax: {mixed}: No space left on device; make room, and run the same "
+        f"command again"
+    )
+    assert not [name for name in tree(mixed) if name.endswith(".part")]
+    assert main(arguments) == 0
+    assert main(["verify", str(mixed)]) == 0
+
+
 def test_a_folder_that_cannot_be_written_is_one_line(photos, tmp_path, capsys):
     (tmp_path / "file").touch()
     mixed = tmp_path / "file" / "mixed"
@@ -471,10 +490,51 @@ def test_a_folder_that_cannot_be_written_is_one_line(photos, tmp_path, capsys):
     assert "Traceback" not in said
 
 
-@pytest.mark.parametrize("kind", ["folder", "tfds", "webdataset"])
-def test_nothing_that_was_planted_gets_out(tmp_path, kind):
-    folder, mixed = tmp_path / "originals", tmp_path / "mixed"
-    folder.mkdir()
+def write_planted(folder, source, files):
+    """Image files by name, in a folder, in a TFDS data set, or in a tar file."""
+    if source == "tfds":
+        features = {
+            "image": tfds.features.Image(shape=(16, 16, 3)),
+            "file_name": tfds.features.Text(),
+            "uri": tfds.features.Scalar(np.str_),
+        }
+        write_tfds(
+            folder,
+            features,
+            [
+                {"image": io.BytesIO(data), "file_name": name, "uri": name}
+                for name, data in files.items()
+            ],
+        )
+        return
+    folder.mkdir(parents=True)
+    if source == "folder":
+        for name, data in files.items():
+            (folder / name).write_bytes(data)
+        return
+    with tarfile.open(folder / "PLANTED.tar", "w", format=tarfile.PAX_FORMAT) as tar:
+        for name, data in files.items():
+            member = tarfile.TarInfo(f"PLANTED/{name}")
+            member.size, member.mtime = len(data), 10**9
+            member.uname = member.gname = "PLANTED-owner"
+            member.pax_headers = {"comment": "PLANTED-pax"}
+            tar.addfile(member, io.BytesIO(data))
+
+
+@pytest.mark.parametrize(
+    ("source", "kind"),
+    [
+        ("folder", "folder"),
+        ("folder", "tfds"),
+        ("folder", "webdataset"),
+        ("tfds", "tfds"),
+        ("tfds", "webdataset"),
+        ("webdataset", "webdataset"),
+        ("webdataset", "folder"),
+    ],
+)
+def test_nothing_that_was_planted_gets_out(tmp_path, source, kind):
+    folder, mixed = tmp_path / "originals" / "pets", tmp_path / "mixed"
     exif = Image.Exif()
     exif[0x010F], exif[0x010E] = "PLANTED-camera", "PLANTED-exif"
     thumbnail = stored(picture(9), format="JPEG").getvalue()
@@ -486,7 +546,6 @@ def test_nothing_that_was_planted_gets_out(tmp_path, kind):
     jpeg = stored(
         picture(0), format="JPEG", comment=b"PLANTED-comment", **options
     ).getvalue()
-    (folder / "PLANTED-name-one.jpg").write_bytes(jpeg + b"PLANTED-behind")
     text = PngImagePlugin.PngInfo()
     text.add_text("Author", "PLANTED-text")
     text.add_text("Comment", "PLANTED-ztxt", zip=True)
@@ -494,10 +553,15 @@ def test_nothing_that_was_planted_gets_out(tmp_path, kind):
     png = stored(
         picture(1), format="PNG", pnginfo=text, exif=exif, icc_profile=b"PLANTED-icc"
     )
-    (folder / "PLANTED-name-two.png").write_bytes(png.getvalue() + b"PLANTED-behind")
+    planted = {
+        "PLANTED-name-one.jpg": jpeg + b"PLANTED-behind",
+        "PLANTED-name-two.png": png.getvalue() + b"PLANTED-behind",
+    }
+    write_planted(folder, source, planted)
+    src = f"tfds:{folder}" if source == "tfds" else str(folder)
     sentences = [b"PLANTED", thumbnail[:64], b"originals", b"JFIF", b"Exif", b"tEXt"]
     sentences += [b"zTXt", b"iTXt", b"eXIf", b"iCCP", b"tIME", b"xmpmeta"]
-    assert main(["mix", str(folder), str(mixed), *OPTIONS, "--format", kind]) == 0
+    assert main(["mix", src, str(mixed), *OPTIONS, "--format", kind]) == 0
     files = [path for path in mixed.rglob("*") if path.is_file()]
     assert len(files) >= 2
     for path in files:
@@ -505,7 +569,7 @@ def test_nothing_that_was_planted_gets_out(tmp_path, kind):
         for sentence in sentences:
             assert sentence not in data, (path.name, sentence)
         assert "PLANTED" not in path.name
-    assert main(["verify", str(mixed), "--source", str(folder)]) == 0
+    assert main(["verify", str(mixed), "--source", src]) == 0
 
 
 def test_pixels_hidden_in_other_features_need_a_decision(tmp_path, capsys):
@@ -528,6 +592,56 @@ def test_pixels_hidden_in_other_features_need_a_decision(tmp_path, capsys):
     for i, example in enumerate(source):
         np.testing.assert_array_equal(example["mask"], picture(i)[..., :1])
         assert (example["image"] != picture(i)).mean() > 0.3
+
+
+def test_numbers_that_may_name_people_need_a_decision(tmp_path, capsys):
+    folder, mixed = tmp_path / "pets", tmp_path / "mixed"
+    features = {
+        "image": tfds.features.Image(shape=(16, 16, 3)),
+        "patient_id": tfds.features.Scalar(np.int64),
+        "owner_name": tfds.features.Scalar(np.str_),
+    }
+    example = {"image": stored(picture(0), format="PNG"), "patient_id": 4711}
+    write_tfds(folder, features, [{**example, "owner_name": "Anna"}])
+    arguments = ["mix", f"tfds:{folder}", str(mixed), *OPTIONS]
+    assert main(arguments) == 2
+    assert "--drop patient_id, or let it through" in capsys.readouterr().err
+    assert main([*arguments, "--keep", "patient_id"]) == 0
+    (made,) = tfds.builder_from_directory(mixed).as_data_source("train")
+    assert (int(made["patient_id"]), made["owner_name"]) == (4711, b"00000")
+
+
+def test_names_that_lead_out_of_dst_are_left_out(tmp_path, capsys):
+    with tarfile.open(tmp_path / "pets.tar", "w") as tar:
+        for number, key in enumerate(("good", "../../bad", "UNFINISHED/bad", "/bad")):
+            data = encode_png(picture(number))
+            member = tarfile.TarInfo(f"{key}.png")
+            member.size = len(data)
+            tar.addfile(member, io.BytesIO(data))
+    arguments = ["mix", str(tmp_path / "pets.tar"), *OPTIONS, "--keep-names"]
+    for kind, good in (("folder", "good.png"), ("webdataset", "train-000000.tar")):
+        inside = tmp_path / "deep" / kind
+        assert main([*arguments, str(inside), "--format", kind]) == 1
+        said = capsys.readouterr().err
+        assert said.count("leads out of DST") == 2
+        assert "UNFINISHED has a meaning" in said
+        assert set(tree(inside)) == {good, "release.json"}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["deep", "pets.tar"]
+
+
+def test_a_release_does_not_lie_in_a_data_set_that_is_named(tmp_path, capsys):
+    folder = tmp_path / "data" / "pets" / "1.0.0"
+    features = {"image": tfds.features.Image(shape=(16, 16, 3))}
+    write_tfds(folder, features, [{"image": stored(picture(0), format="PNG")}])
+    arguments = ["mix", "tfds:pets", "--data-dir", str(tmp_path / "data"), *OPTIONS]
+    before = tree(tmp_path)
+    for dst, words in (
+        (folder / "mixed", "DST .* lies inside SRC"),
+        (tmp_path / "data", "SRC .* lies inside DST"),
+    ):
+        assert main([*arguments, str(dst)]) == 2
+        assert re.search(words, capsys.readouterr().err)
+    assert tree(tmp_path) == before
 
 
 def test_members_of_tars_need_a_decision(tars, tmp_path, capsys):

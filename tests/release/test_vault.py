@@ -164,16 +164,22 @@ def test_meddling_is_noticed(tmp_path, passphrase):
         vault.keep(rows)
     (pixels, output, original, sealed), (_, _, _, others) = rows
     flipped = sealed[:40] + bytes([sealed[40] ^ 1]) + sealed[41:]
-    for meddled in (flipped, others, sealed[:-1]):
+    for meddled in (flipped, others, sealed[:-1], "text"):
         with open_vault(tmp_path, passphrase=passphrase) as vault:
             vault.keep([(pixels, output, original, meddled)])
             with pytest.raises(VaultError, match=r"entry for a\.png was changed"):
                 vault.find(MIXED, "a.png")
-    with sqlite3.connect(tmp_path / FILE_NAME) as connection:
-        connection.execute("UPDATE about SET value = zeroblob(60) WHERE name='secret'")
-    connection.close()
-    with (
-        pytest.raises(VaultError, match="was changed or is damaged"),
-        open_vault(tmp_path, passphrase=passphrase),
+    for how in (
+        "UPDATE about SET value = zeroblob(60) WHERE name = 'secret'",
+        "UPDATE about SET value = 'text' WHERE name = 'secret'",
+        "DELETE FROM about WHERE name = 'secret'",
+        "DELETE FROM about WHERE name = 'key'",
     ):
-        pass
+        with sqlite3.connect(tmp_path / FILE_NAME) as connection:
+            connection.execute(how)
+        connection.close()
+        with (
+            pytest.raises(VaultError, match="was changed or is damaged"),
+            open_vault(tmp_path, passphrase=passphrase),
+        ):
+            pass

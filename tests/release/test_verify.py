@@ -76,6 +76,20 @@ def test_changed_missing_and_foreign_files_are_named(release, capsys):
     assert "2 images are there, but release.json says 3" in said
 
 
+@pytest.mark.parametrize("kind", ["tfds", "webdataset"])
+def test_files_that_are_cut_off_are_named(made, tmp_path, capsys, kind):
+    mixed = tmp_path / "mixed"
+    arguments = [made / "photos", mixed, "--tile-size", "8", "--format", kind]
+    assert main(["mix", *map(str, arguments)]) == 0
+    (path,) = mixed.glob("*train*")
+    with path.open("r+b") as file:
+        file.truncate(path.stat().st_size // 2)
+    status, said = verify(capsys, mixed)
+    assert status == 1
+    assert f"WRONG: {path.name} was changed" in said
+    assert "its images cannot all be looked at" in said or "holds no image" in said
+
+
 def test_metadata_is_found(release, capsys):
     text = PngImagePlugin.PngInfo()
     text.add_text("Author", "Anna")

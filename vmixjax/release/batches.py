@@ -20,7 +20,7 @@ from vmixjax.planning import Plan, full_plan, plan
 from vmixjax.release.recipe import Recipe
 from vmixjax.release.strength import target_at
 
-_VALUES = 2**22
+_VALUES = 2**23
 """Of all images in a batch: enough to keep a device busy, little memory."""
 
 _MOST = 256
@@ -43,8 +43,12 @@ class Planned:
 
 
 def batch_size(shape: tuple[int, ...]) -> int:
-    """How many images of a shape make a batch."""
-    return max(1, min(_MOST, _VALUES // math.prod(shape)))
+    """How many images of a shape make a batch.
+
+    A power of two, so that as many images as are worked on together are whole batches.
+    """
+    most = max(1, min(_MOST, _VALUES // math.prod(shape)))
+    return int(2 ** math.floor(math.log2(most)))
 
 
 def plan_batch(

@@ -5,9 +5,10 @@ reads that from its file, so SRC, DST and the files that are named must lie wher
 workers reach them.
 """
 
+import contextlib
 import logging
+import threading
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
@@ -19,6 +20,10 @@ from vmixjax.release.order import Opened, Order, open_order
 from vmixjax.release.progress import Progress
 from vmixjax.release.shards import write_shard
 from vmixjax.release.sinks.sink import Shard
+from vmixjax.release.threads import start_threads
+
+_SECONDS = 2.0
+"""Between two looks at what is done."""
 
 
 def run_beam(
@@ -35,18 +40,47 @@ def run_beam(
     The order has to name a secret that all workers can read.
     """
     numbers = [opened.shards.index(shard) for shard in shards]
-    with beam.Pipeline(options=PipelineOptions(list(options))) as pipeline:
+    with (
+        _watched(shards, journal, progress),
+        beam.Pipeline(options=PipelineOptions(list(options))) as pipeline,
+    ):
         _ = (
             pipeline
             | "shards" >> beam.Create(numbers)
             | "share out" >> beam.Reshuffle()
             | "mix" >> beam.ParDo(_MixShard(order))
         )
+
+
+@contextlib.contextmanager
+def _watched(
+    shards: Sequence[Shard], journal: Journal, progress: Progress
+) -> Iterator[None]:
+    """Tells of shards as they get done: their notes appear, wherever workers are."""
+    left, ended = list(shards), threading.Event()
     for shard in shards:
-        note = journal.read(shard)
-        progress.tell(note.tally.images + note.tally.skipped, None)
-        if note.tally.skipped:
-            progress.leave_out(shard.name, note.tally.skipped)
+        journal.forget(shard)
+
+    def look() -> None:
+        for shard in [shard for shard in left if journal.has(shard)]:
+            tally = journal.read(shard).tally
+            progress.tell(tally.images + tally.skipped, None)
+            if tally.skipped:
+                progress.leave_out(shard.name, tally.skipped)
+            left.remove(shard)
+
+    def watch() -> None:
+        while not ended.wait(_SECONDS):
+            look()
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        watcher.join()
+    look()
 
 
 class _MixShard(beam.DoFn):
@@ -72,11 +106,11 @@ class _MixShard(beam.DoFn):
 
         with (
             open_order(order, self._source, first=False, rows=rows) as opened,
-            ThreadPoolExecutor(1) as threads,
+            start_threads(1) as threads,
         ):
             shard = opened.shards[element]
             files, tally = write_shard(
-                shard, opened.source, opened.work, opened.sink, threads, 4, tell
+                shard, opened.source, opened.work, opened.sink, threads, tell
             )
             Journal(order.dst).commit(shard, files, tally, opened.sink)
         yield element

@@ -1,7 +1,8 @@
 """One image of a data set with what belongs to it, and what kinds of that there are."""
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
@@ -87,6 +88,8 @@ class Source(Protocol):
     """What belongs to each image."""
     pixels: Pixels | None
     """What is known of the images beforehand."""
+    places: Sequence[Path]
+    """Files and folders that it is read from."""
 
     def read(self, split: str, index: int) -> Example:
         """One example.
@@ -97,7 +100,7 @@ class Source(Protocol):
         """
         ...
 
-    def places(self, name: str) -> Iterator[tuple[str, int]]:
+    def candidates(self, name: str) -> Iterator[tuple[str, int]]:
         """Splits and numbers that an example may have, the likeliest first."""
         ...
 
@@ -110,7 +113,9 @@ class Source(Protocol):
         ...
 
 
-def numbered_places(name: str, splits: Mapping[str, int]) -> Iterator[tuple[str, int]]:
+def numbered_candidates(
+    name: str, splits: Mapping[str, int]
+) -> Iterator[tuple[str, int]]:
     """Where an example may be that ends in a number.
 
     Where images were left out, those behind them are further to the front than their

@@ -1,30 +1,75 @@
 """Which files a run reads, and what it calls the files that it writes."""
 
+import array
 import os
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePath
+from typing import overload
 
 
-def find_files(source: Path) -> list[PurePath]:
-    """Files below a folder, or the one file: paths relative to it, sorted.
+def find_files(source: Path) -> Iterator[PurePath]:
+    """Files below a folder, or the one file: paths relative to it, in their order.
 
     Hidden files and folders are passed over: they are the file manager's notes, not
-    pictures. Links to folders are not followed.
+    pictures. Links to folders are not followed, and come as if they were files.
     """
-    if not source.is_dir():
-        return [PurePath(source.name)]
-    found: list[PurePath] = []
-    for folder, folders, names in os.walk(source):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        here = PurePath(folder).relative_to(source)
-        found += [here / name for name in names if not name.startswith(".")]
-    return sorted(found)
+    if source.is_dir():
+        yield from _below(source, PurePath())
+    else:
+        yield PurePath(source.name)
+
+
+def _below(source: Path, here: PurePath) -> Iterator[PurePath]:
+    with os.scandir(source / here) as entries:
+        found = sorted(
+            (entry.name, entry.is_dir(follow_symlinks=False))
+            for entry in entries
+            if not entry.name.startswith(".")
+        )
+    for name, is_folder in found:
+        if is_folder:
+            yield from _below(source, here / name)
+        else:
+            yield here / name
+
+
+class Paths(Sequence[str]):
+    """Relative paths, millions of them: packed, since a list takes many times more."""
+
+    def __init__(self) -> None:
+        self._text = bytearray()
+        self._ends = array.array("Q", [0])
+
+    def append(self, path: PurePath) -> None:
+        """Adds one."""
+        self._text += os.fsencode(path)
+        self._ends.append(len(self._text))
+
+    def __len__(self) -> int:
+        return len(self._ends) - 1
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[str]: ...
+
+    def __getitem__(self, index: int | slice) -> str | list[str]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        start, end = self._ends[index], self._ends[index + 1]
+        return os.fsdecode(bytes(self._text[start:end]))
 
 
 def is_inside(path: Path, folder: Path) -> bool:
     """Whether a path, links resolved, is a folder or lies below it."""
     return path.resolve().is_relative_to(folder.resolve())
+
+
+def short_name(source: PurePath) -> str:
+    """The name of a source without its suffix, alike for all that would meet."""
+    return str(source.with_suffix("")).casefold()
 
 
 def png_names(sources: Iterable[PurePath]) -> dict[PurePath, PurePath]:

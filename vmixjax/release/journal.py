@@ -124,6 +124,14 @@ class Journal:
         values = json.loads(self._note(shard).read_text())
         return Note(values["files"], values["size"], Tally.read(values["tally"]))
 
+    def has(self, shard: Shard) -> bool:
+        """Whether there is a note on a shard."""
+        return self._note(shard).exists()
+
+    def forget(self, shard: Shard) -> None:
+        """Removes the note on a shard that is to be written again."""
+        self._note(shard).unlink(missing_ok=True)
+
     def pending(self, shards: Iterable[Shard], threads: Executor) -> list[Shard]:
         """Shards that are not there as their notes say; all files are read for it."""
         shards = list(shards)

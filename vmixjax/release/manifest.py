@@ -4,7 +4,7 @@ import dataclasses
 import importlib.metadata
 import json
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +91,7 @@ def write_manifest(
     identity: str,
     splits: Mapping[str, int],
     tally: Tally,
-    shards: Sequence[Mapping[str, Any]],
+    shards: Iterable[Mapping[str, Any]],
     files: Mapping[str, str],
 ) -> dict[str, Any]:
     """Writes `release.json`.
@@ -106,7 +106,7 @@ def write_manifest(
       files: the other files with their SHA-256.
 
     Returns:
-      What it holds.
+      What it holds, but for the shards: they may have millions of files.
     """
     manifest = {
         "vmixjax": _LAYOUT,
@@ -126,12 +126,15 @@ def write_manifest(
             for name, spread in (("before", tally.before), ("after", tally.after))
         },
         "software": software(),
-        "shards": list(shards),
         "files": dict(files),
     }
-    with atomic_path(root / MANIFEST) as file:
-        file.write(json.dumps(manifest, indent=1).encode())
-        file.write(b"\n")
+    with atomic_path(root / MANIFEST, aside=root / WORK) as file:
+        head = json.dumps(manifest, indent=1).removesuffix("\n}")
+        file.write(f'{head},\n "shards": [\n'.encode())
+        for number, shard in enumerate(shards):
+            file.write(b",\n" if number else b"")
+            file.write(json.dumps(shard, indent=1).encode())
+        file.write(b"\n ]\n}\n")
     return manifest
 
 

@@ -1,7 +1,7 @@
 """Mixing a whole data set into a release, on one machine or on many."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -20,6 +20,7 @@ from vmixjax.release.order import Opened, Order, merge_rows, open_order
 from vmixjax.release.progress import Progress
 from vmixjax.release.shards import write_shard
 from vmixjax.release.sinks.sink import Shard, sha256
+from vmixjax.release.threads import start_threads
 
 Engine = Callable[[Order, Opened, Sequence[Shard], Journal, Progress], None]
 """Writes shards of an order, and notes each in the journal."""
@@ -34,7 +35,7 @@ def mix_release(order: Order, engine: Engine, progress: Progress) -> dict[str, A
       progress: is told of it.
 
     Returns:
-      The manifest.
+      The manifest, but for the shards.
 
     Raises:
       RunError, VaultError, OSError: it cannot begin or go on. What was written stays,
@@ -91,22 +92,12 @@ def run_local(
             raise RunError(f"{error} (--strict)")
         progress.tell(images, error)
 
-    with ThreadPoolExecutor(count) as threads:
-        try:
-            for shard in shards:
-                files, tally = write_shard(
-                    shard,
-                    opened.source,
-                    opened.work,
-                    opened.sink,
-                    threads,
-                    4 * count,
-                    tell,
-                )
-                journal.commit(shard, files, tally, opened.sink)
-        except BaseException:
-            threads.shutdown(cancel_futures=True)
-            raise
+    with start_threads(count) as threads:
+        for shard in shards:
+            files, tally = write_shard(
+                shard, opened.source, opened.work, opened.sink, threads, tell
+            )
+            journal.commit(shard, files, tally, opened.sink)
 
 
 def _finish(
@@ -118,7 +109,6 @@ def _finish(
 ) -> dict[str, Any]:
     """Writes what comes after all shards, the manifest last."""
     total = Tally()
-    shards: list[dict[str, Any]] = []
     splits = dict.fromkeys(opened.source.splits, 0)
     counts: dict[str, list[tuple[int, int]]] = {split: [] for split in splits}
     for shard in opened.shards:
@@ -126,17 +116,19 @@ def _finish(
         total.add(note.tally)
         splits[shard.split] += note.tally.images
         counts[shard.split].append((note.tally.images, note.size))
-        shards.append(
-            {
-                "split": shard.split,
-                "images": note.tally.images,
-                "files": dict(note.files),
-            }
-        )
     if not total.images:
         raise RunError(f"no image of SRC {order.src} could be mixed, as said above")
     files = opened.sink.finish(counts)
-    manifest = write_manifest(order.dst, about, identity, splits, total, shards, files)
+
+    def shards() -> Iterator[dict[str, Any]]:
+        for shard in opened.shards:
+            note = journal.read(shard)
+            images, parts = note.tally.images, dict(note.files)
+            yield {"split": shard.split, "images": images, "files": parts}
+
+    manifest = write_manifest(
+        order.dst, about, identity, splits, total, shards(), files
+    )
     journal.end()
     return manifest
 
@@ -168,4 +160,4 @@ def _complete(
                 f"{path}, of a finished release, is missing or was changed; name "
                 f"another folder and mix again"
             )
-    return manifest
+    return {name: value for name, value in manifest.items() if name != "shards"}

@@ -62,17 +62,6 @@ class Order:
         """
         if self.dst.exists() and not self.dst.is_dir():
             raise RunError(f"DST {self.dst} is a file; name a folder")
-        src = Path(self.src.removeprefix("tfds:"))
-        if src.exists():
-            if src.is_dir() and is_inside(self.dst, src):
-                raise RunError(
-                    f"DST {self.dst} lies inside SRC {src}; name a folder beside it"
-                )
-            if is_inside(src, self.dst):
-                raise RunError(
-                    f"SRC {src} lies inside DST {self.dst}, which would hold the "
-                    f"originals; name another folder"
-                )
         for option, path in (
             ("--vault", self.vault),
             ("--secret-file", self.secret_file),
@@ -92,15 +81,26 @@ class Order:
         """Opens the data set.
 
         Raises:
-          RunError: see `open_source`.
+          RunError: see `open_source`; or it lies inside the release, or that inside it.
         """
-        return open_source(
+        source = open_source(
             self.src,
             data_dir=self.data_dir,
             splits=self.splits,
             drop=self.drop,
             keep=self.keep,
         )
+        for place in (Path(self.src), *source.places):
+            if place.is_dir() and is_inside(self.dst, place):
+                raise RunError(
+                    f"DST {self.dst} lies inside SRC {place}; name a folder beside it"
+                )
+            if place.exists() and is_inside(place, self.dst):
+                raise RunError(
+                    f"SRC {place} lies inside DST {self.dst}, which would hold the "
+                    f"originals; name another folder"
+                )
+        return source
 
     def about(self, source: Source) -> dict[str, Any]:
         """How the release is mixed, for its manifest."""

@@ -31,6 +31,16 @@ class Recipe:
     target_vfe: float | None = None
     masks: Path | None = None
 
+    def in_short(self) -> "Recipe":
+        """The same, on a ladder without the levels that no tile will have.
+
+        Fewer random numbers are drawn then.
+        """
+        if self.strength != 1 or self.target_vfe is not None:
+            return self
+        config = dataclasses.replace(self.config, ladder=self.config.ladder[-1:])
+        return dataclasses.replace(self, config=config)
+
     def prepare(self, example: Example) -> tuple[np.ndarray, np.ndarray | None]:
         """An image as whole tiles, and where it is private if there are masks.
 

@@ -8,15 +8,16 @@ byte.
 import math
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Executor, Future
+from concurrent.futures import Future, wait
 
 from vmixjax.release.examples import Source
 from vmixjax.release.images import ImageError
 from vmixjax.release.manifest import Tally
-from vmixjax.release.sinks.sink import Files, Shard, Sink
+from vmixjax.release.sinks.sink import Files, Shard, Sink, Writer
+from vmixjax.release.threads import Threads
 from vmixjax.release.work import Done, Task, Work
 
-_IMAGES, _BYTES = 256, 2**28
+_IMAGES, _BYTES = 256, 2**24
 """A window of a shard: images that are worked on together are among so many."""
 
 Tell = Callable[[int, ImageError | None], None]
@@ -44,8 +45,7 @@ def write_shard(
     source: Source,
     work: Work,
     sink: Sink,
-    threads: Executor,
-    ahead: int,
+    threads: Threads,
     tell: Tell,
 ) -> tuple[Files, Tally]:
     """Reads, works on and writes the examples of a shard.
@@ -55,8 +55,7 @@ def write_shard(
       source: that it is read from.
       work: what is done to its images.
       sink: that writes it.
-      threads: that decode and encode.
-      ahead: images that are decoded before they are needed.
+      threads: that do it.
       tell: see `Tell`. What it raises ends the shard.
 
     Returns:
@@ -66,36 +65,51 @@ def write_shard(
       RunError, VaultError, OSError: it cannot be done; nothing is left of it.
     """
     files, tally = Files(), Tally()
+    working: deque[Future[list[Done | ImageError]]] = deque()
     encoding: deque[tuple[Done, Future[bytes]]] = deque()
+
+    def leave_out(error: ImageError) -> None:
+        tally.skipped += 1
+        tell(1, error)
+
+    def encode(results: list[Done | ImageError]) -> None:
+        for done in results:
+            if isinstance(done, ImageError):
+                leave_out(done)
+            else:
+                record = threads.codec.submit(sink.encode, done.example, done.output)
+                encoding.append((done, record))
+
+    def drain(writer: Writer) -> None:
+        while encoding:
+            done, record = encoding.popleft()
+            writer.add(done.output, record.result())
+            tally.add(done.tally)
+            tell(1, None)
+
     try:
-        with sink.write(shard, files, threads) as writer:
-
-            def drain(left: int) -> None:
-                while len(encoding) > left:
-                    done, record = encoding.popleft()
-                    writer.add(done.output, record.result())
-                    tally.add(done.tally)
-                    tell(1, None)
-
-            def leave_out(error: ImageError) -> None:
-                tally.skipped += 1
-                tell(1, error)
-
-            for window in _windows(
-                _read(shard, source, work, threads, ahead), leave_out
-            ):
-                for done in work.do(window, threads):
-                    if isinstance(done, ImageError):
-                        leave_out(done)
-                        continue
-                    record = threads.submit(sink.encode, done.example, done.output)
-                    encoding.append((done, record))
-                # One window is encoded while the next is read.
-                drain(len(window))
-            drain(0)
+        with sink.write(shard, files, threads.disk) as writer:
+            try:
+                # While one window is worked on, the one before it is encoded and the
+                # one behind it is read.
+                for window in _windows(_read(shard, source, work, threads), leave_out):
+                    working.append(
+                        threads.device.submit(work.do, window, threads.codec)
+                    )
+                    drain(writer)
+                    if len(working) > 1:
+                        encode(working.popleft().result())
+                while working:
+                    drain(writer)
+                    encode(working.popleft().result())
+                drain(writer)
+            except BaseException:
+                for _, record in encoding:
+                    record.cancel()
+                # What is under way may still use the vault.
+                wait([done for done in working if not done.cancel()])
+                raise
     except BaseException:
-        for _, record in encoding:
-            record.cancel()
         discard(files)
         raise
     return files, tally
@@ -116,7 +130,7 @@ def settle(files: Files, sink: Sink) -> None:
 
 
 def _read(
-    shard: Shard, source: Source, work: Work, threads: Executor, ahead: int
+    shard: Shard, source: Source, work: Work, threads: Threads
 ) -> Iterator[Task | ImageError]:
     def one(index: int) -> Task | ImageError:
         try:
@@ -127,8 +141,8 @@ def _read(
     reading: deque[Future[Task | ImageError]] = deque()
     try:
         for index in range(shard.start, shard.stop):
-            reading.append(threads.submit(one, index))
-            if len(reading) > ahead:
+            reading.append(threads.codec.submit(one, index))
+            if len(reading) > threads.ahead:
                 yield reading.popleft().result()
         while reading:
             yield reading.popleft().result()
@@ -149,7 +163,9 @@ def _windows(
             continue
         window.append(task)
         size += task.example.image.nbytes
-        if len(window) >= _IMAGES or size >= _BYTES:
+        # Batches are powers of two: so few of them have to be filled up.
+        whole = len(window).bit_count() == 1
+        if len(window) >= _IMAGES or (size >= _BYTES and whole):
             yield window
             window, size = [], 0
     if window:

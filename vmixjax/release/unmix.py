@@ -1,7 +1,6 @@
 """Restoring a release, a part of it, or one image, with the vault of its mixing."""
 
 import os
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from vmixjax.release.errors import RunError
@@ -15,6 +14,7 @@ from vmixjax.release.shards import list_shards, settle, write_shard
 from vmixjax.release.sinks import Format, open_sink
 from vmixjax.release.sinks.sink import Shard
 from vmixjax.release.sources import format_of, open_source
+from vmixjax.release.threads import start_threads
 from vmixjax.release.vault import Vault, open_vault
 from vmixjax.release.work import Restoring
 
@@ -84,7 +84,7 @@ def unmix_release(
     passphrase = read_passphrase(passphrase_file)
     with (
         open_vault(vault_folder, passphrase=passphrase) as vault,
-        ThreadPoolExecutor(count) as threads,
+        start_threads(count) as threads,
     ):
         source, format = open_release(src)
         shards = list_shards(source.splits, _SHARD)
@@ -102,9 +102,7 @@ def unmix_release(
         try:
             with progress.of(sum(shard.stop - shard.start for shard in shards)):
                 for shard in shards:
-                    files, tally = write_shard(
-                        shard, source, work, sink, threads, 4 * count, tell
-                    )
+                    files, tally = write_shard(shard, source, work, sink, threads, tell)
                     size = sum(p.stat().st_size for p, _ in files.parts.values())
                     counts.setdefault(shard.split, []).append((tally.images, size))
                     restored += tally.images
@@ -125,7 +123,7 @@ def _shard_of(image: str, source: Source, vault: Vault) -> Shard:
             f"--id {image}: the vault has no image that is or was called so; name it "
             f"as in the release, or as the original"
         )
-    for split, index in source.places(output):
+    for split, index in source.candidates(output):
         example = source.read(split, index)
         entry = vault.find(example.image, output)
         if entry is not None and entry.output == output:

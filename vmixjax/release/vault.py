@@ -131,8 +131,8 @@ class Vault:
           VaultError: what the vault holds was changed.
         """
         row = self._connection.execute(
-            "SELECT pixels, output, sealed FROM images WHERE pixels = ? "
-            "ORDER BY output = ? DESC",
+            "SELECT pixels, output, CAST(sealed AS BLOB) FROM images "
+            "WHERE pixels = ? ORDER BY output = ? DESC",
             (self._pixels(mixed), output),
         ).fetchone()
         return None if row is None else self._entry(*row)
@@ -152,7 +152,7 @@ class Vault:
     def _entry(self, pixels: bytes, output: str, sealed: bytes) -> Entry:
         try:
             opened = _open(self._seal, sealed, _names(pixels, output))
-        except InvalidTag as error:
+        except (InvalidTag, ValueError) as error:
             raise VaultError(
                 f"the vault's entry for {output} was changed or is damaged; use a copy "
                 f"of the vault from before"
@@ -218,26 +218,41 @@ def open_vault(
             f"folder that was given to vmixjax mix --vault"
         )
     try:
-        with contextlib.closing(sqlite3.connect(path)) as connection:
+        # One thread at a time uses it, but not always the same.
+        with contextlib.closing(
+            sqlite3.connect(path, check_same_thread=False)
+        ) as connection:
             about = dict(connection.execute("SELECT name, value FROM about"))
             if about.get("format") != _FORMAT:
                 raise VaultError(
                     f"--vault {folder} was written by another version of vmixjax; "
                     f"use that one"
                 )
-            vault = Vault(connection, _key(folder, about, passphrase))
+            vault = _unlocked(connection, folder, about, passphrase)
             if secret not in (None, vault.secret):
                 raise VaultError(
                     f"--vault {folder} has another secret than --secret-file; leave "
                     f"the option out, or name another vault"
                 )
             yield vault
-    except InvalidTag as error:
+    except sqlite3.Error as error:
+        raise VaultError(f"--vault {folder} cannot be used: {error}") from error
+
+
+def _unlocked(
+    connection: sqlite3.Connection,
+    folder: Path,
+    about: dict[str, Any],
+    passphrase: bytes | None,
+) -> Vault:
+    try:
+        return Vault(connection, _key(folder, about, passphrase))
+    except VaultError:
+        raise
+    except (InvalidTag, KeyError, TypeError, ValueError) as error:
         raise VaultError(
             f"--vault {folder} was changed or is damaged; use a copy from before"
         ) from error
-    except sqlite3.Error as error:
-        raise VaultError(f"--vault {folder} cannot be used: {error}") from error
 
 
 def _key(folder: Path, about: dict[str, Any], passphrase: bytes | None) -> AESGCM:

@@ -1,5 +1,6 @@
 """Whether a release is whole, as its manifest says, and says no more than it should."""
 
+import contextlib
 import dataclasses
 import hashlib
 import math
@@ -14,6 +15,7 @@ import numpy as np
 
 from vmixjax.release._png import chunk_names
 from vmixjax.release.batches import batch_size, vfe_batch
+from vmixjax.release.errors import RunError
 from vmixjax.release.examples import Source
 from vmixjax.release.images import ImageError
 from vmixjax.release.manifest import (
@@ -76,17 +78,21 @@ def verify_release(
     manifest = read_manifest(root)
     report = Report()
     _check_files(root, manifest, report)
-    source, format = open_release(root)
-    if format == "webdataset":
-        _check_headers(root, report)
-    if vault_folder is None:
-        _check_images(source, manifest, None, original, report, progress)
-        return report
-    passphrase = read_passphrase(passphrase_file)
-    with open_vault(vault_folder, passphrase=passphrase) as vault:
-        if release_identity(vault.secret, manifest["about"]) != manifest["identity"]:
-            report.problems.append(f"--vault {vault_folder} is not of this release")
-        _check_images(source, manifest, vault, original, report, progress)
+    with contextlib.ExitStack() as stack:
+        vault = None
+        if vault_folder is not None:
+            passphrase = read_passphrase(passphrase_file)
+            vault = stack.enter_context(open_vault(vault_folder, passphrase=passphrase))
+            identity = release_identity(vault.secret, manifest["about"])
+            if identity != manifest["identity"]:
+                report.problems.append(f"--vault {vault_folder} is not of this release")
+        try:
+            source, format = open_release(root)
+            if format == "webdataset":
+                _check_headers(root, report)
+            _check_images(source, manifest, vault, original, report, progress)
+        except RunError as error:
+            report.problems.append(f"its images cannot all be looked at: {error}")
     return report
 
 

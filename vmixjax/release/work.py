@@ -13,7 +13,7 @@ from vmixjax.release.batches import batch_size, mix_batch, plan_batch, unmix_bat
 from vmixjax.release.examples import Example, Field, Text
 from vmixjax.release.fitting import cut_off, unfit
 from vmixjax.release.images import ImageError
-from vmixjax.release.keys import derive_key, image_id
+from vmixjax.release.keys import derive_key, image_id, pixels_digest
 from vmixjax.release.manifest import Spread, Tally
 from vmixjax.release.recipe import Recipe
 from vmixjax.release.sinks.sink import Shard, Sink
@@ -87,7 +87,7 @@ class Mixing:
         keep: Callable[[Sequence[Row]], None] | None = None,
     ) -> None:
         self.secret = secret
-        self._recipe, self._sink = recipe, sink
+        self._recipe, self._sink = recipe.in_short(), sink
         self._names, self._vault, self._keep = names, vault, keep
         self._naming = [
             name
@@ -98,17 +98,14 @@ class Mixing:
     def prepare(self, example: Example, shard: Shard, index: int) -> Task:
         """See `Work.prepare`."""
         output = self._sink.output(example, shard, index, self._names)
-        return Task(index, example, output, self._recipe.prepare(example))
+        fitted, mask = self._recipe.prepare(example)
+        return Task(index, example, output, (fitted, mask, pixels_digest(fitted)))
 
     def do(self, tasks: Sequence[Task], threads: Executor) -> list[Done | ImageError]:
         """See `Work.do`."""
         config = self._recipe.config
         found: dict[int, Done | ImageError] = {}
         rows: list[Row] = []
-
-        def identity(task: Task, levels: np.ndarray) -> bytes:
-            return image_id(task.output, task.ready[0], levels, config)
-
         for batch in _batches(tasks):
             images = [task.ready[0] for task in batch]
             masks = [task.ready[1] for task in batch]
@@ -116,7 +113,10 @@ class Mixing:
                 images, None if masks[0] is None else masks, self._recipe
             )
             levels = [one.levels for one in planned]
-            identities = list(threads.map(identity, batch, levels))
+            identities = [
+                image_id(task.output, task.ready[2], k, config)
+                for task, k in zip(batch, levels, strict=True)
+            ]
             keys = [derive_key(self.secret, one) for one in identities]
             mixed, after = mix_batch(keys, images, levels, config)
             for i, task in enumerate(batch):
@@ -176,11 +176,15 @@ class Restoring:
         """See `Work.do`."""
         results: list[Done | ImageError] = []
         for task, done in zip(tasks, restore(self._vault, tasks, threads), strict=True):
-            if isinstance(done, Done):
-                output = self._sink.output(done.example, task.ready, task.index, True)
-                done = dataclasses.replace(done, output=output)
-            results.append(done)
+            results.append(self._named(done, task) if isinstance(done, Done) else done)
         return results
+
+    def _named(self, done: Done, task: Task) -> Done | ImageError:
+        try:
+            output = self._sink.output(done.example, task.ready, task.index, True)
+        except ImageError as error:
+            return error
+        return dataclasses.replace(done, output=output)
 
 
 def restore(
@@ -228,7 +232,8 @@ def restore(
 
 def _is_original(entry: Entry, image: np.ndarray) -> bool:
     """The id is a digest of the original's pixels, among others."""
-    again = image_id(entry.output, image, entry.levels, entry.config)
+    pixels = pixels_digest(image)
+    again = image_id(entry.output, pixels, entry.levels, entry.config)
     return again == entry.identity
 
 

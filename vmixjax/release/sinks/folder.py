@@ -2,6 +2,8 @@
 
 import contextlib
 import hashlib
+import os
+from collections import deque
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor, Future, wait
 from pathlib import Path
@@ -9,7 +11,10 @@ from pathlib import Path
 from vmixjax.release.errors import RunError
 from vmixjax.release.examples import Example, Field, Label
 from vmixjax.release.images import encode_png
-from vmixjax.release.sinks.sink import Files, Shard, flush, not_stored, number, part
+from vmixjax.release.sinks.sink import Files, Shard, below, not_stored, number, part
+
+_UNDER_WAY = 64
+"""Files that may wait for the disk, in memory."""
 
 
 class FolderSink:
@@ -33,7 +38,7 @@ class FolderSink:
         """See `Sink.output`: a path."""
         name = example.kept if names else number(index, shard.count)
         folder = f"{example.folder}/" if example.folder else ""
-        return f"{folder}{name.removeprefix(folder)}.png"
+        return below(f"{folder}{name.removeprefix(folder)}.png", example)
 
     def encode(self, example: Example, output: str) -> bytes:
         """See `Sink.encode`."""
@@ -41,19 +46,15 @@ class FolderSink:
         return encode_png(example.image)
 
     @contextlib.contextmanager
-    def write(
-        self, shard: Shard, files: Files, threads: Executor
-    ) -> Iterator["_Writer"]:
+    def write(self, shard: Shard, files: Files, disk: Executor) -> Iterator["_Writer"]:
         """See `Sink.write`. Disks are slow to confirm, so threads wait for them."""
         del shard
-        writer = _Writer(self.root, files, threads)
+        writer = _Writer(self.root, files, disk)
         try:
             yield writer
+            writer.wait(0)
         finally:
-            # Also before files are removed: none may appear afterwards.
-            wait(writer.storing)
-        for stored in writer.storing:
-            stored.result()
+            writer.stop()
 
     def finish(self, counts: Mapping[str, list[tuple[int, int]]]) -> dict[str, str]:
         """See `Sink.finish`: a folder needs nothing."""
@@ -62,19 +63,32 @@ class FolderSink:
 
 
 class _Writer:
-    def __init__(self, root: Path, files: Files, threads: Executor) -> None:
-        self._root, self._files, self._threads = root, files, threads
-        self.storing: list[Future[None]] = []
+    def __init__(self, root: Path, files: Files, disk: Executor) -> None:
+        self._root, self._files, self._disk = root, files, disk
+        self._storing: deque[Future[None]] = deque()
 
     def add(self, name: str, record: bytes) -> None:
         path = part(self._root)
         self._files.parts[name] = path, ""
-        self.storing.append(self._threads.submit(self._store, name, path, record))
+        self._storing.append(self._disk.submit(self._store, name, path, record))
+        # A disk that is slower than we are must not fill the memory.
+        self.wait(_UNDER_WAY)
+
+    def wait(self, left: int) -> None:
+        """Until no more than so many files are still to be stored."""
+        while len(self._storing) > left:
+            self._storing.popleft().result()
+
+    def stop(self) -> None:
+        """Before files are removed: none may appear afterwards."""
+        wait([stored for stored in self._storing if not stored.cancel()])
 
     def _store(self, name: str, path: Path, record: bytes) -> None:
         expected = hashlib.sha256(record).hexdigest()
-        path.write_bytes(record)
-        flush(path)
+        with path.open("xb") as file:
+            file.write(record)
+            file.flush()
+            os.fsync(file.fileno())
         if path.read_bytes() != record:
             raise not_stored()
         self._files.parts[name] = path, expected

@@ -7,12 +7,13 @@ import secrets
 from collections.abc import Mapping
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Protocol
 
 from vmixjax.release.errors import RunError
 from vmixjax.release.examples import Example
-from vmixjax.release.manifest import WORK
+from vmixjax.release.images import ImageError
+from vmixjax.release.manifest import MANIFEST, WORK
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,7 +65,11 @@ class Sink(Protocol):
     root: Path
 
     def output(self, example: Example, shard: Shard, index: int, names: bool) -> str:
-        """What the release calls an example, by its number or with its own name."""
+        """What the release calls an example, by its number or with its own name.
+
+        Raises:
+          ImageError: it cannot be called so.
+        """
         ...
 
     def encode(self, example: Example, output: str) -> bytes:
@@ -72,9 +77,12 @@ class Sink(Protocol):
         ...
 
     def write(
-        self, shard: Shard, files: Files, threads: Executor
+        self, shard: Shard, files: Files, disk: Executor
     ) -> AbstractContextManager[Writer]:
-        """Writes a shard; when it ends, `files` has what was written, and checked."""
+        """Writes a shard; when it ends, `files` has what was written, and checked.
+
+        Threads of `disk` may wait for the disk; none does any more when it ends.
+        """
         ...
 
     def finish(self, counts: Mapping[str, list[tuple[int, int]]]) -> dict[str, str]:
@@ -89,6 +97,23 @@ class Sink(Protocol):
 def number(index: int, count: int) -> str:
     """A sequence number, with as many digits for all of them."""
     return f"{index:0{max(5, len(str(count - 1)))}d}"
+
+
+def below(name: str, example: Example) -> str:
+    """A path below the release that is its own to give.
+
+    Raises:
+      ImageError: it leads elsewhere; keys in tar files may hold anything.
+    """
+    path = PurePosixPath(name)
+    if path.is_absolute() or ".." in path.parts or "\0" in name:
+        raise ImageError(
+            f"{example.name} has a name that leads out of DST; rename it, or leave out "
+            f"--keep-names"
+        )
+    if path.parts[0] in (WORK, MANIFEST):
+        raise ImageError(f"{example.name}: {path.parts[0]} has a meaning; rename it")
+    return name
 
 
 def part(root: Path) -> Path:

@@ -97,11 +97,9 @@ class TfdsSink:
         return serialized
 
     @contextlib.contextmanager
-    def write(
-        self, shard: Shard, files: Files, threads: Executor
-    ) -> Iterator["_Records"]:
+    def write(self, shard: Shard, files: Files, disk: Executor) -> Iterator["_Records"]:
         """See `Sink.write`."""
-        del threads
+        del disk
         place = f"{shard.number:05d}-of-{shard.shards:05d}"
         name = f"{self._name}-{shard.split}.array_record-{place}"
         path = part(self.root)
@@ -205,7 +203,9 @@ def _one_line() -> Iterator[None]:
         yield
     except RuntimeError as error:
         reason = str(error).partition(";")[0].removeprefix("write() failed: ")
-        raise RunError(f"DST cannot be written: {reason}") from error
+        raise RunError(
+            f"DST cannot be written: {reason}; mend that, and run again"
+        ) from error
 
 
 def _feature(field: Field) -> Any:

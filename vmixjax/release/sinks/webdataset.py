@@ -12,7 +12,7 @@ from typing import BinaryIO
 from vmixjax.release.errors import RunError
 from vmixjax.release.examples import Example, Field, Label, Raw
 from vmixjax.release.images import encode_png
-from vmixjax.release.sinks.sink import Files, Shard, check, number, part
+from vmixjax.release.sinks.sink import Files, Shard, below, check, number, part
 
 
 class WebDatasetSink:
@@ -38,7 +38,7 @@ class WebDatasetSink:
 
     def output(self, example: Example, shard: Shard, index: int, names: bool) -> str:
         """See `Sink.output`: a key."""
-        return example.kept if names else number(index, shard.count)
+        return below(example.kept if names else number(index, shard.count), example)
 
     def encode(self, example: Example, output: str) -> bytes:
         """See `Sink.encode`: a piece of a tar file."""
@@ -58,9 +58,9 @@ class WebDatasetSink:
         return buffer.getvalue()
 
     @contextlib.contextmanager
-    def write(self, shard: Shard, files: Files, threads: Executor) -> Iterator["_Tar"]:
+    def write(self, shard: Shard, files: Files, disk: Executor) -> Iterator["_Tar"]:
         """See `Sink.write`."""
-        del threads
+        del disk
         path = part(self.root)
         files.parts[f"{shard.name}.tar"] = path, ""
         with path.open("xb") as file:

@@ -1,11 +1,14 @@
 """A folder of image files; folders below it are classes, or splits of classes."""
 
-from collections.abc import Iterator, Mapping
+import array
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePath
+
+import numpy as np
 
 from vmixjax.release.errors import RunError
 from vmixjax.release.examples import Example, Field, Label, Pixels
-from vmixjax.release.files import find_files, is_inside, png_names
+from vmixjax.release.files import Paths, find_files, is_inside, png_names, short_name
 from vmixjax.release.images import ImageError, read_image
 from vmixjax.release.manifest import MANIFEST, WORK
 
@@ -30,22 +33,41 @@ class FolderSource:
     pixels: Pixels | None = None
 
     def __init__(self, path: Path) -> None:
+        self.places: Sequence[Path] = (path,)
         self.root = path if path.is_dir() else path.parent
-        # What else is in a release is no image.
-        found = [file for file in find_files(path) if file.parts[0] not in _NOT_IMAGES]
-        if not found:
+        self._paths = Paths()
+        starts: dict[str, int] = {}
+        folders: set[PurePath] = set()
+        names = array.array("q")
+        for file in find_files(path):
+            # What else is in a release is no image.
+            if file.parts[0] in _NOT_IMAGES:
+                continue
+            top = file.parts[0] if len(file.parts) > 1 else ""
+            starts.setdefault(top, len(self._paths))
+            folders.add(file.parent)
+            names.append(hash(short_name(file)))
+            self._paths.append(file)
+        if not names:
             raise RunError(f"SRC {path} holds no files")
-        self._kept = {str(file): str(png) for file, png in png_names(found).items()}
-        tops = {file.parts[0] if len(file.parts) > 1 else "" for file in found}
-        self._split = tops <= _SPLITS
-        self._files: dict[str, list[str]] = {}
-        for file in found:
-            split = file.parts[0] if self._split else "train"
-            self._files.setdefault(split, []).append(str(file))
-        self.splits: Mapping[str, int] = {
-            split: len(files) for split, files in self._files.items()
+        self._kept: Mapping[str, str] = {}
+        # With all files together, only where some would meet.
+        if len(np.unique(names)) < len(names):
+            named = png_names(map(PurePath, self._paths))
+            self._kept = {str(file): str(png) for file, png in named.items()}
+        self._split = set(starts) <= _SPLITS
+        if not self._split:
+            starts = {"train": 0}
+        ends = [*list(starts.values())[1:], len(self._paths)]
+        # Files of a split follow each other.
+        self._places = {
+            split: range(start, end)
+            for (split, start), end in zip(starts.items(), ends, strict=True)
         }
-        classes = sorted({self._class(file) for file in found})
+        self.splits: Mapping[str, int] = {
+            split: len(place) for split, place in self._places.items()
+        }
+        classes = sorted({self._class(folder / "_") for folder in folders})
         self._labels = {name: number for number, name in enumerate(classes)}
         self.fields: Mapping[str, Field] = (
             {"label": Label(tuple(classes))} if classes != [""] else {}
@@ -53,7 +75,7 @@ class FolderSource:
 
     def read(self, split: str, index: int) -> Example:
         """See `Source.read`."""
-        relative = PurePath(self._files[split][index])
+        relative = self._path(split, index)
         path = self.root / relative
         if path.is_symlink() and not is_inside(path, self.root):
             raise ImageError(
@@ -71,27 +93,36 @@ class FolderSource:
         return Example(
             name=relative.as_posix(),
             folder=relative.parent.as_posix().removeprefix("."),
-            kept=PurePath(self._kept[str(relative)]).with_suffix("").as_posix(),
+            kept=self._name(relative).with_suffix("").as_posix(),
             image=image,
             values=label,
         )
 
-    def places(self, name: str) -> Iterator[tuple[str, int]]:
-        """See `Source.places`: names are paths."""
-        for split, files in self._files.items():
-            yield from ((split, files.index(file)) for file in files if file == name)
+    def candidates(self, name: str) -> Iterator[tuple[str, int]]:
+        """See `Source.candidates`: names are paths."""
+        for split, place in self._places.items():
+            for index in range(len(place)):
+                if self._path(split, index).as_posix() == name:
+                    yield split, index
 
     def content(self, split: str, index: int) -> bytes:
         """See `Source.content`."""
-        return (self.root / self._files[split][index]).read_bytes()
+        return (self.root / self._path(split, index)).read_bytes()
 
     def traces(self) -> Iterator[str]:
         """See `Source.traces`: paths and sizes."""
-        for split, files in self._files.items():
-            for file in files:
+        for split, place in self._places.items():
+            for index in range(len(place)):
+                file = self._path(split, index)
                 path = self.root / file
                 size = path.lstat().st_size if path.exists() else 0
-                yield f"{split}\0{PurePath(file).as_posix()}\0{size}"
+                yield f"{split}\0{file.as_posix()}\0{size}"
+
+    def _path(self, split: str, index: int) -> PurePath:
+        return PurePath(self._paths[self._places[split][index]])
+
+    def _name(self, file: PurePath) -> PurePath:
+        return PurePath(self._kept.get(str(file), file.with_suffix(".png")))
 
     def _class(self, file: PurePath) -> str:
         folders = file.parts[1:-1] if self._split else file.parts[:-1]

@@ -16,13 +16,13 @@ from vmixjax.release.examples import (
     Pixels,
     Raw,
     Text,
-    numbered_places,
+    numbered_candidates,
 )
 from vmixjax.release.images import ImageError, decode_image
 
 IMAGE = "image"
 _NAMING = ("id", "name", "path", "file", "filename", "url", "key", "uri")
-"""Last words of the names of text fields that name an image."""
+"""Last words of the names of fields that name an image."""
 
 
 class TfdsSource:
@@ -56,6 +56,7 @@ class TfdsSource:
             has = ", ".join(info.splits)
             raise RunError(f"--splits {unknown[0]}: {name} has {has} only")
         self.name = info.name
+        self.places: Sequence[Path] = (Path(builder.data_dir),)
         self.splits: Mapping[str, int] = {
             split: info.splits[split].num_examples for split in splits or info.splits
         }
@@ -114,11 +115,11 @@ class TfdsSource:
         kept = f"{folder}/{index}"
         return Example(name=name, folder=folder, kept=kept, image=pixels, values=values)
 
-    def places(self, name: str) -> Iterator[tuple[str, int]]:
-        """See `Source.places`."""
+    def candidates(self, name: str) -> Iterator[tuple[str, int]]:
+        """See `Source.candidates`."""
         split, _, _ = name.partition("/")
         splits = {split: self.splits[split]} if split in self.splits else self.splits
-        yield from numbered_places(name, splits)
+        yield from numbered_candidates(name, splits)
 
     def content(self, split: str, index: int) -> bytes:
         """See `Source.content`."""
@@ -180,17 +181,26 @@ def _field(key: str, feature: Any, keep: bool) -> Field:
     """What a feature is to us; arrays and pixels pass only when they are meant to."""
     if isinstance(feature, tfds.features.ClassLabel):
         return Label(tuple(feature.names))
-    if isinstance(feature, tfds.features.Text):
-        last = key.replace("/", "_").split("_")[-1]
-        return Text(naming=last in _NAMING and not keep)
-    harmless = isinstance(feature, tfds.features.Scalar) or keep
-    if not harmless:
+    naming = key.replace("/", "_").split("_")[-1] in _NAMING and not keep
+    scalar = isinstance(feature, tfds.features.Scalar)
+    if isinstance(feature, tfds.features.Text) or (scalar and _is_text(feature)):
+        return Text(naming)
+    if scalar and naming:
+        raise RunError(
+            f"the feature {key!r} may tell whose image it is: leave it behind with "
+            f"--drop {key}, or let it through with --keep {key}"
+        )
+    if not scalar and not keep:
         kind = type(feature).__name__
         raise RunError(
             f"the feature {key!r} ({kind}) may show what the images show: leave it "
             f"behind with --drop {key}, or let it through with --keep {key}"
         )
     return Raw(feature)
+
+
+def _is_text(feature: Any) -> bool:
+    return np.dtype(feature.np_dtype).kind in "OSU"
 
 
 def _value(key: str, field: Field, features: Mapping[str, Any]) -> Any:

@@ -12,7 +12,7 @@ from vmixjax.release.examples import (
     Label,
     Pixels,
     Text,
-    numbered_places,
+    numbered_candidates,
 )
 from vmixjax.release.images import ImageError, decode_image
 
@@ -43,6 +43,7 @@ class WebDatasetSource:
         self, tars: Sequence[Path], drop: Sequence[str], keep: Sequence[str] | None
     ) -> None:
         self._tars = tuple(tars)
+        self.places: Sequence[Path] = self._tars
         self._drop = frozenset(drop)
         self._starts = [array.array("q") for _ in tars]
         suffixes: set[str] = set()
@@ -112,9 +113,9 @@ class WebDatasetSource:
             values=values,
         )
 
-    def places(self, name: str) -> Iterator[tuple[str, int]]:
-        """See `Source.places`."""
-        yield from numbered_places(name, self.splits)
+    def candidates(self, name: str) -> Iterator[tuple[str, int]]:
+        """See `Source.candidates`."""
+        yield from numbered_candidates(name, self.splits)
 
     def content(self, split: str, index: int) -> bytes:
         """See `Source.content`."""

@@ -1,0 +1,48 @@
+"""The threads of a run, started once.
+
+New ones for each shard would be simpler, but each takes some memory for good.
+"""
+
+import contextlib
+import dataclasses
+from collections.abc import Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+
+_WAITING = 16
+"""Files that are forced to disk at once: it confirms many in the time of one."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Threads:
+    """Who does what, side by side.
+
+    Attributes:
+      codec: decode and encode.
+      device: one, that hands images to the device and waits for it.
+      disk: force files to disk, and wait for it.
+      ahead: how many images are decoded before they are needed.
+    """
+
+    codec: Executor
+    device: Executor
+    disk: Executor
+    ahead: int
+
+
+@contextlib.contextmanager
+def start_threads(count: int) -> Iterator[Threads]:
+    """Threads of a run, `count` of them to decode and encode.
+
+    When the block ends by an error, what has not begun is not done.
+    """
+    with (
+        ThreadPoolExecutor(count) as codec,
+        ThreadPoolExecutor(1) as device,
+        ThreadPoolExecutor(_WAITING) as disk,
+    ):
+        try:
+            yield Threads(codec, device, disk, ahead=4 * count)
+        except BaseException:
+            for pool in (codec, device, disk):
+                pool.shutdown(cancel_futures=True)
+            raise
