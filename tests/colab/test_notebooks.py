@@ -97,5 +97,8 @@ def test_holds_no_secret(path):
     # 32 bytes in hexadecimal or base64: what secrets and tokens look like.
     secret = re.compile(r"(?<![\w/+])([0-9a-f]{64}|[A-Za-z0-9+/]{43}=)(?![\w/+=])")
     for cell in nbformat.read(path, as_version=4).cells:
-        texts = [cell.source, *(str(o.get("text", "")) for o in cell.get("outputs", []))]
+        texts = [
+            cell.source,
+            *(str(o.get("text", "")) for o in cell.get("outputs", [])),
+        ]
         assert not any(secret.search(text) for text in texts)
