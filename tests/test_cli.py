@@ -392,7 +392,7 @@ def test_secrets_are_nowhere_but_in_the_vault(photos, tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    "command", [[], ["vfe"], ["mix"], ["unmix"], ["verify"], ["demo"]]
+    "command", [[], ["vfe"], ["mix"], ["unmix"], ["verify"], ["audit"], ["demo"]]
 )
 def test_help_ends_with_an_example_and_loads_no_jax(command):
     script = (

@@ -1,13 +1,17 @@
 """What holds for every public name: how it is found, called and documented."""
 
 import dataclasses
+import importlib
 import inspect
+import pkgutil
 import re
 import typing
 
 import pytest
 
 import vmixjax
+import vmixjax.attacks
+from vmixjax import baselines, metrics, optimizers
 
 NAMES = sorted(vmixjax.__all__)
 FUNCTIONS = [name for name in NAMES if inspect.isfunction(getattr(vmixjax, name))]
@@ -126,3 +130,49 @@ def test_no_type_says_anything_goes(name):
     hints = typing.get_type_hints(getattr(vmixjax, name))
     assert typing.Any not in hints.values()
     assert object not in hints.values()
+
+
+def public_functions():
+    """Those of the modules that the README names, beside the table of contents."""
+    for module in (baselines, metrics, optimizers):
+        for name in getattr(module, "__all__", vars(module)):
+            function = getattr(module, name)
+            if (
+                inspect.isfunction(function)
+                and function.__module__.startswith(module.__name__)
+                and not name.startswith("_")
+            ):
+                yield function
+    for module in pkgutil.iter_modules(vmixjax.attacks.__path__, "vmixjax.attacks."):
+        # One attack in a file, called alike; what helps it has names of its own.
+        attack = module.name.rpartition(".")[2]
+        found = getattr(importlib.import_module(module.name), attack, None)
+        if inspect.isfunction(found):
+            yield found
+
+
+MORE = list(public_functions())
+
+
+def test_what_is_public_beside_the_table_of_contents():
+    names = {function.__name__ for function in MORE}
+    assert names >= {"pixelate", "le", "csvar_plan", "psnr", "st_adam", "thumbnail"}
+
+
+@pytest.mark.parametrize("function", MORE, ids=lambda function: function.__name__)
+def test_other_functions_are_typed_documented_and_called_alike(function):
+    documentation = inspect.getdoc(function)
+    for title in ("Args:", "Returns:", "Raises:", "Source:"):
+        assert title in documentation
+    parameters = inspect.signature(function).parameters
+    assert set(typing.get_type_hints(function)) == {*parameters, "return"}
+    assert "key" not in parameters or next(iter(parameters)) == "key"
+    for name, parameter in parameters.items():
+        assert f"{name}:" in documentation or f"{name}," in documentation
+        # `st_adam` takes the place of `optax.adam`, whose options these are.
+        if name not in ("b1", "b2", "eps"):
+            optional = parameter.default is not inspect.Parameter.empty
+            keyword = parameter.kind is inspect.Parameter.KEYWORD_ONLY
+            assert keyword or not optional
+    shapes = r"\(B|\(H|\(N|float|uint8|pytree|pixels|plan|[Dd]ecibels"
+    assert re.search(shapes, documentation)

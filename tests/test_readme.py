@@ -23,8 +23,10 @@ def blocks(language):
 
 
 def calls():
-    """(program, arguments) of each line of the README's shell blocks that is ours."""
-    for line in "\n".join(blocks("sh")).splitlines():
+    """(program, arguments) of each command that is ours, in shell blocks and tables."""
+    lines = "\n".join(blocks("sh")).splitlines()
+    lines += re.findall(r"(?m)`((?:vmixjax|python -m train) [^`]+)` \|$", README)
+    for line in lines:
         for part in line.split("&&"):
             words = shlex.split(part.split(" > ")[0], comments=True)
             if words[:3] == ["python", "-m", "train"]:
