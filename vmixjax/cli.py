@@ -189,8 +189,8 @@ class Audit:
     on; the verdict is about the first."""
     attacks: Annotated[tuple[str, ...], _optional("NAME...", "all")] = ()
     """What to try: thumbnail, restoration, jigsaw, average, known_pairs."""
-    budget: Literal["quick", "full"] = "quick"
-    """Minutes, or hours."""
+    budget: Literal["quick", "hour", "full"] = "quick"
+    """Minutes, an hour, or many."""
     image_size: Annotated[int | None, _optional("PIXELS", "by --budget")] = None
     """Bring all images to squares of so many pixels, which regions are measured in."""
     data_dir: Annotated[str | None, _optional("DIR", "where TFDS looks")] = None

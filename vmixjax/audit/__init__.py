@@ -73,10 +73,10 @@ def audit_images(order: AuditOrder, out: Path) -> str:
     work = out / "work"
     out.mkdir(parents=True, exist_ok=True, mode=0o700)
     work.mkdir(exist_ok=True, mode=0o700)
-    evidence, sheets = run_audit(audit, work)
+    evidence, exhibits = run_audit(audit, work)
     for name, text in (
         ("audit.json", json.dumps(evidence.as_json(), indent=1)),
-        ("report.html", render(evidence, sheets)),
+        ("report.html", render(evidence, exhibits)),
     ):
         with atomic_path(out / name, mode=0o600) as file:
             file.write(text.encode())

@@ -2,12 +2,12 @@
 
 import html
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from matplotlib.figure import Figure
 
 from vmixjax._page import chart, figure_of, page, strip
-from vmixjax.audit.evidence import Evidence, Finding, Protection, Sheet
+from vmixjax.audit.evidence import Evidence, Exhibits, Finding, Protection, Sheet
 from vmixjax.audit.verdict import advice, judge, shares
 
 _STYLE = """
@@ -32,9 +32,9 @@ _ATTACKS = {
 }
 
 
-def render(evidence: Evidence, sheets: Sequence[Sheet]) -> str:
+def render(evidence: Evidence, exhibits: Exhibits) -> str:
     """The report as HTML text, every picture in it as a data URI."""
-    methods = evidence.methods
+    methods, sheets = evidence.methods, exhibits.sheets
     first = methods[0]
     verdicts = [judge(evidence, method.name) for method in methods]
     resized = (
@@ -77,7 +77,6 @@ gives {1 / evidence.images:.1%}.</p>
 <p>PSNR against the original, in decibels, and the correlation of edges.</p>
 {_table(evidence, "psnr", ".1f")}
 {_table(evidence, "edges", ".2f")}
-{_extra(evidence)}
 <h2>Pictures</h2>
 <p>From the image that the strongest attack recovers best to the one that it recovers
 worst.</p>
@@ -149,22 +148,6 @@ def _faces(evidence: Evidence) -> str:
         "<p>Faces that scikit-image's cascade finds, of those it finds in the "
         f"originals.</p>{_table(evidence, 'faces', '.0%')}"
     )
-
-
-def _extra(evidence: Evidence) -> str:
-    parts = []
-    for title, values in evidence.extra.items():
-        rows = "".join(
-            f'<tr><th scope="row">{_text(name)}</th><td>{value:.2f}</td></tr>'
-            if isinstance(value, float)
-            else f'<tr><th scope="row">{_text(name)}</th><td>{_text(str(value))}</td>'
-            "</tr>"
-            for name, value in values.items()
-        )
-        parts.append(
-            f'<h3>{_text(title)}</h3><div class="wide"><table>{rows}</table></div>'
-        )
-    return "".join(parts)
 
 
 def _sheet(evidence: Evidence, sheet: Sheet, strongest: str) -> str:
