@@ -62,10 +62,16 @@ def audit_images(order: AuditOrder, out: Path) -> str:
     _check_attacks(order.attacks)
     private, public = _pictures(order)
     names = order.methods or usual(private.shape[0], order.budget)
+    methods = tuple(named(name, private.shape) for name in dict.fromkeys(names))
+    if methods[0].choices:
+        raise RunError(
+            f"--methods {names[0]}: others are matched with the first method; name one "
+            f"with a strength first, such as mix:8"
+        )
     audit = Audit(
         private=private,
         public=public,
-        methods=tuple(named(name, private.shape) for name in dict.fromkeys(names)),
+        methods=methods,
         attacks=order.attacks or ATTACKS,
         budget=BUDGETS[order.budget],
         seed=order.seed,

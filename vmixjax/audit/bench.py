@@ -15,14 +15,10 @@ from tqdm import tqdm
 import vmixjax
 from vmixjax import metrics
 from vmixjax.attacks.average import average
+from vmixjax.attacks.gradient_inversion import GradientOf, gradient_inversion
 from vmixjax.attacks.jigsaw import jigsaw
 from vmixjax.attacks.knowledge import Knowledge, Protect
 from vmixjax.attacks.known_pairs import known_pairs
-from vmixjax.attacks.membership import (
-    loss_threshold,
-    membership_metrics,
-    shadow_models,
-)
 from vmixjax.attacks.recogniser import (
     Classifier,
     train_classifier,
@@ -32,21 +28,26 @@ from vmixjax.attacks.restoration import restoration
 from vmixjax.attacks.thumbnail import thumbnail
 from vmixjax.audit.budgets import CLASSIFIER_BATCH, RESTORATION_BATCH, Budget
 from vmixjax.audit.evidence import (
+    CLEAN,
     Finding,
+    Inversion,
     KeySharing,
     Membership,
     Protection,
+    Sheet,
 )
+from vmixjax.audit.federated import federated_gradient
+from vmixjax.audit.members import find_members
 from vmixjax.audit.methods import Audited
 from vmixjax.audit.pictures import Pictures
 from vmixjax.audit.store import Store
 from vmixjax.baselines.methods import Method
 
+SHOWN = 10
+"""Images in a contact sheet, at most."""
+
 _SQUARE = 8
 """Over which mean colours are taken, to tell images apart."""
-
-_SHADOWS = 2
-"""Networks that a guess of membership is compared with."""
 
 _QUERIES = 4
 """How often a network is asked about an image, each time with another key."""
@@ -60,12 +61,13 @@ def _unchanged(key: jax.Array, image: jax.Array) -> jax.Array:
     return image
 
 
-def _unprotected(name: str, remark: str) -> Audited:
-    return Audited(name, name, remark, Method(name, None, _unchanged, "none"))
+def _unprotected(name: str) -> Audited:
+    return Audited(name, name, "", Method(name, None, _unchanged, "none"))
 
 
-GUESS = _unprotected("guess", "What somebody says who saw nothing.")
-CLEAN = _unprotected("clean", "Images as they are.")
+UNPROTECTED = _unprotected(CLEAN)
+GUESS = _unprotected("guess")
+"""Stands for the mean public image, that somebody guesses who saw nothing."""
 
 
 class Bench:
@@ -98,7 +100,7 @@ class Bench:
     @functools.cached_property
     def recogniser(self) -> Classifier | None:
         """The classifier that was trained on clean public images."""
-        return self._network(CLEAN) if self.labelled else None
+        return self._network(UNPROTECTED) if self.labelled else None
 
     def learned(self, one: Audited) -> float | None:
         """Accuracy, on protected images, of a classifier trained on protected ones."""
@@ -273,55 +275,64 @@ class Bench:
 
         def find() -> dict[str, Any]:
             half = min(self.budget.members, len(self.images)) // 2
-            asked, labels = self.images[: 2 * half], self._labels[: 2 * half]
-            options = {
-                "steps": self.budget.member_steps,
-                "batch_size": CLASSIFIER_BATCH,
-                "width": self.budget.recogniser_width,
-                # Learned by heart, if anything is: no other views of an image.
-                "mirror": False,
-            }
-            model = train_classifier(
-                self._key("model", one.name),
-                asked[:half],
-                labels[:half],
+            return find_members(
+                self._key("membership", one.name),
+                self.images[: 2 * half],
+                jnp.asarray(self._labels[: 2 * half]),
+                self._knowledge(one),
                 classes=len(self.private.classes),
-                protect=one.method.protect,
-                **options,
+                steps=self.budget.member_steps,
+                width=self.budget.recogniser_width,
+                queries=1 if one is UNPROTECTED else _QUERIES,
             )
-            ask: dict[str, Any] = {"labels": labels, "logits_of": model.logits}
-            known, key = self._knowledge(one), self._key("membership", one.name)
-            asking = {"queries": _QUERIES} if one is not CLEAN else {}
-            members = np.arange(2 * half) < half
-            loss = membership_metrics(
-                loss_threshold(key, asked, known, **ask, **asking), members
-            )
-            shadow = membership_metrics(
-                shadow_models(
-                    key,
-                    asked,
-                    known,
-                    **ask,
-                    **asking,
-                    **options,
-                    shadows=_SHADOWS,
-                    members=min(half, len(self.public)),
-                ),
-                members,
-            )
-            seen = self.protect(one, asked, "asked")
-            return {
-                "images": 2 * half,
-                "members": model.accuracy(seen[:half], labels[:half]),
-                "others": model.accuracy(seen[half:], labels[half:]),
-                "loss_auc": loss.auc,
-                "loss_found": loss.true_positives,
-                "shadow_auc": shadow.auc,
-                "shadow_found": shadow.true_positives,
-            }
 
         values = self.store.values((one.name, "membership"), find)
         return Membership(method=one.name, **values)
+
+    def inversion(self, one: Audited) -> tuple[Inversion, Sheet]:
+        """What the gradients of single images tell of them."""
+        count = self.budget.inversions
+        originals = self.originals[:count]
+        sent = np.asarray(self.protect(one, self.images[:count], "sent"))
+
+        def find() -> dict[str, Any]:
+            labels = jnp.zeros(len(sent), jnp.int32)
+            if self.private.labels is not None:
+                labels = jnp.asarray(self.private.labels[:count])
+            values = jnp.asarray(sent, jnp.float32) / 255
+            images = gradient_inversion(
+                self._key("gradient_inversion", one.name),
+                sent,
+                self._knowledge(one),
+                gradient_of=self._gradient_of,
+                gradients=jax.vmap(self._gradient_of)(values, labels),
+                labels=labels,
+                steps=self.budget.inversion_steps,
+                restarts=1,
+            )
+            return {"images": np.asarray(images)}
+
+        found = self.store.arrays((one.name, "gradient_inversion"), find)["images"]
+
+        def alike(some: np.ndarray, others: np.ndarray) -> tuple[float, float]:
+            decibels = np.minimum(metrics.psnr(some, others), 99)
+            return float(decibels.mean()), float(metrics.ssim(some, others).mean())
+
+        inversion = Inversion(
+            one.name,
+            len(sent),
+            *alike(originals, found),
+            *alike(sent, found),
+            *alike(originals, sent),
+        )
+        pictures = {"sent": sent[:SHOWN], "gradient_inversion": found[:SHOWN]}
+        ssim = metrics.ssim(originals[:SHOWN], found[:SHOWN]).tolist()
+        return inversion, Sheet(one.name, originals[:SHOWN], pictures, tuple(ssim))
+
+    @functools.cached_property
+    def _gradient_of(self) -> GradientOf:
+        classes = max(len(self.private.classes), 2)
+        return federated_gradient(self._key("federated"), self.private.shape, classes)
 
     # Measuring
 

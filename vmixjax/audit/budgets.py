@@ -48,7 +48,7 @@ BUDGETS = {
         repeats=15,
         pairs=16,
         inversions=2,
-        inversion_steps=200,
+        inversion_steps=300,
         members=200,
         member_steps=100,
     ),

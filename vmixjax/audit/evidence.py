@@ -5,6 +5,9 @@ from typing import Any
 
 import numpy as np
 
+CLEAN = "clean"
+"""Name of what is done to images that are left as they are."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Finding:
@@ -81,7 +84,7 @@ class Membership:
     """Whether it can be told of an image that a network was trained on it.
 
     Attributes:
-      method: that protects the images anew in each step of training, or `"clean"`.
+      method: that protects the images anew in each step of training, or `CLEAN`.
       images: that are asked about, half of them trained on.
       members, others: the network's accuracy on either half.
       loss_auc, loss_found: of the attack that takes images of small loss for members:
@@ -105,7 +108,7 @@ class Inversion:
     """What comes back from gradients that were computed on images.
 
     Attributes:
-      method: that protected the images before, or `"clean"`.
+      method: that protected the images before, or `CLEAN`.
       images: that were tried.
       psnr, ssim: means, against the originals.
       psnr_sent, ssim_sent: against the images whose gradients they are.
@@ -174,7 +177,7 @@ class Sheet:
     """Pictures of some images, from the best recovered to the worst.
 
     Attributes:
-      method: what protected them, or `"clean"`.
+      method: what protected them, or `CLEAN`.
       originals: uint8 (K, H, W, C).
       recovered: by name of the attack, uint8 (K, H, W, C) each; `"none"` is the
         protected image.

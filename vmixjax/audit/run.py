@@ -11,7 +11,7 @@ import numpy as np
 from tqdm import tqdm
 
 import vmixjax
-from vmixjax.audit.bench import CLEAN, GUESS, Bench
+from vmixjax.audit.bench import GUESS, SHOWN, UNPROTECTED, Bench
 from vmixjax.audit.budgets import Budget
 from vmixjax.audit.evidence import Evidence, Exhibits, Sheet
 from vmixjax.audit.matching import matched
@@ -26,9 +26,6 @@ RECOVERING = ("thumbnail", "restoration", "jigsaw", "average", "known_pairs")
 
 ATTACKS = (*RECOVERING, "gradient_inversion", "membership")
 """All; the last two are on training with the first method, and on clean images."""
-
-SHOWN = 10
-"""Images in a contact sheet."""
 
 _TILE = 8
 """Of the VFE in the report: every image is made of whole eights."""
@@ -78,8 +75,8 @@ def run_audit(audit: Audit, work: Path) -> tuple[Evidence, Exhibits]:
       work: folder for results of single attacks, which exists.
 
     Raises:
-      RunError: `work` is of another audit, or strengths are to be matched and images
-        have no classes to learn.
+      RunError: `work` is of another audit (methods and attacks aside), or strengths
+        are to be matched and images have no classes to learn.
     """
     settings = audit.settings()
     _claim(work, settings)
@@ -94,7 +91,7 @@ def run_audit(audit: Audit, work: Path) -> tuple[Evidence, Exhibits]:
         if one.name not in protections:
             protections[one.name] = bench.protection(one, _mean_vfe)
         findings.append(bench.finding(one, attack))
-    trained = [CLEAN, first]
+    trained = [UNPROTECTED, first]
     membership, inversions, gradients = [], [], []
     if "membership" in audit.attacks and bench.labelled:
         for one in tqdm(trained, desc="membership", unit="network"):
@@ -114,7 +111,7 @@ def run_audit(audit: Audit, work: Path) -> tuple[Evidence, Exhibits]:
         original_side=audit.private.original_side,
         classes=len(audit.private.classes) if bench.labelled else 0,
         vfe=_mean_vfe(audit.private.images),
-        clean=bench.learned(CLEAN),
+        clean=bench.learned(UNPROTECTED),
         guess=bench.finding(GUESS, "none"),
         methods=tuple(protections.values()),
         findings=tuple(findings),
@@ -131,7 +128,9 @@ def _claim(work: Path, settings: dict[str, Any]) -> None:
     note = work / "settings.json"
     if note.exists():
         there = json.loads(note.read_text())
-        differing = [name for name in settings if there.get(name) != settings[name]]
+        # Other methods and attacks add to what is there.
+        decisive = settings.keys() - {"methods", "attacks"}
+        differing = [name for name in sorted(decisive) if there[name] != settings[name]]
         if differing:
             raise RunError(
                 f"--out has an audit with other {', '.join(differing)}: name another "
@@ -145,11 +144,6 @@ def _claim(work: Path, settings: dict[str, Any]) -> None:
 def _settled(audit: Audit, bench: Bench) -> list[Audited]:
     """The methods, each with one strength, and none twice."""
     first = audit.methods[0]
-    if first.choices:
-        raise RunError(
-            f"--methods {first.name}: the first method is what others are matched "
-            f"with; name one with a strength first, such as mix:8"
-        )
     methods: dict[str, Audited] = {}
     for one in tqdm(audit.methods, desc="strengths", unit="method"):
         chosen = one
