@@ -18,7 +18,7 @@ from vmixjax.attacks.average import average
 from vmixjax.attacks.gradient_inversion import GradientOf, gradient_inversion
 from vmixjax.attacks.jigsaw import jigsaw
 from vmixjax.attacks.knowledge import Knowledge, Protect
-from vmixjax.attacks.known_pairs import known_pairs
+from vmixjax.attacks.known_pairs import known_half_bytes, known_pairs
 from vmixjax.attacks.recogniser import (
     Classifier,
     train_classifier,
@@ -189,8 +189,8 @@ class Bench:
             )
         if attack == "average":
             return self._average(one, key, protected, knowledge)
-        assert method.channels is not None
         if attack == "jigsaw":
+            assert method.channels is not None
             return jigsaw(key, protected, knowledge, channels=method.channels)
         return self._known_pairs(one, protected, self._pairs(one))
 
@@ -225,14 +225,15 @@ class Bench:
     def _known_pairs(
         self, one: Audited, protected: jax.Array, pairs_protected: jax.Array
     ) -> jax.Array:
-        assert one.method.channels is not None
-        return known_pairs(
+        find: Callable[..., jax.Array] = known_half_bytes
+        if one.method.channels is not None:
+            find = functools.partial(known_pairs, channels=one.method.channels)
+        return find(
             self._key("known_pairs", one.name),
             protected,
             self._knowledge(one),
             originals=self.public[: self.budget.pairs],
             pairs_protected=pairs_protected,
-            channels=one.method.channels,
         )
 
     def _knowledge(self, one: Audited) -> Knowledge:

@@ -174,7 +174,7 @@ def _fitting(one: Audited, audit: Audit) -> list[str]:
         "restoration": True,
         "jigsaw": method.block > 1 and method.channels in ("independent", "shared"),
         "average": method.keys == "each",
-        "known_pairs": method.channels is not None,
+        "known_pairs": method.channels is not None or method.half_bytes,
     }
     return ["none", *(name for name in audit.attacks if sense.get(name))]
 
