@@ -80,13 +80,16 @@ def audit_images(order: AuditOrder, out: Path) -> str:
     out.mkdir(parents=True, exist_ok=True, mode=0o700)
     work.mkdir(exist_ok=True, mode=0o700)
     evidence, exhibits = run_audit(audit, work)
+    verdicts = [judge(evidence, one.name) for one in evidence.methods]
+    values = evidence.as_json()
+    values["verdicts"] = [dataclasses.asdict(verdict) for verdict in verdicts]
     for name, text in (
-        ("audit.json", json.dumps(evidence.as_json(), indent=1)),
+        ("audit.json", json.dumps(values, indent=1)),
         ("report.html", render(evidence, exhibits)),
     ):
         with atomic_path(out / name, mode=0o600) as file:
             file.write(text.encode())
-    return f"{evidence.methods[0].title}: {judge(evidence, names[0]).sentence}"
+    return f"{evidence.methods[0].title}: {verdicts[0].sentence}"
 
 
 def _check_attacks(attacks: tuple[str, ...]) -> None:
