@@ -92,7 +92,7 @@ def test_an_audit_writes_its_report_and_goes_on_where_it_was(digits, tmp_path, c
     everywhere = {"none", "restoration"}
     assert tried == {
         "mix:8/2": everywhere | {"thumbnail", "average", "known_pairs", "jigsaw"},
-        names[1]: everywhere | {"thumbnail"},
+        names[1]: everywhere | {"thumbnail", "known_pairs"},
     }
     assert re.fullmatch(r"le:(2|4|8)", names[1])
     assert all(0 <= one["reidentified"] <= 1 for one in found["findings"])
@@ -159,5 +159,5 @@ def test_methods_are_added_but_another_audit_is_not_mixed_into(unnamed, tmp_path
     more = {**few, "methods": ("pixelate:8", "pixelate:4")}
     assert "blocks of 8" in audit.audit_images(order(unnamed, **more), tmp_path)
     assert done.stat().st_mtime_ns == made
-    with pytest.raises(audit.RunError, match="an audit with other seed: name another"):
+    with pytest.raises(audit.RunError, match="an audit with other images, seed: name another"):
         audit.audit_images(order(unnamed, **more, seed=1), tmp_path)

@@ -40,8 +40,8 @@ BUDGETS = {
     "quick": Budget(
         images=200,
         public=4_000,
-        side=64,
-        recogniser_steps=300,
+        side=48,
+        recogniser_steps=250,
         recogniser_width=16,
         restoration_steps=300,
         restoration_width=32,
