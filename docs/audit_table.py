@@ -4,7 +4,11 @@ import json
 import sys
 from pathlib import Path
 
-COLUMNS = ("protected by", "learned", "restored", "recognised", "best", "by", "matched")
+MEASURES = ("likeness (SSIM)", "recognition")
+COLUMNS = (
+    *("protected by", "learned", "restored", "recognised"),
+    *("best likeness", "best recognition", "by", "matched"),
+)
 
 
 def rows(audit: dict) -> list[str]:
@@ -26,7 +30,7 @@ def rows(audit: dict) -> list[str]:
             _percent(method["learned"]),
             _percent(max(likeness, 0.0)),
             _percent(restored["recognised"]),
-            _percent(verdict["share"]),
+            *(_percent(verdict["best"].get(name)) for name in MEASURES),
             verdict["attack"],
             "by luck" if verdict["linked"] is None else _percent(verdict["linked"]),
         ]

@@ -159,5 +159,7 @@ def test_methods_are_added_but_another_audit_is_not_mixed_into(unnamed, tmp_path
     more = {**few, "methods": ("pixelate:8", "pixelate:4")}
     assert "blocks of 8" in audit.audit_images(order(unnamed, **more), tmp_path)
     assert done.stat().st_mtime_ns == made
-    with pytest.raises(audit.RunError, match="an audit with other images, seed: name another"):
+    with pytest.raises(
+        audit.RunError, match="an audit with other images, seed: name another"
+    ):
         audit.audit_images(order(unnamed, **more, seed=1), tmp_path)

@@ -15,7 +15,14 @@ from vmixjax.audit.evidence import (
     Protection,
     Sheet,
 )
-from vmixjax.audit.verdict import Verdict, advice, judge, shares
+from vmixjax.audit.verdict import (
+    LIKENESS,
+    RECOGNITION,
+    Verdict,
+    advice,
+    judge,
+    shares,
+)
 
 _STYLE = """
 .verdict { font-size: 1.15rem; }
@@ -301,20 +308,22 @@ def _summary(evidence: Evidence, verdicts: Sequence[Verdict]) -> str:
     pairs = zip(evidence.methods, verdicts, strict=True)
     for number, (method, verdict) in enumerate(pairs, 1):
         cells = [
-            "" if method.learned is None else f"{method.learned:.0%}",
-            f"{verdict.share:.0%}",
-            verdict.grade,
+            *([] if method.learned is None else [f"{method.learned:.0%}"]),
+            *(f"{share:.0%}" for share in verdict.best.values()),
+            verdict.words,
             verdict.attack,
             "by luck" if verdict.linked is None else f"{verdict.linked:.0%}",
         ]
-        if evidence.clean is None:
-            del cells[0]
         rows.append(
             f'<tr><th scope="row">{number}. {_text(method.title)}</th>'
             + "".join(_words(cell) for cell in cells)
             + "</tr>"
         )
-    columns = ["learned", "recovered", "in words", "by", "matched"]
+    columns = [
+        *([] if evidence.clean is None else ["learned"]),
+        *verdicts[0].best,
+        *("in words", "by", "matched"),
+    ]
     learned = (
         f"Learned: accuracy, on protected images, of a network that was trained on "
         f"protected ones; trained and asked on clean images it has "
@@ -322,14 +331,13 @@ def _summary(evidence: Evidence, verdicts: Sequence[Verdict]) -> str:
         if evidence.clean is not None
         else ""
     )
-    if evidence.clean is None:
-        del columns[0]
     head = "".join(f'<th scope="col">{column}</th>' for column in columns)
     return (
-        f"<p>{learned}Recovered: how far the strongest attack comes on the way from a "
-        f"guess to the original, by likeness or recognition, whichever is more. "
-        f"Matched: images whose originals are picked out of all by the attack that is "
-        f'best at that.</p><div class="wide"><table><tr><th scope="col">method</th>'
+        f"<p>{learned}Recovered, by likeness and by recognition: how far an attack "
+        f"comes at best on the way from a guess to the original; in words, and by "
+        f"which attack, for the higher of the two. Matched: images whose originals "
+        f"are picked out of all by the attack that is best at that.</p>"
+        f'<div class="wide"><table><tr><th scope="col">method</th>'
         f"{head}</tr>{''.join(rows)}</table></div>"
     )
 
@@ -343,7 +351,7 @@ def _trade_off(evidence: Evidence) -> str:
     """Accuracy that is left to learn from, against the best attack."""
     if evidence.clean is None:
         return ""
-    charts = (_plot(evidence, name) for name in ("likeness (SSIM)", "recognition"))
+    charts = (_plot(evidence, name) for name in (LIKENESS, RECOGNITION))
     return (
         "<h2>What it hides, and what a network still learns</h2><p>To the left is "
         "better hidden, further up is better learned. Numbers are those of the table "
