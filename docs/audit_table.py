@@ -6,8 +6,8 @@ from pathlib import Path
 
 MEASURES = ("likeness (SSIM)", "recognition")
 COLUMNS = (
-    *("protected by", "learned", "restored", "recognised"),
-    *("best likeness", "best recognition", "by", "matched"),
+    *("protected by", "learned", "restored"),
+    *("likeness", "recognition", "by", "matched"),
 )
 
 
@@ -29,7 +29,6 @@ def rows(audit: dict) -> list[str]:
             method["title"],
             _percent(method["learned"]),
             _percent(max(likeness, 0.0)),
-            _percent(restored["recognised"]),
             *(_percent(verdict["best"].get(name)) for name in MEASURES),
             verdict["attack"],
             "by luck" if verdict["linked"] is None else _percent(verdict["linked"]),

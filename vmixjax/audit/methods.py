@@ -161,6 +161,8 @@ def _mixing(name: str, kind: str, size: str, shape: tuple[int, int, int]) -> Aud
         "joint": "values change colours too",
     }[channels]
     what = "pixels" if grain == 1 else f"blocks of {grain} pixels"
+    if channels != "independent":
+        what += f", channels {channels}"
     return Audited(
         name,
         f"vmixjax, regions of {side}, {what}",
