@@ -31,6 +31,7 @@ def test_the_strongest_attack_by_any_measure_decides():
     }
     verdict = judge(found, "mix:8")
     assert (verdict.attack, verdict.measure) == ("restoration", "recognition")
+    assert verdict.likest == "restoration"
     assert verdict.share == pytest.approx(0.5)
     assert "a good part of what tells its class: 50% of the way" in verdict.sentence
     assert "(20% at best by likeness (SSIM))" in verdict.sentence
@@ -42,6 +43,7 @@ def test_of_attacks_that_are_as_strong_the_simpler_is_named():
     )
     verdict = judge(found, "m")
     assert (verdict.attack, verdict.share) == ("none", pytest.approx(0.5))
+    assert verdict.likest == "known_pairs"
     assert verdict.best["likeness (SSIM)"] == pytest.approx(0.46 / 0.9)
 
 

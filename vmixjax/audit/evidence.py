@@ -181,7 +181,7 @@ class Sheet:
       originals: uint8 (K, H, W, C).
       recovered: by name of the attack, uint8 (K, H, W, C) each; `"none"` is the
         protected image.
-      ssim: of the strongest attack's, for each image.
+      ssim: of the attack's that comes nearest, for each image.
     """
 
     method: str

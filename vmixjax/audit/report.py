@@ -71,8 +71,8 @@ def render(evidence: Evidence, exhibits: Exhibits) -> str:
 them.</strong></p>
 <p class="note verdict"><strong>{_text(first.title)}.</strong>
 {_text(verdicts[0].sentence)}</p>
-{_sheet(evidence, main, verdicts[0].attack) if main else ""}
-<p>Left is what the attack recovers best, right what it recovers worst.</p>
+{_sheet(evidence, main, verdicts[0].likest) if main else ""}
+<p>Left is what comes out most like the original, right what comes out least so.</p>
 <p>Measured on {evidence.images} images of {evidence.side} x {evidence.side} pixels, by
 attackers who know the method and its settings and have {evidence.public} images like
 them, but never a key.{resized} A better attack may exist: an audit shows what is lost
@@ -101,8 +101,8 @@ gives {1 / evidence.images:.1%}.</p>
 {_sharing(evidence)}
 {_training(evidence, exhibits)}
 <h2>Pictures</h2>
-<p>From the image that the strongest attack recovers best to the one that it recovers
-worst.</p>
+<p>From the image that is recovered best, by the attack whose pictures are most like the
+originals, to the one that it recovers worst.</p>
 {"".join(_whole(evidence, sheet) for sheet in sheets)}
 <h2>How it was done</h2>
 {_list((name, f"{_ATTACKS[name]}.") for name in _columns(evidence))}
@@ -266,9 +266,9 @@ def _title(evidence: Evidence, name: str) -> str:
     return "images as they are" if name == CLEAN else _method(evidence, name).title
 
 
-def _sheet(evidence: Evidence, sheet: Sheet, strongest: str) -> str:
-    """Originals, what protects them, and the strongest attack."""
-    shown = ["none"] + ([strongest] if strongest != "none" else [])
+def _sheet(evidence: Evidence, sheet: Sheet, likest: str) -> str:
+    """Originals, what protects them, and the best pictures recovered."""
+    shown = ["none"] + ([likest] if likest != "none" else [])
     rows = [figure_of(strip(sheet.originals), "original images", "originals")]
     for name in shown:
         if name in sheet.recovered:

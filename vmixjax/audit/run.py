@@ -186,9 +186,9 @@ def _mean_vfe(images: np.ndarray) -> float:
 
 def _sheet(evidence: Evidence, bench: Bench, one: Audited) -> Sheet:
     """Images from the best recovered to the worst, evenly chosen."""
-    strongest = judge(evidence, one.name).attack
+    likest = judge(evidence, one.name).likest
     found = {finding.attack: finding for finding in evidence.of(one.name)}
-    ssim = np.asarray(found[strongest].ssim_each)
+    ssim = np.asarray(found[likest].ssim_each)
     order = np.argsort(-ssim, kind="stable")
     places = np.linspace(0, len(order) - 1, min(SHOWN, len(order)))
     chosen = order[np.round(places).astype(int)]

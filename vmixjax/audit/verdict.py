@@ -44,6 +44,7 @@ class Verdict:
       attack: the strongest.
       measure: by which it is: likeness or recognition.
       best: the highest share of any attack, by measure.
+      likest: the attack whose pictures are most like the originals.
       linked: share of images whose original was picked out of all; None if no attack
         does so more often than chance.
       by: the attack that does so most often.
@@ -55,6 +56,7 @@ class Verdict:
     attack: str
     measure: str
     best: dict[str, float]
+    likest: str
     linked: float | None
     by: str
 
@@ -113,6 +115,7 @@ def judge(evidence: Evidence, method: str) -> Verdict:
             name: _clipped(max(value for value, _, by in found if by == name))
             for name in dict.fromkeys(by for *_, by in found)
         },
+        likest=max(findings, key=lambda finding: finding.ssim).attack,
         linked=linking.reidentified if linked else None,
         by=linking.attack,
     )
