@@ -11,6 +11,7 @@ from PIL import Image
 
 from vmixjax import audit
 from vmixjax.audit.budgets import BUDGETS
+from vmixjax.baselines import METHODS
 from vmixjax.cli import main
 from vmixjax.demo.learning import enlarged_digits
 
@@ -120,10 +121,19 @@ def test_an_audit_writes_its_report_and_goes_on_where_it_was(digits, tmp_path, c
 
 
 def test_without_a_public_set_half_of_the_images_are_the_attackers(unnamed, tmp_path):
-    alone = order(unnamed, public=None, methods=("pixelate:4",), attacks=("thumbnail",))
+    methods = ("mix-joint:8", "mix-shared:4", *(set(METHODS) - {"published_vmix"}))
+    cheap = ("thumbnail", "average", "known_pairs")
+    alone = order(unnamed, public=None, methods=methods, attacks=cheap)
     audit.audit_images(alone, tmp_path)
     found = json.loads((tmp_path / "audit.json").read_text())
     assert (found["images"], found["public"]) == (15, 15)
+    # Every method there is, each by what makes sense against it.
+    assert {one["name"] for one in found["methods"]} == set(methods)
+    made = {(one["method"], one["attack"]) for one in found["findings"]}
+    assert made >= {(name, "none") for name in methods}
+    assert {name for name, attack in made if attack == "known_pairs"} == {
+        *("mix-joint:8", "mix-shared:4", "permute_blocks", "le", "ele", "csvar")
+    }
 
 
 @pytest.mark.parametrize(
