@@ -34,7 +34,7 @@ def test_the_strongest_attack_by_any_measure_decides():
     assert verdict.likest == "restoration"
     assert verdict.share == pytest.approx(0.5)
     assert "a good part of what tells its class: 50% of the way" in verdict.sentence
-    assert "(20% at best by likeness (SSIM))" in verdict.sentence
+    assert ", and at best 20% by likeness (SSIM)" in verdict.sentence
 
 
 def test_of_attacks_that_are_as_strong_the_simpler_is_named():

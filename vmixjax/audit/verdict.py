@@ -29,7 +29,7 @@ _OF_ITS_CLASS = {
 
 LIKENESS, RECOGNITION = "likeness (SSIM)", "recognition"
 
-_TIE = 0.02
+_TIE = 0.05
 """Shares less apart than this count as the same: then the simpler attack is named."""
 
 
@@ -78,7 +78,7 @@ class Verdict:
             text += self.measure
             for measure, share in self.best.items():
                 if measure != self.measure:
-                    text += f" ({share:.0%} at best by {measure})"
+                    text += f", and at best {share:.0%} by {measure}"
         if self.linked is not None:
             how = "as it is" if self.by == "none" else f"by {self.by}"
             text += (
