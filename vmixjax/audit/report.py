@@ -28,7 +28,7 @@ _STYLE = """
 .verdict { font-size: 1.15rem; }
 .wide, .sheet { overflow-x: auto; }
 .wide { margin-bottom: 1.5rem; }
-.wide th:first-child { position: sticky; left: 0; background: #fff; }
+.wide th:first-child { position: sticky; left: 0; background: #fff; min-width: 9rem; }
 .wide td.words { text-align: left; white-space: nowrap; }
 .sheet { max-width: 52rem; margin-bottom: 1rem; }
 .sheet figure { min-width: 34rem; }
