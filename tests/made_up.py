@@ -1,6 +1,13 @@
 """Findings of audits that never were."""
 
-from vmixjax.audit.evidence import Evidence, Finding, Protection
+from vmixjax.audit.evidence import (
+    Evidence,
+    Finding,
+    Inversion,
+    KeySharing,
+    Membership,
+    Protection,
+)
 
 
 def finding(method, attack, **values):
@@ -33,6 +40,14 @@ def evidence(*findings, clean=0.8, classes=10, learned=(0.6, 0.5, 0.4)):
             for name, value in zip(names, learned, strict=False)
         ),
         findings=findings,
-        extra={},
+        key_sharing=(KeySharing("mix:8", 16, 0.05, 0.06, 0.98),),
+        membership=(
+            Membership("clean", 50, 1.0, 0.4, 0.9, 0.3, 0.95, 0.4),
+            Membership("mix:8", 50, 0.8, 0.4, 0.7, 0.1, 0.8, 0.2),
+        ),
+        inversions=(
+            Inversion("clean", 2, 30.0, 0.9, 30.0, 0.9, 99.0, 1.0),
+            Inversion("mix:8", 2, 15.0, 0.2, 25.0, 0.8, 14.0, 0.1),
+        ),
         settings={},
     )

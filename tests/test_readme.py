@@ -1,6 +1,8 @@
 """The README tells the truth: its code runs, its options and files exist."""
 
+import json
 import re
+import runpy
 import shlex
 from pathlib import Path
 
@@ -82,3 +84,10 @@ def test_links_and_paths_lead_somewhere():
     assert here
     assert paths
     assert [path for path in (*here, *paths) if not (ROOT / path).exists()] == []
+
+
+def test_the_audit_s_table_is_what_its_numbers_say():
+    rows = runpy.run_path(str(ROOT / "docs" / "audit_table.py"))["rows"]
+    audit = json.loads((ROOT / "docs" / "audits" / "cifar10.json").read_text())
+    assert len(audit["methods"]) >= 8
+    assert "\n".join(rows(audit)) in README

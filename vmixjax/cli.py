@@ -196,11 +196,13 @@ class Audit:
     """Images like yours that an attacker may have. None may be yours."""
     methods: Annotated[tuple[str, ...], _optional("NAME...", "by --budget")] = ()
     """What to compare: mix:REGION[/BLOCK], mix-joint:REGION, pixelate:PIXELS and so
-    on; the verdict is about the first."""
+    on, or pixelate:match for as much learned as from the first, which the verdict is
+    about."""
     attacks: Annotated[tuple[str, ...], _optional("NAME...", "all")] = ()
-    """What to try: thumbnail, restoration, jigsaw, average, known_pairs."""
-    budget: Literal["quick", "full"] = "quick"
-    """Minutes, or hours."""
+    """What to try: thumbnail, restoration, jigsaw, average, known_pairs,
+    gradient_inversion, membership."""
+    budget: Literal["quick", "hour", "full"] = "quick"
+    """Minutes, an hour, or many."""
     image_size: Annotated[int | None, _optional("PIXELS", "by --budget")] = None
     """Bring all images to squares of so many pixels, which regions are measured in."""
     data_dir: Annotated[str | None, _optional("DIR", "where TFDS looks")] = None

@@ -1,10 +1,14 @@
+import functools
+
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from methods import KEY, PUBLIC, error, mixing, photographs, shuffled
 
+from vmixjax import baselines
 from vmixjax.attacks.knowledge import Knowledge
-from vmixjax.attacks.known_pairs import known_pairs
+from vmixjax.attacks.known_pairs import known_half_bytes, known_pairs
 
 HALVES = [
     photographs()[:4, i : i + 160, j : j + 160] for i in (0, 160) for j in (0, 160)
@@ -109,3 +113,23 @@ def test_a_block_that_does_not_divide_is_named():
     knowledge = known(32, 5)
     with pytest.raises(ValueError, match=r"knowledge.block of 5 does not divide"):
         known_pairs(KEY, TARGET, knowledge, originals=IMAGES, pairs_protected=IMAGES)
+
+
+@pytest.mark.parametrize(
+    ("method", "region"), [(baselines.le, 4), (baselines.ele, None)]
+)
+def test_half_bytes_come_back_if_a_key_is_shared(method, region):
+    rng = np.random.default_rng(1)
+    images = rng.integers(0, 256, (16, 8, 8, 3), np.uint8)
+    knowledge = Knowledge(method, images, region=region)
+
+    def protected(keys):
+        return np.asarray(jax.vmap(method)(keys, images))
+
+    attack = functools.partial(known_half_bytes, KEY, originals=images[4:])
+    shared = protected(jnp.broadcast_to(jax.random.key(0), (16,)))
+    found = attack(shared[:4], knowledge, pairs_protected=shared[4:])
+    np.testing.assert_array_equal(found, images[:4])
+    own = protected(jax.random.split(jax.random.key(0), 16))
+    found = attack(own[:4], knowledge, pairs_protected=own[4:])
+    assert (np.asarray(found) == images[:4]).mean() < 0.05

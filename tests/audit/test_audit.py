@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import shutil
 
 import numpy as np
@@ -10,6 +11,7 @@ from PIL import Image
 
 from vmixjax import audit
 from vmixjax.audit.budgets import BUDGETS
+from vmixjax.baselines import METHODS
 from vmixjax.cli import main
 from vmixjax.demo.learning import enlarged_digits
 
@@ -19,10 +21,15 @@ TINY = dataclasses.replace(
     public=64,
     side=16,
     recogniser_steps=30,
+    recogniser_width=8,
     restoration_steps=10,
     restoration_width=8,
     repeats=3,
     pairs=12,
+    inversions=1,
+    inversion_steps=5,
+    members=16,
+    member_steps=5,
 )
 
 
@@ -73,7 +80,7 @@ def order(digits, **options):
 
 def test_an_audit_writes_its_report_and_goes_on_where_it_was(digits, tmp_path, capsys):
     out = tmp_path / "out"
-    methods = ["mix:8/2", "le:4"]
+    methods = ["mix:8/2", "le:match"]
     options = ["--public", str(digits / "public"), "--out", str(out)]
     command = ["audit", str(digits / "private"), *options, "--methods", *methods]
     assert main(command) == 0
@@ -81,15 +88,22 @@ def test_an_audit_writes_its_report_and_goes_on_where_it_was(digits, tmp_path, c
     assert said.startswith("vmixjax, regions of 8, blocks of 2 pixels: The ")
     found = json.loads((out / "audit.json").read_text())
     made = {(one["method"], one["attack"]) for one in found["findings"]}
-    tried = {name: {attack for m, attack in made if m == name} for name in methods}
+    names = [one["name"] for one in found["methods"]]
+    tried = {name: {attack for m, attack in made if m == name} for name in names}
     everywhere = {"none", "restoration"}
     assert tried == {
         "mix:8/2": everywhere | {"thumbnail", "average", "known_pairs", "jigsaw"},
-        "le:4": everywhere | {"thumbnail"},
+        names[1]: everywhere | {"thumbnail", "known_pairs"},
     }
+    assert re.fullmatch(r"le:(2|4|8)", names[1])
     assert all(0 <= one["reidentified"] <= 1 for one in found["findings"])
     assert found["classes"] == 10
     assert all(0 <= one["learned"] <= 1 for one in found["methods"])
+    for part in ("membership", "inversions"):
+        assert [one["method"] for one in found[part]] == ["clean", "mix:8/2"]
+    (sharing,) = found["key_sharing"]
+    assert sharing["own_keys"] < sharing["by_chance"] + 0.1
+    assert sharing["one_key"] > sharing["own_keys"] + 0.3
     assert (out / "report.html").stat().st_mode & 0o777 == 0o600
     assert str(digits) not in (out / "report.html").read_text()
     # A second time nothing is attacked again, and the page is the same.
@@ -107,10 +121,19 @@ def test_an_audit_writes_its_report_and_goes_on_where_it_was(digits, tmp_path, c
 
 
 def test_without_a_public_set_half_of_the_images_are_the_attackers(unnamed, tmp_path):
-    alone = order(unnamed, public=None, methods=("pixelate:4",), attacks=("thumbnail",))
+    methods = ("mix-joint:8", "mix-shared:4", *(set(METHODS) - {"published_vmix"}))
+    cheap = ("thumbnail", "average", "known_pairs")
+    alone = order(unnamed, public=None, methods=methods, attacks=cheap)
     audit.audit_images(alone, tmp_path)
     found = json.loads((tmp_path / "audit.json").read_text())
     assert (found["images"], found["public"]) == (15, 15)
+    # Every method there is, each by what makes sense against it.
+    assert {one["name"] for one in found["methods"]} == set(methods)
+    made = {(one["method"], one["attack"]) for one in found["findings"]}
+    assert made >= {(name, "none") for name in methods}
+    assert {name for name, attack in made if attack == "known_pairs"} == {
+        *("mix-joint:8", "mix-shared:4", "permute_blocks", "le", "ele", "csvar")
+    }
 
 
 @pytest.mark.parametrize(
@@ -120,6 +143,7 @@ def test_without_a_public_set_half_of_the_images_are_the_attackers(unnamed, tmp_
         ({"methods": ("mix:5",)}, "--methods mix:5: .*16 x 16 is not made of whole"),
         ({"methods": ("mix",)}, "such as mix:8"),
         ({"methods": ("gaussian_blur:-1",)}, "--methods gaussian_blur:-1"),
+        ({"methods": ("le:match",)}, "matched with the first method; name one"),
         ({"attacks": ("tumbnail",)}, "did you mean thumbnail"),
         ({"image_size": 12}, "--image-size must be a multiple of 8"),
         ({"src": "nowhere"}, "SRC nowhere does not exist"),
@@ -137,8 +161,15 @@ def test_a_public_set_with_images_of_the_owner_is_refused(digits, tmp_path):
         audit.audit_images(both, tmp_path / "out")
 
 
-def test_another_audit_is_not_mixed_into(unnamed, tmp_path):
+def test_methods_are_added_but_another_audit_is_not_mixed_into(unnamed, tmp_path):
     few = {"methods": ("pixelate:4",), "attacks": ("thumbnail",)}
     audit.audit_images(order(unnamed, **few), tmp_path)
-    with pytest.raises(audit.RunError, match="other methods"):
-        audit.audit_images(order(unnamed, **{**few, "methods": ("le:4",)}), tmp_path)
+    done = tmp_path / "work" / "pixelate-4-thumbnail.npz"
+    made = done.stat().st_mtime_ns
+    more = {**few, "methods": ("pixelate:8", "pixelate:4")}
+    assert "blocks of 8" in audit.audit_images(order(unnamed, **more), tmp_path)
+    assert done.stat().st_mtime_ns == made
+    with pytest.raises(
+        audit.RunError, match="an audit with other images, seed: name another"
+    ):
+        audit.audit_images(order(unnamed, **more, seed=1), tmp_path)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from made_up import evidence, finding
 
-from vmixjax.audit.evidence import Sheet
+from vmixjax.audit.evidence import Exhibits, Sheet
 from vmixjax.audit.report import render
 
 BROWSER = next(
@@ -29,7 +29,9 @@ def page():
         Sheet("mix:8", some(), {"none": some(), "restoration": some()}, (0.4,) * 4),
         Sheet("blur:<2>", some(), {"none": some()}, (0.7,) * 4),
     ]
-    return render(found, sheets)
+    clean = {"sent": some(), "gradient_inversion": some()}
+    gradients = (Sheet("clean", some(), clean, (0.9,) * 4),)
+    return render(found, Exhibits(tuple(sheets), gradients))
 
 
 class Tags(HTMLParser):
@@ -51,7 +53,7 @@ def test_the_verdict_stands_first_and_every_picture_has_words(page):
     assert "it shows some of them" in text
     assert text.index("restoration) recovers a good part") < text.index("All methods")
     images = [values for tag, values in read.tags if tag == "img"]
-    assert len(images) == 3 + 1 + 3 + 2
+    assert len(images) == 3 + 2 + 2 + 3 + 2
     assert all(image["alt"].strip() for image in images)
     assert not re.search(r"https?://|<script|<link|@import|url\(", page)
     assert "title of blur:<2>" in text
@@ -59,11 +61,30 @@ def test_the_verdict_stands_first_and_every_picture_has_words(page):
 
 
 def test_each_row_marks_its_strongest_attack(page):
-    rows = re.findall(r"<tr><th scope=\"row\">title of mix:8</th>(.*?)</tr>", page)
+    table = page[page.index("Likeness is SSIM") :]
+    rows = re.findall(r"<tr><th scope=\"row\">title of mix:8</th>(.*?)</tr>", table)
     assert rows[0] == '<td>0.10</td><td class="best">0.40</td>'
     # An attack that was not made has no number.
-    blurred = re.findall(r"title of blur:&lt;2&gt;</th>(.*?)</tr>", page)
+    blurred = re.findall(r"title of blur:&lt;2&gt;</th>(.*?)</tr>", table)
     assert blurred[0] == '<td class="best">0.70</td><td>-</td>'
+
+
+def test_what_training_gives_away_is_said_in_numbers(page):
+    rows = dict(re.findall(r"<tr><th scope=\"row\">(.*?)</th>(.*?)</tr>", page))
+    cells = re.findall(r"<td>(.*?)</td>", rows["images as they are"])
+    assert cells == ["100%", "40%", "90%", "95%", "40%"]
+    text = " ".join(Tags(page).text.split())
+    assert "from 16 pairs" in text
+    assert "title of mix:8 5.0% 6.0% 98.0%" in text
+    assert "images as they are 1.00 0.90 0.90" in text
+
+
+def test_each_method_has_a_line_with_its_verdict(page):
+    text = " ".join(Tags(page).text.split())
+    line = (
+        "1. title of mix:8 60% 33% 29% a good part of the picture restoration by luck"
+    )
+    assert line in text
 
 
 @pytest.mark.skipif(BROWSER is None, reason="no Chromium to open the report with")
@@ -76,6 +97,8 @@ def test_a_browser_shows_it_without_complaint(page, tmp_path):
     file = tmp_path / "report.html"
     file.write_text(page.replace("</body>", probe + "</body>"))
     options = ["--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr"]
+    options += ["--no-first-run", "--disable-background-networking", "--disable-sync"]
+    options += ["--disable-component-update", f"--user-data-dir={tmp_path / 'profile'}"]
     done = subprocess.run(
         [BROWSER, *options, "--dump-dom", file.as_uri()],
         capture_output=True,

@@ -31,8 +31,20 @@ def test_the_strongest_attack_by_any_measure_decides():
     }
     verdict = judge(found, "mix:8")
     assert (verdict.attack, verdict.measure) == ("restoration", "recognition")
+    assert verdict.likest == "restoration"
     assert verdict.share == pytest.approx(0.5)
-    assert "50% of the way" in verdict.sentence
+    assert "a good part of what tells its class: 50% of the way" in verdict.sentence
+    assert ", and at best 20% by likeness (SSIM)" in verdict.sentence
+
+
+def test_of_attacks_that_are_as_strong_the_simpler_is_named():
+    found = evidence(
+        finding("m", "none", ssim=0.55), finding("m", "known_pairs", ssim=0.56)
+    )
+    verdict = judge(found, "m")
+    assert (verdict.attack, verdict.share) == ("none", pytest.approx(0.5))
+    assert verdict.likest == "known_pairs"
+    assert verdict.best["likeness (SSIM)"] == pytest.approx(0.46 / 0.9)
 
 
 def test_recognition_by_luck_is_none():

@@ -32,8 +32,8 @@ def gradient_inversion(
     labels: jax.typing.ArrayLike,
     steps: int = 600,
     restarts: int = 2,
-    learning_rate: float = 0.05,
-    total_variation: float = 1e-4,
+    learning_rate: float = 0.1,
+    total_variation: float = 1e-3,
 ) -> jax.Array:
     """Searches, for each image, one whose gradient points where the image's did.
 

@@ -9,7 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from vmixjax.attacks import _checks
-from vmixjax.attacks._pieces import cut_pieces, join_pieces
+from vmixjax.attacks._pieces import (
+    cut_pieces,
+    cut_regions,
+    join_pieces,
+    join_regions,
+)
 from vmixjax.attacks.knowledge import Knowledge
 from vmixjax.config import Channels, check_channels
 
@@ -58,19 +63,9 @@ def known_pairs(
     plaintext attacks" (Signal Processing: Image Communication, 2008).
     """
     del key
-    protected = _checks.images("protected", protected)
-    originals = _checks.images("originals", originals)
-    pairs_protected = _checks.images("pairs_protected", pairs_protected)
-    if pairs_protected.shape != originals.shape:
-        raise ValueError(
-            f"pairs_protected has shape {pairs_protected.shape}, but originals "
-            f"{originals.shape}; they must be pairs, in the same order"
-        )
-    if originals.shape[1:] != protected.shape[1:]:
-        raise ValueError(
-            f"originals has images of {originals.shape[1:]}, but protected of "
-            f"{protected.shape[1:]}; a permutation is known for one size only"
-        )
+    protected, originals, pairs_protected = _checked(
+        protected, originals, pairs_protected
+    )
     check_channels(channels)
     region = _checks.region(knowledge, protected.shape)
     block = _checks.block(knowledge, protected.shape)
@@ -86,6 +81,84 @@ def known_pairs(
     restored = np.take_along_axis(mixed, source[None, ..., None], axis=-2)
     shape = cut_pieces(protected, region, block).shape
     return join_pieces(jnp.asarray(_pieces(restored, shape, channels)), region)
+
+
+def known_half_bytes(
+    key: jax.Array,
+    protected: jax.typing.ArrayLike,
+    knowledge: Knowledge,
+    *,
+    originals: jax.typing.ArrayLike,
+    pairs_protected: jax.typing.ArrayLike,
+) -> jax.Array:
+    """The same for methods that move half bytes and invert some: LE and ELE.
+
+    A half byte v that was moved, and perhaps inverted (15 - v), has the sequence of
+    where it came from over all regions of all pairs, or the inverse of that sequence.
+
+    Args:
+      key: of no use here; every attack has one.
+      protected: uint8 (B, H, W, C), to be undone.
+      knowledge: `region` says inside what half bytes moved, in every region alike;
+        None for anywhere in the image.
+      originals: uint8 (m, H, W, C), known images.
+      pairs_protected: uint8 (m, H, W, C), the same as protected.
+
+    Returns:
+      uint8 (B, H, W, C).
+
+    Raises:
+      TypeError, ValueError: as `known_pairs`.
+
+    Source: ours; others have broken LE and its kin as well, such as Chang and Case,
+    "Attacks on Image Encryption Schemes for Privacy-Preserving Deep Neural Networks"
+    (2020, arXiv 2004.13263).
+    """
+    del key
+    protected, originals, pairs_protected = _checked(
+        protected, originals, pairs_protected
+    )
+    region = _checks.region(knowledge, protected.shape)
+
+    def halves(images: jax.Array) -> np.ndarray:
+        """(regions of all images, half bytes of one)."""
+        cut = np.asarray(cut_regions(images, region))
+        values = cut.reshape(-1, region[0] * region[1] * images.shape[-1])
+        return np.concatenate([values & 15, values >> 4], -1)
+
+    here, there = halves(originals), halves(pairs_protected)
+    # A sequence and its inverse count as one: that which begins below 8.
+    turned = [np.where(values[:1] > 7, 15, 0) for values in (here, there)]
+    came_from = np.lexsort(here ^ turned[0])
+    went_to = np.lexsort(there ^ turned[1])
+    found = np.empty_like(halves(protected))
+    inverted = turned[0][:, came_from] ^ turned[1][:, went_to]
+    found[:, came_from] = halves(protected)[:, went_to] ^ inverted
+    low, high = np.split(found, 2, -1)
+    grid = cut_regions(protected, region).shape
+    values = (low | high << 4).astype(np.uint8).reshape(grid)
+    return join_regions(jnp.asarray(values))
+
+
+def _checked(
+    protected: jax.typing.ArrayLike,
+    originals: jax.typing.ArrayLike,
+    pairs_protected: jax.typing.ArrayLike,
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    protected = _checks.images("protected", protected)
+    originals = _checks.images("originals", originals)
+    pairs_protected = _checks.images("pairs_protected", pairs_protected)
+    if pairs_protected.shape != originals.shape:
+        raise ValueError(
+            f"pairs_protected has shape {pairs_protected.shape}, but originals "
+            f"{originals.shape}; they must be pairs, in the same order"
+        )
+    if originals.shape[1:] != protected.shape[1:]:
+        raise ValueError(
+            f"originals has images of {originals.shape[1:]}, but protected of "
+            f"{protected.shape[1:]}; a permutation is known for one size only"
+        )
+    return protected, originals, pairs_protected
 
 
 def _items(pieces: np.ndarray, channels: Channels) -> np.ndarray:

@@ -159,24 +159,24 @@ def train_classifier(
             raise ValueError(f"{name} must be at least 1; got {value}")
 
     init, train = jax.random.split(key)
-    graph, parameters = first_weights(
-        init, ConvNet, images.shape[-1], classes, width=width
-    )
+    network = untrained_classifier(init, images.shape[-1], classes, width=width)
+    graph, parameters = network.graph, network.parameters
     settings = _Settings(batch_size, mirror)
     state = _OPTIMIZER.init(parameters)
     for number in range(steps):
-        parameters, state = _step(
-            graph,
-            protect,
-            settings,
-            parameters,
-            state,
-            images,
-            labels,
-            rate_at(number, steps, learning_rate),
-            jax.random.fold_in(train, number),
+        batch, wanted = _batch(
+            protect, settings, images, labels, jax.random.fold_in(train, number)
         )
+        rate = rate_at(number, steps, learning_rate)
+        parameters, state = _step(graph, parameters, state, batch, wanted, rate)
     return Classifier(graph, parameters)
+
+
+def untrained_classifier(
+    key: jax.Array, channels: int, classes: int, *, width: int = 32
+) -> Classifier:
+    """What `train_classifier` begins with."""
+    return Classifier(*first_weights(key, ConvNet, channels, classes, width=width))
 
 
 def _centred(images: jax.Array) -> jax.Array:
@@ -190,18 +190,15 @@ def _infer(
     return getattr(nnx.merge(graph, parameters), what)(_centred(images))
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1, 2), donate_argnums=(3, 4))
-def _step(
-    graph: Graph,
+# Apart from the step, which is then one program whatever protects the images.
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _batch(
     protect: Protect | None,
     settings: _Settings,
-    parameters: Parameters,
-    state: optax.OptState,
     images: jax.Array,
     labels: jax.Array,
-    rate: jax.Array,
     key: jax.Array,
-) -> tuple[Parameters, optax.OptState]:
+) -> tuple[jax.Array, jax.Array]:
     pick, mirror, keys = jax.random.split(key, 3)
     ids = jax.random.randint(pick, (settings.batch_size,), 0, len(labels))
     batch, wanted = images[ids], labels[ids]
@@ -210,7 +207,18 @@ def _step(
         batch = jnp.where(flip, batch[:, :, ::-1], batch)
     if protect is not None:
         batch = jax.vmap(protect)(jax.random.split(keys, settings.batch_size), batch)
+    return batch, wanted
 
+
+@functools.partial(jax.jit, static_argnums=0, donate_argnums=(1, 2))
+def _step(
+    graph: Graph,
+    parameters: Parameters,
+    state: optax.OptState,
+    batch: jax.Array,
+    wanted: jax.Array,
+    rate: jax.Array,
+) -> tuple[Parameters, optax.OptState]:
     def loss_of(parameters: Parameters) -> jax.Array:
         logits = nnx.merge(graph, parameters)(_centred(batch))
         return optax.softmax_cross_entropy_with_integer_labels(logits, wanted).mean()

@@ -276,16 +276,18 @@ def train_restorer(
         )
         critic = _Player(parameters, _CRITICS.init(parameters))
     for number in range(steps):
+        protected, original = _pairs(
+            knowledge.protect, settings, public, jax.random.fold_in(train, number)
+        )
         player, critic = _step(
             graph,
             critic_graph,
-            knowledge.protect,
             settings,
             player,
             critic,
-            public,
+            protected,
+            original,
             rate_at(number, steps, learning_rate),
-            jax.random.fold_in(train, number),
         )
     return Restorer(graph, player.parameters, view)
 
@@ -327,19 +329,17 @@ def _restore(
     return jnp.round(restored * 255).astype(jnp.uint8)
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1, 2, 3), donate_argnums=(4, 5))
+@functools.partial(jax.jit, static_argnums=(0, 1, 2), donate_argnums=(3, 4))
 def _step(
     graph: Graph,
     critic_graph: Graph | None,
-    protect: Protect,
     settings: _Settings,
     player: _Player,
     critic: _Player | None,
-    public: jax.Array,
+    protected: jax.Array,
+    original: jax.Array,
     rate: jax.Array,
-    key: jax.Array,
 ) -> tuple[_Player, _Player | None]:
-    protected, original = _pairs(protect, settings, public, key)
     wanted = original.astype(jnp.float32) / 255
     base = settings.view.base(protected.astype(jnp.float32) / 255)
 
@@ -382,6 +382,8 @@ def _updated(
     return _Player(optax.apply_updates(player.parameters, updates), state)
 
 
+# Apart from the step, which is then one program for all methods of the same regions.
+@functools.partial(jax.jit, static_argnums=(0, 1))
 def _pairs(
     protect: Protect, settings: _Settings, public: jax.Array, key: jax.Array
 ) -> tuple[jax.Array, jax.Array]:

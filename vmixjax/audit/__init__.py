@@ -62,10 +62,16 @@ def audit_images(order: AuditOrder, out: Path) -> str:
     _check_attacks(order.attacks)
     private, public = _pictures(order)
     names = order.methods or usual(private.shape[0], order.budget)
+    methods = tuple(named(name, private.shape) for name in dict.fromkeys(names))
+    if methods[0].choices:
+        raise RunError(
+            f"--methods {names[0]}: others are matched with the first method; name one "
+            f"with a strength first, such as mix:8"
+        )
     audit = Audit(
         private=private,
         public=public,
-        methods=tuple(named(name, private.shape) for name in dict.fromkeys(names)),
+        methods=methods,
         attacks=order.attacks or ATTACKS,
         budget=BUDGETS[order.budget],
         seed=order.seed,
@@ -73,14 +79,17 @@ def audit_images(order: AuditOrder, out: Path) -> str:
     work = out / "work"
     out.mkdir(parents=True, exist_ok=True, mode=0o700)
     work.mkdir(exist_ok=True, mode=0o700)
-    evidence, sheets = run_audit(audit, work)
+    evidence, exhibits = run_audit(audit, work)
+    verdicts = [judge(evidence, one.name) for one in evidence.methods]
+    values = evidence.as_json()
+    values["verdicts"] = [dataclasses.asdict(verdict) for verdict in verdicts]
     for name, text in (
-        ("audit.json", json.dumps(evidence.as_json(), indent=1)),
-        ("report.html", render(evidence, sheets)),
+        ("audit.json", json.dumps(values, indent=1)),
+        ("report.html", render(evidence, exhibits)),
     ):
         with atomic_path(out / name, mode=0o600) as file:
             file.write(text.encode())
-    return f"{evidence.methods[0].title}: {judge(evidence, names[0]).sentence}"
+    return f"{evidence.methods[0].title}: {verdicts[0].sentence}"
 
 
 def _check_attacks(attacks: tuple[str, ...]) -> None:

@@ -11,19 +11,21 @@ class Budget:
       images: of the owner, at most.
       public: of the attacker, at most.
       side: of the images in pixels, at most.
-      recogniser_steps, restoration_steps: of training.
-      restoration_width: of the attacker's network.
+      recogniser_steps, recogniser_width: of each classifier's training, and of it.
+      restoration_steps, restoration_width: of the attacker's network.
       repeats: other protections of each image, for `average`.
       pairs: for `known_pairs`.
       inversions: images that gradients are inverted for.
       inversion_steps: of each.
-      members: images that membership is tried on.
+      members: images that membership is tried on, half of them trained on.
+      member_steps: of training on these.
     """
 
     images: int
     public: int
     side: int
     recogniser_steps: int
+    recogniser_width: int
     restoration_steps: int
     restoration_width: int
     repeats: int
@@ -31,34 +33,57 @@ class Budget:
     inversions: int
     inversion_steps: int
     members: int
+    member_steps: int
 
 
 BUDGETS = {
     "quick": Budget(
         images=200,
         public=4_000,
-        side=64,
-        recogniser_steps=300,
-        restoration_steps=150,
+        side=48,
+        recogniser_steps=150,
+        recogniser_width=16,
+        restoration_steps=250,
         restoration_width=32,
         repeats=15,
         pairs=16,
         inversions=2,
         inversion_steps=200,
         members=200,
+        member_steps=60,
+    ),
+    "hour": Budget(
+        images=1_000,
+        public=20_000,
+        side=64,
+        recogniser_steps=800,
+        recogniser_width=16,
+        restoration_steps=2_000,
+        restoration_width=32,
+        repeats=31,
+        pairs=16,
+        inversions=8,
+        inversion_steps=600,
+        members=1_000,
+        member_steps=600,
     ),
     "full": Budget(
         images=1_000,
         public=20_000,
         side=128,
-        recogniser_steps=3_000,
-        restoration_steps=4_000,
+        recogniser_steps=6_000,
+        recogniser_width=32,
+        restoration_steps=8_000,
         restoration_width=48,
         repeats=63,
         pairs=32,
         inversions=16,
         inversion_steps=2_000,
         members=1_000,
+        member_steps=600,
     ),
 }
 """Budgets by name."""
+
+CLASSIFIER_BATCH, RESTORATION_BATCH = 64, 16
+"""Images for each step: for the same time, many small steps teach more than few."""

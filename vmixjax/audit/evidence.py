@@ -5,6 +5,9 @@ from typing import Any
 
 import numpy as np
 
+CLEAN = "clean"
+"""Name of what is done to images that are left as they are."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Finding:
@@ -58,6 +61,71 @@ class Protection:
 
 
 @dataclasses.dataclass(frozen=True)
+class KeySharing:
+    """What `known_pairs` puts back if images share a key, and if they do not.
+
+    Attributes:
+      method: its name.
+      pairs: of originals and protected images, that the attacker knows.
+      by_chance: share of the values that are the original's already as protected.
+      own_keys: the same of what the attack gives where each image has a key of its own.
+      one_key: where one key serves all images.
+    """
+
+    method: str
+    pairs: int
+    by_chance: float
+    own_keys: float
+    one_key: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Membership:
+    """Whether it can be told of an image that a network was trained on it.
+
+    Attributes:
+      method: that protects the images anew in each step of training, or `CLEAN`.
+      images: that are asked about, half of them trained on.
+      members, others: the network's accuracy on either half.
+      loss_auc, loss_found: of the attack that takes images of small loss for members:
+        area under the curve, 0.5 by guessing; and the share of members that it finds
+        while it takes at most 1 of 100 others for one.
+      shadow_auc, shadow_found: of the attack that compares with networks of its own.
+    """
+
+    method: str
+    images: int
+    members: float
+    others: float
+    loss_auc: float
+    loss_found: float
+    shadow_auc: float
+    shadow_found: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Inversion:
+    """What comes back from gradients that were computed on images.
+
+    Attributes:
+      method: that protected the images before, or `CLEAN`.
+      images: that were tried.
+      psnr, ssim: means, against the originals.
+      psnr_sent, ssim_sent: against the images whose gradients they are.
+      psnr_before, ssim_before: of those images themselves, against the originals.
+    """
+
+    method: str
+    images: int
+    psnr: float
+    ssim: float
+    psnr_sent: float
+    ssim_sent: float
+    psnr_before: float
+    ssim_before: float
+
+
+@dataclasses.dataclass(frozen=True)
 class Evidence:
     """All that an audit measured.
 
@@ -71,7 +139,9 @@ class Evidence:
       guess: what an attacker has who sees nothing: the mean public image.
       methods: what was attacked; the first is the one that the verdict is about.
       findings: of each attack on each method.
-      extra: findings of other kinds, by name: membership, gradients, shared keys.
+      key_sharing: what one key for all images would give away.
+      membership, inversions: what training on the images gives away: the first is of
+        clean ones, the second of the first method's.
       settings: that reproduce the audit.
     """
 
@@ -85,7 +155,9 @@ class Evidence:
     guess: Finding
     methods: tuple[Protection, ...]
     findings: tuple[Finding, ...]
-    extra: dict[str, dict[str, Any]]
+    key_sharing: tuple[KeySharing, ...]
+    membership: tuple[Membership, ...]
+    inversions: tuple[Inversion, ...]
     settings: dict[str, Any]
 
     def of(self, method: str) -> list[Finding]:
@@ -105,14 +177,27 @@ class Sheet:
     """Pictures of some images, from the best recovered to the worst.
 
     Attributes:
-      method: what protected them.
+      method: what protected them, or `CLEAN`.
       originals: uint8 (K, H, W, C).
       recovered: by name of the attack, uint8 (K, H, W, C) each; `"none"` is the
         protected image.
-      ssim: of the strongest attack's, for each image.
+      ssim: of the attack's that comes nearest, for each image.
     """
 
     method: str
     originals: np.ndarray
     recovered: dict[str, np.ndarray]
     ssim: tuple[float, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Exhibits:
+    """The pictures of an audit.
+
+    Attributes:
+      sheets: of each method.
+      gradients: of what was recovered from gradients.
+    """
+
+    sheets: tuple[Sheet, ...]
+    gradients: tuple[Sheet, ...] = ()

@@ -31,6 +31,33 @@ _TITLES = {
     "published_vmix": "VisualMixer's published rule",
 }
 
+STRENGTHS: dict[str, tuple[float, ...]] = {
+    "gaussian_noise": (10, 20, 30, 40, 60, 80, 110, 150),
+    "dp_pix": (1000, 300, 150, 75, 40, 20, 10),
+    "pixelate": (2, 4, 8, 16, 32),
+    "gaussian_blur": (0.5, 1, 1.5, 2, 2.5, 3, 4, 6, 8),
+    "permute_blocks": (16, 8, 4, 2, 1),
+    "le": (2, 4, 8, 16),
+    "ele": (2, 4, 8, 16),
+    "pe": (0.02, 0.05, 0.1, 0.2, 0.3, 0.5),
+    "etc": (16, 8, 4, 2),
+    "csvar": (8, 4, 2, 1),
+}
+"""What `BASELINE:match` chooses from, weakest first."""
+
+_UNITS = {
+    "gaussian_noise": "sigma {:g}",
+    "dp_pix": "epsilon {:g}",
+    "pixelate": "blocks of {:g}",
+    "gaussian_blur": "sigma {:g}",
+    "permute_blocks": "blocks of {:g}",
+    "le": "blocks of {:g}",
+    "ele": "blocks of {:g}",
+    "pe": "share {:g}",
+    "etc": "blocks of {:g}",
+    "csvar": "blocks down to {:g}",
+}
+
 _KEYS = {
     "none": "There is no key.",
     "each": "Each image has a key of its own.",
@@ -46,13 +73,15 @@ class Audited:
       name: `METHOD[:STRENGTH]`, as the user gave it.
       title: for people.
       remark: what must be known of it.
-      method: the method itself.
+      method: the method itself; the first of `choices` where there are any.
+      choices: the strengths to choose from, weakest first, where it is to be matched.
     """
 
     name: str
     title: str
     remark: str
     method: Method
+    choices: "tuple[Audited, ...]" = ()
 
 
 def usual(side: int, budget: str) -> tuple[str, ...]:
@@ -72,6 +101,9 @@ def usual(side: int, budget: str) -> tuple[str, ...]:
 def named(name: str, shape: tuple[int, int, int]) -> Audited:
     """A method by its name: `mix:REGION[/BLOCK]`, or `BASELINE[:STRENGTH]`.
 
+    `BASELINE:match` has choices: that one counts from which a network learns as much
+    as from the first method of an audit.
+
     Raises:
       RunError: there is none of that name, or it does not fit the images.
     """
@@ -79,15 +111,36 @@ def named(name: str, shape: tuple[int, int, int]) -> Audited:
     try:
         if kind in _MODES:
             return _mixing(name, kind, strength, shape)
+        if strength == "match" and kind in STRENGTHS:
+            return _choices(name, kind, shape)
         if kind in METHODS:
             found = method(kind, shape, strength=_number(strength))
-            return Audited(name, _title(found), _remark(found, shape), found)
+            return _baseline(name, found, shape)
     except (TypeError, ValueError) as error:
         raise RunError(f"--methods {name}: {error}") from error
     known = (*_MODES, *METHODS)
     near = difflib.get_close_matches(kind, known)
     mean = f"; did you mean {' or '.join(near)}?" if near else ""
     raise RunError(f"--methods {name!r} is none of {', '.join(known)}{mean}")
+
+
+def _choices(name: str, kind: str, shape: tuple[int, int, int]) -> Audited:
+    """All strengths of a baseline that the images allow."""
+    allowed, refusal = [], None
+    for strength in STRENGTHS[kind]:
+        try:
+            found = method(kind, shape, strength=strength)
+            allowed.append(_baseline(f"{kind}:{strength:g}", found, shape))
+        except ValueError as error:
+            refusal = error
+    if not allowed:
+        raise ValueError(refusal)
+    first = allowed[0]
+    return Audited(name, first.title, first.remark, first.method, tuple(allowed))
+
+
+def _baseline(name: str, found: Method, shape: tuple[int, int, int]) -> Audited:
+    return Audited(name, _title(found), _remark(found, shape), found)
 
 
 def _mixing(name: str, kind: str, size: str, shape: tuple[int, int, int]) -> Audited:
@@ -108,6 +161,8 @@ def _mixing(name: str, kind: str, size: str, shape: tuple[int, int, int]) -> Aud
         "joint": "values change colours too",
     }[channels]
     what = "pixels" if grain == 1 else f"blocks of {grain} pixels"
+    if channels != "independent":
+        what += f", channels {channels}"
     return Audited(
         name,
         f"vmixjax, regions of {side}, {what}",
@@ -125,8 +180,9 @@ def _number(text: str) -> float | None:
 
 
 def _title(found: Method) -> str:
-    strength = "" if found.strength is None else f", {found.strength:g}"
-    return f"{_TITLES[found.name]}{strength}"
+    if found.strength is None:
+        return _TITLES[found.name]
+    return f"{_TITLES[found.name]}, {_UNITS[found.name].format(found.strength)}"
 
 
 def _remark(found: Method, shape: tuple[int, int, int]) -> str:

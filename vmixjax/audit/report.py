@@ -7,14 +7,34 @@ from collections.abc import Iterable, Sequence
 from matplotlib.figure import Figure
 
 from vmixjax._page import chart, figure_of, page, strip
-from vmixjax.audit.evidence import Evidence, Finding, Protection, Sheet
-from vmixjax.audit.verdict import advice, judge, shares
+from vmixjax.audit.evidence import (
+    CLEAN,
+    Evidence,
+    Exhibits,
+    Finding,
+    Protection,
+    Sheet,
+)
+from vmixjax.audit.verdict import (
+    LIKENESS,
+    RECOGNITION,
+    Verdict,
+    advice,
+    judge,
+    shares,
+)
 
 _STYLE = """
 .verdict { font-size: 1.15rem; }
-.wide { overflow-x: auto; }
-.sheet { max-width: 52rem; }
+.wide, .sheet { overflow-x: auto; }
+.wide { margin-bottom: 1.5rem; }
+.wide th:first-child { position: sticky; left: 0; background: #fff; min-width: 9rem; }
+.wide td.words { text-align: left; white-space: nowrap; }
+.sheet { max-width: 52rem; margin-bottom: 1rem; }
+.sheet figure { min-width: 34rem; }
 .sheet img { image-rendering: pixelated; }
+.charts { display: flex; flex-wrap: wrap; gap: 0 2rem; }
+.charts .chart { flex: 1 1 19rem; max-width: 27rem; margin-top: 0; }
 td.best { font-weight: 700; }
 pre { overflow-x: auto; background: #f3f5f7; padding: .6rem; font-size: .75rem; }
 """
@@ -32,9 +52,9 @@ _ATTACKS = {
 }
 
 
-def render(evidence: Evidence, sheets: Sequence[Sheet]) -> str:
+def render(evidence: Evidence, exhibits: Exhibits) -> str:
     """The report as HTML text, every picture in it as a data URI."""
-    methods = evidence.methods
+    methods, sheets = evidence.methods, exhibits.sheets
     first = methods[0]
     verdicts = [judge(evidence, method.name) for method in methods]
     resized = (
@@ -44,7 +64,6 @@ def render(evidence: Evidence, sheets: Sequence[Sheet]) -> str:
         if evidence.original_side != evidence.side
         else ""
     )
-    sentences = [verdict.sentence for verdict in verdicts]
     main = next((sheet for sheet in sheets if sheet.method == first.name), None)
     body = f"""
 <h1>What an attacker gets back</h1>
@@ -52,13 +71,14 @@ def render(evidence: Evidence, sheets: Sequence[Sheet]) -> str:
 them.</strong></p>
 <p class="note verdict"><strong>{_text(first.title)}.</strong>
 {_text(verdicts[0].sentence)}</p>
-{_sheet(evidence, main, verdicts[0].attack) if main else ""}
+{_sheet(evidence, main, verdicts[0].likest) if main else ""}
+<p>Left is what comes out most like the original, right what comes out least so.</p>
 <p>Measured on {evidence.images} images of {evidence.side} x {evidence.side} pixels, by
 attackers who know the method and its settings and have {evidence.public} images like
 them, but never a key.{resized} A better attack may exist: an audit shows what is lost
 for certain, not what is safe. Mixing is obfuscation, not encryption.</p>
 <h2>All methods</h2>
-{_list(zip([one.title for one in methods], sentences, strict=True))}
+{_summary(evidence, verdicts)}
 {_trade_off(evidence)}
 <h2>What would improve it</h2>
 {_list(("", line) for line in advice(evidence))}
@@ -74,13 +94,15 @@ gives {1 / evidence.images:.1%}.</p>
 {_table(evidence, "reidentified", ".0%")}
 {_recognition(evidence)}
 {_faces(evidence)}
-<p>PSNR against the original, in decibels, and the correlation of edges.</p>
+<p>PSNR against the original, in decibels.</p>
 {_table(evidence, "psnr", ".1f")}
+<p>Correlation of edges with those of the original: 1 is the same outlines.</p>
 {_table(evidence, "edges", ".2f")}
-{_extra(evidence)}
+{_sharing(evidence)}
+{_training(evidence, exhibits)}
 <h2>Pictures</h2>
-<p>From the image that the strongest attack recovers best to the one that it recovers
-worst.</p>
+<p>From the image that is recovered best, by the attack whose pictures are most like the
+originals, to the one that it recovers worst.</p>
 {"".join(_whole(evidence, sheet) for sheet in sheets)}
 <h2>How it was done</h2>
 {_list((name, f"{_ATTACKS[name]}.") for name in _columns(evidence))}
@@ -151,25 +173,102 @@ def _faces(evidence: Evidence) -> str:
     )
 
 
-def _extra(evidence: Evidence) -> str:
+def _sharing(evidence: Evidence) -> str:
+    """What one key for all images would give away."""
+    if not evidence.key_sharing:
+        return ""
+    head = ("as protected", "a key for each image", "one key for all")
+    rows = [
+        (_title(evidence, one.method), (one.by_chance, one.own_keys, one.one_key))
+        for one in evidence.key_sharing
+    ]
+    return (
+        "<h2>Never one key for two images</h2>"
+        f"<p>Share of the values that known_pairs puts back, from "
+        f"{evidence.key_sharing[0].pairs} pairs of images as they are and as "
+        "protected. Values that are right as protected are so by chance.</p>"
+        + _plain_table("method", head, rows, ".1%")
+    )
+
+
+def _training(evidence: Evidence, exhibits: Exhibits) -> str:
+    """What a network that was trained on images gives away of them."""
     parts = []
-    for title, values in evidence.extra.items():
-        rows = "".join(
-            f'<tr><th scope="row">{_text(name)}</th><td>{value:.2f}</td></tr>'
-            if isinstance(value, float)
-            else f'<tr><th scope="row">{_text(name)}</th><td>{_text(str(value))}</td>'
-            "</tr>"
-            for name, value in values.items()
-        )
+    if evidence.inversions:
+        count = evidence.inversions[0].images
+        rows = [
+            (_title(evidence, x.method), (x.ssim_before, x.ssim_sent, x.ssim))
+            for x in evidence.inversions
+        ]
+        head = ("images before", "found, like what was trained on", "like the original")
         parts.append(
-            f'<h3>{_text(title)}</h3><div class="wide"><table>{rows}</table></div>'
+            f"<h3>From gradients</h3><p>Who trains with others sends gradients. From "
+            f"the gradient of one image on a small, smooth model, its label and the "
+            f"model, the image is searched for ({count} images; SSIM). Of mixed images "
+            f"the mixed ones come back, and they can then be attacked as above.</p>"
+            + _plain_table("trained on", head, rows, ".2f")
         )
-    return "".join(parts)
+        parts += [_gradient_sheet(evidence, sheet) for sheet in exhibits.gradients]
+    if evidence.membership:
+        one = evidence.membership[0]
+        found = [
+            (
+                _title(evidence, x.method),
+                (x.members, x.others, x.loss_auc, x.shadow_auc, x.shadow_found),
+            )
+            for x in evidence.membership
+        ]
+        columns = ("right on its images", "on others", "loss", "shadow", "sure finds")
+        parts.append(
+            f"<h3>Who was in it</h3><p>A network is trained on {one.images // 2} of "
+            f"your images until it knows them by heart, and an attacker guesses of "
+            f"{one.images} which they were. Loss and shadow are two attacks, by the "
+            f"area under their curves: 50% is guessing, 100% certainty. Sure finds: "
+            f"members that the second finds while it errs on 1 of 100 others.</p>"
+            + _plain_table("trained on", columns, found, ".0%")
+        )
+    if not parts:
+        return ""
+    return f"<h2>If a network is trained on them</h2>{''.join(parts)}"
 
 
-def _sheet(evidence: Evidence, sheet: Sheet, strongest: str) -> str:
-    """Originals, what protects them, and the strongest attack."""
-    shown = ["none"] + ([strongest] if strongest != "none" else [])
+def _plain_table(
+    corner: str,
+    columns: Sequence[str],
+    rows: Iterable[tuple[str, Sequence[float]]],
+    form: str,
+) -> str:
+    head = "".join(f'<th scope="col">{name}</th>' for name in columns)
+    lines = "".join(
+        f'<tr><th scope="row">{_text(name)}</th>'
+        + "".join(f"<td>{value:{form}}</td>" for value in values)
+        + "</tr>"
+        for name, values in rows
+    )
+    return (
+        f'<div class="wide"><table><tr><th scope="col">{corner}</th>{head}</tr>{lines}'
+        "</table></div>"
+    )
+
+
+def _gradient_sheet(evidence: Evidence, sheet: Sheet) -> str:
+    title = _title(evidence, sheet.method)
+    rows = [("original images", "originals", sheet.originals)]
+    if sheet.method != CLEAN:
+        rows.append((f"protected: {title}",) * 2 + (sheet.recovered["sent"],))
+    words = f"found from gradients of {title}"
+    rows.append((words, words, sheet.recovered["gradient_inversion"]))
+    pictures = (figure_of(strip(x), alt, _text(caption)) for alt, caption, x in rows)
+    return f'<div class="sheet">{"".join(pictures)}</div>'
+
+
+def _title(evidence: Evidence, name: str) -> str:
+    return "images as they are" if name == CLEAN else _method(evidence, name).title
+
+
+def _sheet(evidence: Evidence, sheet: Sheet, likest: str) -> str:
+    """Originals, what protects them, and the best pictures recovered."""
+    shown = ["none"] + ([likest] if likest != "none" else [])
     rows = [figure_of(strip(sheet.originals), "original images", "originals")]
     for name in shown:
         if name in sheet.recovered:
@@ -203,37 +302,84 @@ def _finding(evidence: Evidence, method: str, attack: str) -> Finding:
     return next(one for one in evidence.of(method) if one.attack == attack)
 
 
+def _summary(evidence: Evidence, verdicts: Sequence[Verdict]) -> str:
+    """A row for each method: what is recovered, and what is learned."""
+    rows = []
+    pairs = zip(evidence.methods, verdicts, strict=True)
+    for number, (method, verdict) in enumerate(pairs, 1):
+        cells = [
+            *([] if method.learned is None else [f"{method.learned:.0%}"]),
+            *(f"{share:.0%}" for share in verdict.best.values()),
+            verdict.words,
+            verdict.attack,
+            "by luck" if verdict.linked is None else f"{verdict.linked:.0%}",
+        ]
+        rows.append(
+            f'<tr><th scope="row">{number}. {_text(method.title)}</th>'
+            + "".join(_words(cell) for cell in cells)
+            + "</tr>"
+        )
+    columns = [
+        *([] if evidence.clean is None else ["learned"]),
+        *verdicts[0].best,
+        *("in words", "by", "matched"),
+    ]
+    learned = (
+        f"Learned: accuracy, on protected images, of a network that was trained on "
+        f"protected ones; trained and asked on clean images it has "
+        f"{evidence.clean:.0%}. "
+        if evidence.clean is not None
+        else ""
+    )
+    head = "".join(f'<th scope="col">{column}</th>' for column in columns)
+    return (
+        f"<p>{learned}Recovered, by likeness and by recognition: how far an attack "
+        f"comes at best on the way from a guess to the original; in words, and by "
+        f"which attack, for the higher of the two. Matched: images whose originals "
+        f"are picked out of all by the attack that is best at that.</p>"
+        f'<div class="wide"><table><tr><th scope="col">method</th>'
+        f"{head}</tr>{''.join(rows)}</table></div>"
+    )
+
+
+def _words(cell: str) -> str:
+    words = "" if cell.endswith("%") else ' class="words"'
+    return f"<td{words}>{_text(cell)}</td>"
+
+
 def _trade_off(evidence: Evidence) -> str:
     """Accuracy that is left to learn from, against the best attack."""
     if evidence.clean is None:
         return ""
-    measures = ("likeness (SSIM)", "recognition")
-    figure = Figure(figsize=(7.2, 3.6), layout="constrained")
-    words = []
-    for axes, measure in zip(figure.subplots(1, 2, sharey=True), measures, strict=True):
-        for i, method in enumerate(evidence.methods):
-            if method.learned is None:
-                continue
-            best = max(
-                shares(evidence, finding).get(measure, 0.0)
-                for finding in evidence.of(method.name)
-            )
-            best = min(max(best, 0.0), 1.0)
-            axes.plot(
-                100 * best,
-                100 * method.learned,
-                "o" if method.name.startswith("mix") else "s",
-                color=f"C{i % 10}",
-                label=method.name,
-            )
-            words.append(f"{method.name}: {measure} {best:.0%}, {method.learned:.0%}")
-        axes.set(xlabel=f"best attack, {measure}, %", xlim=(-4, 104))
-        axes.grid(alpha=0.3)
-    figure.axes[0].set(ylabel="accuracy learned from it, %")
-    dots, names = figure.axes[0].get_legend_handles_labels()
-    figure.legend(dots, names, loc="outside right upper", fontsize=8)
+    charts = (_plot(evidence, name) for name in (LIKENESS, RECOGNITION))
     return (
         "<h2>What it hides, and what a network still learns</h2><p>To the left is "
-        "better hidden, further up is better learned. Round: mixing.</p>"
-        + chart(figure, "; ".join(words))
+        "better hidden, further up is better learned. Numbers are those of the table "
+        "above; circles are mixing, squares all else.</p>"
+        f'<div class="charts">{"".join(charts)}</div>'
     )
+
+
+def _plot(evidence: Evidence, measure: str) -> str:
+    figure = Figure(figsize=(4.4, 3.8), layout="constrained")
+    axes = figure.subplots()
+    words = []
+    for number, method in enumerate(evidence.methods, 1):
+        if method.learned is None:
+            continue
+        best = max(
+            shares(evidence, finding).get(measure, 0.0)
+            for finding in evidence.of(method.name)
+        )
+        best = min(max(best, 0.0), 1.0)
+        place = 100 * best, 100 * method.learned
+        mixes = method.name.startswith("mix")
+        color = "tab:blue" if mixes else "tab:orange"
+        axes.plot(*place, "o" if mixes else "s", color=color, markersize=5)
+        axes.annotate(
+            str(number), place, (4, 3), textcoords="offset points", fontsize=9
+        )
+        words.append(f"{method.title}: recovered {best:.0%}, {method.learned:.0%}")
+    axes.set(xlabel=f"recovered, {measure}, %", ylabel="learned, %", xlim=(-4, 104))
+    axes.grid(alpha=0.3)
+    return chart(figure, f"Recovered by {measure}, and learned. {'; '.join(words)}")

@@ -20,6 +20,19 @@ GRADES = (
 """Least share of the way from a guess to the original, and what it is called."""
 
 
+_OF_ITS_CLASS = {
+    "most of the picture": "most of what tells its class",
+    "a good part of the picture": "a good part of what tells its class",
+    "a rough picture": "a little of what tells its class",
+}
+"""What grades are called where it is classes that are recovered."""
+
+LIKENESS, RECOGNITION = "likeness (SSIM)", "recognition"
+
+_TIE = 0.05
+"""Shares less apart than this count as the same: then the simpler attack is named."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Verdict:
     """What the best attack on a method recovers.
@@ -30,6 +43,8 @@ class Verdict:
       share: 0 to 1, of the way from a guess to the original.
       attack: the strongest.
       measure: by which it is: likeness or recognition.
+      best: the highest share of any attack, by measure.
+      likest: the attack whose pictures are most like the originals.
       linked: share of images whose original was picked out of all; None if no attack
         does so more often than chance.
       by: the attack that does so most often.
@@ -40,18 +55,30 @@ class Verdict:
     share: float
     attack: str
     measure: str
+    best: dict[str, float]
+    likest: str
     linked: float | None
     by: str
+
+    @property
+    def words(self) -> str:
+        """The grade, as it is called by this measure."""
+        if self.measure == RECOGNITION:
+            return _OF_ITS_CLASS.get(self.grade, self.grade)
+        return self.grade
 
     @property
     def sentence(self) -> str:
         """For people."""
         by = "The protected image itself shows" if self.attack == "none" else ""
         what = by or f"The strongest attack ({self.attack}) recovers"
-        text = f"{what} {self.grade}"
+        text = f"{what} {self.words}"
         if self.grade != "nothing":
             text += f": {self.share:.0%} of the way from a guess to the original, by "
             text += self.measure
+            for measure, share in self.best.items():
+                if measure != self.measure:
+                    text += f", and at best {share:.0%} by {measure}"
         if self.linked is not None:
             how = "as it is" if self.by == "none" else f"by {self.by}"
             text += (
@@ -64,12 +91,14 @@ class Verdict:
 def judge(evidence: Evidence, method: str) -> Verdict:
     """The verdict on one method."""
     findings = evidence.of(method)
-    best, measure, share = findings[0], "likeness (SSIM)", -math.inf
-    for finding in findings:
-        for name, value in shares(evidence, finding).items():
-            if value > share:
-                best, measure, share = finding, name, value
-    share = min(max(share, 0.0), 1.0)
+    found = [
+        (value, finding, measure)
+        for finding in findings
+        for measure, value in shares(evidence, finding).items()
+    ]
+    most = max(value for value, *_ in found)
+    share, best, measure = next(one for one in found if one[0] >= most - _TIE)
+    share = _clipped(share)
     grade = next(words for least, words in GRADES if share >= least)
     linking = max(findings, key=lambda finding: finding.reidentified)
     linked = linking.reidentified > _by_luck(1 / evidence.images, evidence.images)
@@ -82,6 +111,11 @@ def judge(evidence: Evidence, method: str) -> Verdict:
         share=share,
         attack=best.attack,
         measure=measure,
+        best={
+            name: _clipped(max(value for value, _, by in found if by == name))
+            for name in dict.fromkeys(by for *_, by in found)
+        },
+        likest=max(findings, key=lambda finding: finding.ssim).attack,
         linked=linking.reidentified if linked else None,
         by=linking.attack,
     )
@@ -90,7 +124,7 @@ def judge(evidence: Evidence, method: str) -> Verdict:
 def shares(evidence: Evidence, finding: Finding) -> dict[str, float]:
     """How far a finding lies between a guess and the original, by each measure."""
     guess = evidence.guess
-    values = {"likeness (SSIM)": (finding.ssim - guess.ssim) / (1 - guess.ssim)}
+    values = {LIKENESS: (finding.ssim - guess.ssim) / (1 - guess.ssim)}
     chance = 1 / evidence.classes if evidence.classes else 1.0
     clean, recognised = evidence.clean, finding.recognised
     # A classifier that hardly knows the originals measures nothing.
@@ -100,10 +134,12 @@ def shares(evidence: Evidence, finding: Finding) -> dict[str, float]:
         and clean > _by_luck(chance, evidence.images)
     ):
         lucky = recognised <= _by_luck(chance, evidence.images)
-        values["recognition"] = (
-            0.0 if lucky else (recognised - chance) / (clean - chance)
-        )
+        values[RECOGNITION] = 0.0 if lucky else (recognised - chance) / (clean - chance)
     return values
+
+
+def _clipped(share: float) -> float:
+    return min(max(share, 0.0), 1.0)
 
 
 def _by_luck(chance: float, count: int) -> float:

@@ -53,6 +53,8 @@ class Method:
         there are several.
       channels: how the channels of moving values take part, as in
         `vmixjax.MixConfig`; None where values do not only move, but change.
+      half_bytes: whether what moves inside regions, in all of them alike, are half
+        bytes, some of them inverted.
     """
 
     name: str
@@ -62,6 +64,7 @@ class Method:
     region: int | None = None
     block: int = 1
     channels: Channels | None = None
+    half_bytes: bool = False
 
 
 def method(
@@ -106,7 +109,8 @@ def _gaussian_noise(shape: tuple[int, ...], strength: float | None) -> Method:
 
 def _dp_pix(shape: tuple[int, ...], strength: float | None) -> Method:
     epsilon = 1.0 if strength is None else strength
-    block = _fitting(16, shape)
+    # The published blocks of 16 are an eighth or less of the published images' sides.
+    block = _fitting(min(16, max(min(shape[:2]) // 8, 1)), shape)
 
     def protect(key: jax.Array, image: jax.Array) -> jax.Array:
         return dp_pix(key, image, epsilon=epsilon, block=block)
@@ -150,7 +154,7 @@ def _le(shape: tuple[int, ...], strength: float | None) -> Method:
     def protect(key: jax.Array, image: jax.Array) -> jax.Array:
         return le(key, image, block=block)
 
-    return Method("le", block, protect, "one", region=block)
+    return Method("le", block, protect, "one", region=block, half_bytes=True)
 
 
 def _ele(shape: tuple[int, ...], strength: float | None) -> Method:
@@ -159,7 +163,7 @@ def _ele(shape: tuple[int, ...], strength: float | None) -> Method:
     def protect(key: jax.Array, image: jax.Array) -> jax.Array:
         return ele(key, image, block=block)
 
-    return Method("ele", block, protect, "one", region=_whole(shape))
+    return Method("ele", block, protect, "one", region=_whole(shape), half_bytes=True)
 
 
 def _pe(shape: tuple[int, ...], strength: float | None) -> Method:

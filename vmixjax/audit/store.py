@@ -1,0 +1,64 @@
+"""What an audit has found so far, in a folder, so that it goes on where it was."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from vmixjax.attacks.recogniser import Classifier
+from vmixjax.release.atomic import atomic_path
+
+
+class Store:
+    """Results by name: each is found once, and only whole ones are there."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def values(self, names: tuple[str, ...], find: Callable[[], Any]) -> Any:
+        """Numbers and texts, as JSON has them."""
+        note = self._path(names, "json")
+        if not note.exists():
+            found = find()
+            with atomic_path(note) as file:
+                file.write(json.dumps(found).encode())
+        return json.loads(note.read_text())
+
+    def arrays(
+        self, names: tuple[str, ...], find: Callable[[], dict[str, Any]]
+    ) -> dict[str, np.ndarray]:
+        """Arrays by name."""
+        note = self._path(names, "npz")
+        if not note.exists():
+            found = find()
+            with atomic_path(note) as file:
+                np.savez(file, **found)
+        with np.load(note) as stored:
+            return dict(stored)
+
+    def classifier(
+        self,
+        names: tuple[str, ...],
+        untrained: Classifier,
+        train: Callable[[], Classifier],
+    ) -> Classifier:
+        """A trained network; `untrained` is one of the same shape."""
+
+        def leaves() -> dict[str, Any]:
+            found = jax.tree.leaves(train().parameters)
+            return {str(i): np.asarray(leaf) for i, leaf in enumerate(found)}
+
+        stored = self.arrays(names, leaves)
+        structure = jax.tree.structure(untrained.parameters)
+        kept = [stored[str(i)] for i in range(len(stored))]
+        return Classifier(untrained.graph, jax.tree.unflatten(structure, kept))
+
+    def _path(self, names: tuple[str, ...], suffix: str) -> Path:
+        plain = "-".join(
+            "".join(c if c.isalnum() or c in "-_" else "-" for c in name)
+            for name in names
+        )
+        return self.folder / f"{plain}.{suffix}"
