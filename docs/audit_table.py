@@ -4,6 +4,7 @@ import json
 import sys
 from pathlib import Path
 
+NAMES = {"none": "nothing done"}
 MEASURES = ("likeness (SSIM)", "recognition")
 COLUMNS = (
     *("protected by", "learned", "restored"),
@@ -30,7 +31,7 @@ def rows(audit: dict) -> list[str]:
             _percent(method["learned"]),
             _percent(max(likeness, 0.0)),
             *(_percent(verdict["best"].get(name)) for name in MEASURES),
-            verdict["attack"],
+            NAMES.get(verdict["attack"], verdict["attack"]),
             "by luck" if verdict["linked"] is None else _percent(verdict["linked"]),
         ]
         lines.append(" | ".join(cells))
