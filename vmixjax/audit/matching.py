@@ -19,7 +19,7 @@ def matched(
       learned: accuracy of a network trained on what a choice protects.
       target: the accuracy to come near to.
 
-    >>> matched([1, 2, 4, 8, 16], lambda strength: 0.9 - strength / 20, 0.6)
+    >>> matched([1, 2, 4, 8, 16], lambda strength: 0.9 - strength / 20, 0.55)
     8
     """
     found: dict[int, float] = {}
