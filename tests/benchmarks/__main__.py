@@ -126,7 +126,7 @@ def first_calls(_: Settings) -> list[dict[str, Any]]:
 def in_training(settings: Settings) -> list[dict[str, Any]]:
     """Training steps of a ResNet on clean images and on mixed ones."""
     if jax.default_backend() == "cpu":
-        model, side, batch, region = Model("resnet18", "cifar"), 32, 32, 4
+        model, side, batch, region = Model("resnet18"), 32, 32, 4
     else:
         model, side, batch, region = Model("resnet50"), 224, 128, 16
     ways = training.steps(model, side, batch, region)
