@@ -127,13 +127,14 @@ def known_half_bytes(
         return np.concatenate([values & 15, values >> 4], -1)
 
     here, there = halves(originals), halves(pairs_protected)
+    moved = halves(protected)
     # A sequence and its inverse count as one: that which begins below 8.
     turned = [np.where(values[:1] > 7, 15, 0) for values in (here, there)]
     came_from = np.lexsort(here ^ turned[0])
     went_to = np.lexsort(there ^ turned[1])
-    found = np.empty_like(halves(protected))
+    found = np.empty_like(moved)
     inverted = turned[0][:, came_from] ^ turned[1][:, went_to]
-    found[:, came_from] = halves(protected)[:, went_to] ^ inverted
+    found[:, came_from] = moved[:, went_to] ^ inverted
     low, high = np.split(found, 2, -1)
     grid = cut_regions(protected, region).shape
     values = (low | high << 4).astype(np.uint8).reshape(grid)
