@@ -139,7 +139,8 @@ def test_without_a_public_set_half_of_the_images_are_the_attackers(unnamed, tmp_
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"methods": ("pixellate:4",)}, "did you mean pixelate"),
+        # Before images are read.
+        ({"methods": ("pixellate:4",), "src": "nowhere"}, "did you mean pixelate"),
         ({"methods": ("mix:5",)}, "--methods mix:5: .*16 x 16 is not made of whole"),
         ({"methods": ("mix",)}, "such as mix:8"),
         ({"methods": ("gaussian_blur:-1",)}, "--methods gaussian_blur:-1"),

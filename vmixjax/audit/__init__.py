@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from vmixjax.audit.budgets import BUDGETS
-from vmixjax.audit.methods import named, usual
+from vmixjax.audit.methods import check_kind, named, usual
 from vmixjax.audit.pictures import Pictures, load_pictures, overlap, split_pictures
 from vmixjax.audit.report import render
 from vmixjax.audit.run import ATTACKS, Audit, run_audit
@@ -59,7 +59,10 @@ def audit_images(order: AuditOrder, out: Path) -> str:
       RunError: images that cannot be read or are too few, a public set that has some of
         the owner's images, an unknown method or attack, another audit in `out`.
     """
+    # Before images are read, which may take long.
     _check_attacks(order.attacks)
+    for name in order.methods:
+        check_kind(name)
     private, public = _pictures(order)
     names = order.methods or usual(private.shape[0], order.budget)
     methods = tuple(named(name, private.shape) for name in dict.fromkeys(names))

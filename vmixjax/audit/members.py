@@ -60,21 +60,17 @@ def find_members(
     )
     model = train(fit, images[:half], labels[:half], protect=knowledge.protect)
     is_member = np.arange(2 * half) < half
-    loss = loss_threshold(
-        attack,
-        images,
-        knowledge,
-        labels=labels,
-        logits_of=model.logits,
-        queries=queries,
-    )
+    asked: dict[str, Any] = {
+        "labels": labels,
+        "logits_of": model.logits,
+        "queries": queries,
+    }
+    loss = loss_threshold(attack, images, knowledge, **asked)
     shadow = shadow_models(
         attack,
         images,
         knowledge,
-        labels=labels,
-        logits_of=model.logits,
-        queries=queries,
+        **asked,
         shadows=SHADOWS,
         steps=steps,
         batch_size=CLASSIFIER_BATCH,

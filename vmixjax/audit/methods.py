@@ -107,21 +107,30 @@ def named(name: str, shape: tuple[int, int, int]) -> Audited:
     Raises:
       RunError: there is none of that name, or it does not fit the images.
     """
+    check_kind(name)
     kind, _, strength = name.partition(":")
     try:
         if kind in _MODES:
             return _mixing(name, kind, strength, shape)
         if strength == "match" and kind in STRENGTHS:
             return _choices(name, kind, shape)
-        if kind in METHODS:
-            found = method(kind, shape, strength=_number(strength))
-            return _baseline(name, found, shape)
+        found = method(kind, shape, strength=_number(strength))
+        return _baseline(name, found, shape)
     except (TypeError, ValueError) as error:
         raise RunError(f"--methods {name}: {error}") from error
-    known = (*_MODES, *METHODS)
-    near = difflib.get_close_matches(kind, known)
-    mean = f"; did you mean {' or '.join(near)}?" if near else ""
-    raise RunError(f"--methods {name!r} is none of {', '.join(known)}{mean}")
+
+
+def check_kind(name: str) -> None:
+    """Refuses a method that there is not; what fits the images, only `named` can tell.
+
+    Raises:
+      RunError: with the nearest names.
+    """
+    kind, known = name.partition(":")[0], (*_MODES, *METHODS)
+    if kind not in known:
+        near = difflib.get_close_matches(kind, known)
+        mean = f"; did you mean {' or '.join(near)}?" if near else ""
+        raise RunError(f"--methods {name!r} is none of {', '.join(known)}{mean}")
 
 
 def _choices(name: str, kind: str, shape: tuple[int, int, int]) -> Audited:

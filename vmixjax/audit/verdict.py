@@ -30,7 +30,7 @@ _OF_ITS_CLASS = {
 LIKENESS, RECOGNITION = "likeness (SSIM)", "recognition"
 
 _TIE = 0.05
-"""Shares less apart than this count as the same: then the simpler attack is named."""
+"""Shares less apart than this differ by luck alone: the simpler attack is named."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,8 +40,8 @@ class Verdict:
     Attributes:
       method: its name.
       grade: one of the words of `GRADES`.
-      share: 0 to 1, of the way from a guess to the original.
-      attack: the strongest.
+      share: 0 to 1, of the way from a guess to the original: the highest there is.
+      attack: the simplest of those that come as far, but for luck.
       measure: by which it is: likeness or recognition.
       best: the highest share of any attack, by measure.
       likest: the attack whose pictures are most like the originals.
@@ -96,9 +96,13 @@ def judge(evidence: Evidence, method: str) -> Verdict:
         for finding in findings
         for measure, value in shares(evidence, finding).items()
     ]
-    most = max(value for value, *_ in found)
-    share, best, measure = next(one for one in found if one[0] >= most - _TIE)
-    share = _clipped(share)
+    most, _, measure = max(found, key=lambda one: one[0])
+    attack = next(
+        finding.attack
+        for value, finding, by in found
+        if by == measure and value >= most - _TIE
+    )
+    share = _clipped(most)
     grade = next(words for least, words in GRADES if share >= least)
     linking = max(findings, key=lambda finding: finding.reidentified)
     linked = linking.reidentified > _by_luck(1 / evidence.images, evidence.images)
@@ -109,7 +113,7 @@ def judge(evidence: Evidence, method: str) -> Verdict:
         method=method,
         grade=grade,
         share=share,
-        attack=best.attack,
+        attack=attack,
         measure=measure,
         best={
             name: _clipped(max(value for value, _, by in found if by == name))
