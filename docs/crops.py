@@ -11,7 +11,7 @@ from PIL import Image
 from vmixjax.demo.photographs import load_photograph
 
 WHOSE = {"private": ("cat", "coffee"), "public": ("astronaut", "rocket", "retina")}
-PIECE, STEP = 128, 32
+PIECE, STEP = 128, 16
 
 
 def main(target: Path) -> None:
