@@ -1,7 +1,8 @@
 """ST-Adam: Adam whose momentum follows how well gradients agree.
 
-Freshly shuffled images make gradients swing from step to step. Where a gradient opposes
-the momentum, ST-Adam trusts the past more; where it agrees, the present.
+Freshly shuffled images make gradients swing from step to step. Where gradients have
+opposed their momentum of late, ST-Adam trusts the past more; where they have agreed,
+the present.
 
 >>> import jax.numpy as jnp
 >>> import optax
@@ -27,6 +28,7 @@ class StAdamState:
       count: updates so far, int32 ().
       mu: momentum, before bias correction.
       nu: mean of squared gradients, before bias correction.
+      agreement: of gradients with the momentum before them, -1 to 1, smoothed.
       forgotten: for each value, the running product of the beta1 that were used: the
         share of `mu` that is still its first value, 0.
     """
@@ -34,6 +36,7 @@ class StAdamState:
     count: jax.Array
     mu: optax.Updates
     nu: optax.Updates
+    agreement: optax.Updates
     forgotten: optax.Updates
 
 
@@ -49,18 +52,22 @@ def st_adam(
 
     With g the gradient and m the bias-corrected momentum before it,
 
-        agreement = 2 g m / (g^2 + m^2)                         in [-1, 1]
+        agreement = b1 * agreement + (1 - b1) * 2 g m / (g^2 + m^2)     in [-1, 1]
         beta1 = b1 - adaptation * (1 - b1) * agreement
         mu = beta1 * mu + (1 - beta1) * g
         forgotten = forgotten * beta1,  m = mu / (1 - forgotten)
 
-    and the rest is Adam. Agreement does not change with the scale of the loss, and
-    takes no sum over values, so that it is the same however parameters are sharded.
+    and the rest is Adam. Agreement begins at 0. It is smoothed, because a beta1 that
+    followed each single gradient would keep more of those that agree than of those that
+    oppose, and bias the mean towards where it already points. It does not change with
+    the scale of the loss, and takes no sum over values, so that it is the same however
+    parameters are sharded.
     For weight decay, chain `optax.add_decayed_weights` as with any transformation.
 
     Args:
       learning_rate: a number or an optax schedule.
-      b1: beta1 where gradient and momentum have nothing to do with each other.
+      b1: beta1 where gradients and momentum have nothing to do with each other; their
+        agreement is smoothed by it, too.
       b2: decay of the mean of squared gradients.
       eps: added to its root.
       adaptation: how far beta1 moves, 0 to 1 (exclusive). 0 is `optax.adam`, exactly.
@@ -73,8 +80,9 @@ def st_adam(
 
     Source: the paper (Li et al., NDSS 2024) says that ST-Adam adapts Adam's momentum to
     the agreement of the current gradient with past ones, to damp the oscillation that
-    shuffling causes. Its exact update is not public: the measure of agreement, the
-    linear law and the bias correction by the product of the betas are our reading.
+    shuffling causes. Its exact update is not public: the measure of agreement, its
+    smoothing, the linear law and the bias correction by the product of the betas are
+    our reading.
     """
     for name, value in (("b1", b1), ("b2", b2), ("adaptation", adaptation)):
         if not 0 <= value < 1:
@@ -93,7 +101,7 @@ def _scale_by_st_adam(
     def init(parameters: optax.Params) -> StAdamState:
         zeros = jax.tree.map(jnp.zeros_like, parameters)
         ones = jax.tree.map(jnp.ones_like, parameters)
-        return StAdamState(jnp.zeros((), jnp.int32), zeros, zeros, ones)
+        return StAdamState(jnp.zeros((), jnp.int32), zeros, zeros, zeros, ones)
 
     def update(
         gradients: optax.Updates, state: StAdamState, params: optax.Params | None = None
@@ -102,16 +110,21 @@ def _scale_by_st_adam(
         chex.assert_trees_all_equal_structs(gradients, state.mu)
         count = optax.safe_increment(state.count)
 
-        def beta1(g: jax.Array, mu: jax.Array, forgotten: jax.Array) -> jax.Array:
+        def agree(
+            before: jax.Array, g: jax.Array, mu: jax.Array, forgotten: jax.Array
+        ) -> jax.Array:
             # Before the first update there is no momentum, and nothing to agree with.
             momentum = jnp.where(
                 forgotten < 1, mu / (1 - jnp.minimum(forgotten, b1)), 0
             )
             size = g**2 + momentum**2
-            agreement = 2 * g * momentum / jnp.where(size > 0, size, 1)
-            return b1 - adaptation * (1 - b1) * agreement
+            now = 2 * g * momentum / jnp.where(size > 0, size, 1)
+            return b1 * before + (1 - b1) * now
 
-        betas = jax.tree.map(beta1, gradients, state.mu, state.forgotten)
+        agreement = jax.tree.map(
+            agree, state.agreement, gradients, state.mu, state.forgotten
+        )
+        betas = jax.tree.map(lambda a: b1 - adaptation * (1 - b1) * a, agreement)
         mu = jax.tree.map(
             lambda b, m, g: b * m + (1 - b) * g, betas, state.mu, gradients
         )
@@ -121,6 +134,6 @@ def _scale_by_st_adam(
         updates = jax.tree.map(
             lambda m, f, n: m / (1 - f) / (jnp.sqrt(n) + eps), mu, forgotten, nu_hat
         )
-        return updates, StAdamState(count, mu, nu, forgotten)
+        return updates, StAdamState(count, mu, nu, agreement, forgotten)
 
     return optax.GradientTransformation(init, update)
