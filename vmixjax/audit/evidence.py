@@ -139,7 +139,8 @@ class Evidence:
       guess: what an attacker has who sees nothing: the mean public image.
       methods: what was attacked; the first is the one that the verdict is about.
       findings: of each attack on each method.
-      key_sharing: what one key for all images would give away.
+      key_sharing: what one key for all images would give away, by the first method
+        that shuffles with a key for each.
       membership, inversions: what training on the images gives away: the first is of
         clean ones, the second of the first method's.
       settings: that reproduce the audit.
