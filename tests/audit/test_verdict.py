@@ -50,6 +50,15 @@ def test_of_attacks_that_are_as_strong_the_simpler_is_named():
     assert "51% of the way" in verdict.sentence
 
 
+def test_likeness_is_named_before_recognition_of_the_same_share():
+    found = evidence(finding("m", "known_pairs", ssim=0.99, recognised=0.8))
+    assert judge(found, "m").measure == "likeness (SSIM)"
+    found = evidence(finding("m", "thumbnail", ssim=0.4, recognised=0.8))
+    assert (
+        "recovers everything that tells its class: 100%" in judge(found, "m").sentence
+    )
+
+
 def test_recognition_by_luck_is_none():
     # Three standard errors over a tenth, of 100 images, are 19 %.
     lucky = evidence(finding("m", "none", recognised=0.19))

@@ -21,6 +21,7 @@ GRADES = (
 
 
 _OF_ITS_CLASS = {
+    "everything": "everything that tells its class",
     "most of the picture": "most of what tells its class",
     "a good part of the picture": "a good part of what tells its class",
     "a rough picture": "a little of what tells its class",
@@ -30,7 +31,8 @@ _OF_ITS_CLASS = {
 LIKENESS, RECOGNITION = "likeness (SSIM)", "recognition"
 
 _TIE = 0.05
-"""Shares less apart than this differ by luck alone: the simpler attack is named."""
+"""Shares less apart than this differ by luck alone: the simpler attack is named, and
+likeness before recognition."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,9 +42,9 @@ class Verdict:
     Attributes:
       method: its name.
       grade: one of the words of `GRADES`.
-      share: 0 to 1, of the way from a guess to the original: the highest there is.
+      share: 0 to 1, of the way from a guess to the original: the highest by `measure`.
       attack: the simplest of those that come as far, but for luck.
-      measure: by which it is: likeness or recognition.
+      measure: likeness or recognition, by which more is recovered, but for luck.
       best: the highest share of any attack, by measure.
       likest: the attack whose pictures are most like the originals.
       linked: share of images whose original was picked out of all; None if no attack
@@ -96,13 +98,20 @@ def judge(evidence: Evidence, method: str) -> Verdict:
         for finding in findings
         for measure, value in shares(evidence, finding).items()
     ]
-    most, _, measure = max(found, key=lambda one: one[0])
+    best = {
+        name: _clipped(max(value for value, _, by in found if by == name))
+        for name in dict.fromkeys(by for *_, by in found)
+    }
+    # Likeness comes first: to recognise an image is less than to have it.
+    measure = next(
+        name for name, value in best.items() if value >= max(best.values()) - _TIE
+    )
+    share = best[measure]
     attack = next(
         finding.attack
         for value, finding, by in found
-        if by == measure and value >= most - _TIE
+        if by == measure and value >= share - _TIE
     )
-    share = _clipped(most)
     grade = next(words for least, words in GRADES if share >= least)
     linking = max(findings, key=lambda finding: finding.reidentified)
     linked = linking.reidentified > _by_luck(1 / evidence.images, evidence.images)
@@ -115,10 +124,7 @@ def judge(evidence: Evidence, method: str) -> Verdict:
         share=share,
         attack=attack,
         measure=measure,
-        best={
-            name: _clipped(max(value for value, _, by in found if by == name))
-            for name in dict.fromkeys(by for *_, by in found)
-        },
+        best=best,
         likest=max(findings, key=lambda finding: finding.ssim).attack,
         linked=linking.reidentified if linked else None,
         by=linking.attack,
