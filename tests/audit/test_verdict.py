@@ -59,6 +59,11 @@ def test_likeness_is_named_before_recognition_of_the_same_share():
     )
 
 
+def test_attacks_that_are_worse_than_a_guess_recover_nothing():
+    verdict = judge(evidence(finding("m", "none", ssim=-0.2)), "m")
+    assert (verdict.grade, verdict.attack, verdict.share) == ("nothing", "none", 0)
+
+
 def test_recognition_by_luck_is_none():
     # Three standard errors over a tenth, of 100 images, are 19 %.
     lucky = evidence(finding("m", "none", recognised=0.19))
@@ -81,7 +86,7 @@ def test_without_classes_likeness_alone_decides():
 def test_who_can_be_told_apart_has_not_lost_nothing():
     verdict = judge(evidence(finding("m", "thumbnail", reidentified=0.7)), "m")
     assert (verdict.grade, verdict.linked) == ("next to nothing", 0.7)
-    assert "70% of the images can be matched with their originals" in verdict.sentence
+    assert ", but 70% of the images can be matched with their" in verdict.sentence
     assert judge(evidence(finding("m", "none", reidentified=0.03)), "m").linked is None
 
 

@@ -19,6 +19,8 @@ GRADES = (
 )
 """Least share of the way from a guess to the original, and what it is called."""
 
+_LITTLE = 0.08
+"""Below this share, that images can be matched is the worse news."""
 
 _OF_ITS_CLASS = {
     "everything": "everything that tells its class",
@@ -83,8 +85,10 @@ class Verdict:
                     text += f", and at best {share:.0%} by {measure}"
         if self.linked is not None:
             how = "as it is" if self.by == "none" else f"by {self.by}"
+            # Little of a picture may be enough to know which one it was.
+            text += ", but " if self.share < _LITTLE else ". "
             text += (
-                f". {self.linked:.0%} of the images can be matched with their "
+                f"{self.linked:.0%} of the images can be matched with their "
                 f"originals, {how}"
             )
         return text + "."
@@ -94,12 +98,12 @@ def judge(evidence: Evidence, method: str) -> Verdict:
     """The verdict on one method."""
     findings = evidence.of(method)
     found = [
-        (value, finding, measure)
+        (_clipped(value), finding, measure)
         for finding in findings
         for measure, value in shares(evidence, finding).items()
     ]
     best = {
-        name: _clipped(max(value for value, _, by in found if by == name))
+        name: max(value for value, _, by in found if by == name)
         for name in dict.fromkeys(by for *_, by in found)
     }
     # Likeness comes first: to recognise an image is less than to have it.
@@ -180,7 +184,7 @@ def advice(evidence: Evidence) -> list[str]:
             f"{one.title} leaves {verdicts[one.name].share:.0%} instead of "
             f"{mine.share:.0%}{cost}."
         )
-    if not lines and mine.share >= 0.08:
+    if not lines and mine.share >= _LITTLE:
         lines.append(
             "None of the settings tried leaves clearly less: larger regions, single "
             "pixels as blocks and channels='joint' hide more; so do smaller images."
