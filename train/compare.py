@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import os
+import platform
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
@@ -91,6 +93,7 @@ def compare(
     result = {
         "preset": preset,
         "config": dataclasses.asdict(dataclasses.replace(config, data=anywhere)),
+        "machine": f"{platform.machine()}, {os.cpu_count()} CPU cores",
         "device": f"{device.device_kind}, {jax.device_count()} of {device.platform}",
         "jax": jax.__version__,
         "arms": [
