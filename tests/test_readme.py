@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import train.__main__
+import train.compare
 import vmixjax.cli
 
 ROOT = Path(__file__).parents[1]
@@ -96,3 +97,11 @@ def test_the_tables_of_audits_are_what_their_numbers_say(audit, methods, page):
     found = json.loads((ROOT / "docs" / "audits" / f"{audit}.json").read_text())
     assert len(found["methods"]) >= methods
     assert "\n".join(rows(found)) in (ROOT / page).read_text()
+
+
+@pytest.mark.parametrize("page", ["README.md", "train/results/notes.md"])
+def test_the_tables_of_training_are_what_their_numbers_say(page):
+    path = ROOT / "train" / "results" / "cifar10_small" / "compare.json"
+    found = json.loads(path.read_text())
+    assert {len(arm["test_accuracy"]) for arm in found["arms"]} == {3}
+    assert train.compare.table(found) in (ROOT / page).read_text()
