@@ -99,9 +99,16 @@ def test_the_tables_of_audits_are_what_their_numbers_say(audit, methods, page):
     assert "\n".join(rows(found)) in (ROOT / page).read_text()
 
 
-@pytest.mark.parametrize("page", ["README.md", "train/results/notes.md"])
-def test_the_tables_of_training_are_what_their_numbers_say(page):
-    path = ROOT / "train" / "results" / "cifar10_small" / "compare.json"
+@pytest.mark.parametrize(
+    ("preset", "seeds", "page"),
+    [
+        ("cifar10_small", 3, "README.md"),
+        ("cifar10_small", 3, "train/results/notes.md"),
+        ("cifar10_112", 1, "train/results/notes.md"),
+    ],
+)
+def test_the_tables_of_training_are_what_their_numbers_say(preset, seeds, page):
+    path = ROOT / "train" / "results" / preset / "compare.json"
     found = json.loads(path.read_text())
-    assert {len(arm["test_accuracy"]) for arm in found["arms"]} == {3}
+    assert {len(arm["test_accuracy"]) for arm in found["arms"]} == {seeds}
     assert train.compare.table(found) in (ROOT / page).read_text()
