@@ -21,7 +21,6 @@ from vmixjax.audit.verdict import (
     Verdict,
     advice,
     judge,
-    shares,
 )
 
 _STYLE = """
@@ -79,7 +78,7 @@ them, but never a key.{resized} A better attack may exist: an audit shows what i
 for certain, not what is safe. Mixing is obfuscation, not encryption.</p>
 <h2>All methods</h2>
 {_summary(evidence, verdicts)}
-{_trade_off(evidence)}
+{_trade_off(evidence, verdicts)}
 <h2>What would improve it</h2>
 {_list(("", line) for line in advice(evidence))}
 <h2>Methods and attacks</h2>
@@ -347,11 +346,11 @@ def _words(cell: str) -> str:
     return f"<td{words}>{_text(cell)}</td>"
 
 
-def _trade_off(evidence: Evidence) -> str:
+def _trade_off(evidence: Evidence, verdicts: Sequence[Verdict]) -> str:
     """Accuracy that is left to learn from, against the best attack."""
     if evidence.clean is None:
         return ""
-    charts = (_plot(evidence, name) for name in (LIKENESS, RECOGNITION))
+    charts = (_plot(evidence, verdicts, name) for name in (LIKENESS, RECOGNITION))
     return (
         "<h2>What it hides, and what a network still learns</h2><p>To the left is "
         "better hidden, further up is better learned. Numbers are those of the table "
@@ -360,18 +359,15 @@ def _trade_off(evidence: Evidence) -> str:
     )
 
 
-def _plot(evidence: Evidence, measure: str) -> str:
+def _plot(evidence: Evidence, verdicts: Sequence[Verdict], measure: str) -> str:
     figure = Figure(figsize=(4.4, 3.8), layout="constrained")
     axes = figure.subplots()
     words = []
-    for number, method in enumerate(evidence.methods, 1):
+    pairs = zip(evidence.methods, verdicts, strict=True)
+    for number, (method, verdict) in enumerate(pairs, 1):
         if method.learned is None:
             continue
-        best = max(
-            shares(evidence, finding).get(measure, 0.0)
-            for finding in evidence.of(method.name)
-        )
-        best = min(max(best, 0.0), 1.0)
+        best = verdict.best.get(measure, 0.0)
         place = 100 * best, 100 * method.learned
         mixes = method.name.startswith("mix")
         color = "tab:blue" if mixes else "tab:orange"

@@ -19,7 +19,7 @@ GRADES = (
 )
 """Least share of the way from a guess to the original, and what it is called."""
 
-_LITTLE = 0.08
+_LITTLE = next(least for least, words in GRADES if words == "a rough picture")
 """Below this share, that images can be matched is the worse news."""
 
 _OF_ITS_CLASS = {
@@ -107,9 +107,8 @@ def judge(evidence: Evidence, method: str) -> Verdict:
         for name in dict.fromkeys(by for *_, by in found)
     }
     # Likeness comes first: to recognise an image is less than to have it.
-    measure = next(
-        name for name, value in best.items() if value >= max(best.values()) - _TIE
-    )
+    most = max(best.values())
+    measure = next(name for name, value in best.items() if value >= most - _TIE)
     share = best[measure]
     attack = next(
         finding.attack
