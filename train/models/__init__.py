@@ -4,7 +4,6 @@
 ['cnn', 'convmixer_256_8']
 """
 
-import difflib
 import math
 from collections.abc import Callable
 from typing import Any
@@ -19,6 +18,7 @@ from train.models.resnet import resnet8, resnet18, resnet50
 from train.models.shufflenet import ShuffleNetV2
 from train.models.vit import vit_s, vit_ti
 from vmixjax.demo.learning import SmallCNN
+from vmixjax.release.errors import none_of
 
 MODELS: dict[str, Callable[..., nnx.Module]] = {
     "cnn": SmallCNN,
@@ -62,11 +62,7 @@ def build(
       RunError: the name is unknown, or an option does not fit the model.
     """
     if model.name not in MODELS:
-        near = difflib.get_close_matches(model.name, MODELS)
-        mean = f"; did you mean {' or '.join(near)}?" if near else ""
-        raise RunError(
-            f"--model.name {model.name!r} is none of {', '.join(MODELS)}{mean}"
-        )
+        raise RunError(none_of("--model.name", model.name, MODELS))
     options: dict[str, Any] = {}
     patch_size = model.patch_size or max(1, region // coarse)
     if model.name in _STEMMED:

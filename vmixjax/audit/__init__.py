@@ -1,7 +1,6 @@
 """The privacy audit: what an attacker really gets back, in numbers and pictures."""
 
 import dataclasses
-import difflib
 import json
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from vmixjax.audit.report import render
 from vmixjax.audit.run import ATTACKS, Audit, run_audit
 from vmixjax.audit.verdict import judge
 from vmixjax.release.atomic import atomic_path
-from vmixjax.release.errors import RunError
+from vmixjax.release.errors import RunError, none_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,9 +97,7 @@ def audit_images(order: AuditOrder, out: Path) -> str:
 def _check_attacks(attacks: tuple[str, ...]) -> None:
     for name in attacks:
         if name not in ATTACKS:
-            near = difflib.get_close_matches(name, ATTACKS)
-            mean = f"; did you mean {' or '.join(near)}?" if near else ""
-            raise RunError(f"--attacks {name!r} is none of {', '.join(ATTACKS)}{mean}")
+            raise RunError(none_of("--attacks", name, ATTACKS))
 
 
 def _pictures(order: AuditOrder) -> tuple[Pictures, Pictures]:

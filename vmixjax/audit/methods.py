@@ -1,7 +1,6 @@
 """What an audit compares, by short names: mixing, at several strengths, and others."""
 
 import dataclasses
-import difflib
 
 import jax
 
@@ -9,7 +8,7 @@ import vmixjax
 from vmixjax import baselines
 from vmixjax.baselines.methods import METHODS, Method, method
 from vmixjax.config import Channels, MixConfig
-from vmixjax.release.errors import RunError
+from vmixjax.release.errors import RunError, none_of
 
 _MODES: dict[str, Channels] = {
     "mix": "independent",
@@ -128,9 +127,7 @@ def check_kind(name: str) -> None:
     """
     kind, known = name.partition(":")[0], (*_MODES, *METHODS)
     if kind not in known:
-        near = difflib.get_close_matches(kind, known)
-        mean = f"; did you mean {' or '.join(near)}?" if near else ""
-        raise RunError(f"--methods {name!r} is none of {', '.join(known)}{mean}")
+        raise RunError(none_of("--methods", name, known, like=kind))
 
 
 def _choices(name: str, kind: str, shape: tuple[int, int, int]) -> Audited:
