@@ -17,6 +17,7 @@ from train.config import Config, OptimizerName
 from train.errors import RunError
 from train.presets import PRESETS
 from vmixjax._help import example_last
+from vmixjax._printable import printable
 
 DONE, FAILED, INTERRUPTED = 0, 2, 130
 """Exit statuses."""
@@ -221,7 +222,7 @@ def _predict(options: Predict) -> None:
     for one in predictions:
         likeliest = zip(one.classes, one.probabilities, strict=True)
         told = [f"{name} {p:.1%}" for name, p in list(likeliest)[: options.top]]
-        print(f"{one.path}: {', '.join(told)}")
+        print(printable(f"{one.path}: {', '.join(told)}"))
 
 
 def _compare(options: Compare) -> None:
@@ -241,7 +242,7 @@ def _compare(options: Compare) -> None:
 
 
 def _complain(line: str) -> int:
-    print(f"train: {line}", file=sys.stderr)
+    print(printable(f"train: {line}"), file=sys.stderr)
     return FAILED
 
 

@@ -12,23 +12,27 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import grain
 import jax
 import jax.numpy as jnp
+import msgspec
 import numpy as np
 import orbax.checkpoint as ocp
 from jax.experimental import multihost_utils
 from orbax.checkpoint import checkpoint_managers
 
-from train.config import Config, differences, from_values
+from train.config import Config, check, differences, from_values
 from train.errors import RunError
 from train.step import State
 from vmixjax.release.atomic import atomic_path
+from vmixjax.release.bounded import read_json
 
 _RUN = "run.json"
 _FOLDER = "checkpoints"
+_MOST_BYTES = 2**24
+"""Of what is said of a run; most of it are names of classes."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,18 +103,27 @@ def read_run(workdir: Path) -> Run:
     """
     path = workdir / _RUN
     try:
-        values = json.loads(path.read_text())
-        return Run(
-            from_values(values["config"]),
-            tuple(values["shape"]),
-            tuple(values["classes"]),
-        )
+        stored = read_json(path, _Stored, _MOST_BYTES)
+        config = from_values(stored.config)
+        check(config)
+        return Run(config, stored.shape, stored.classes)
     except FileNotFoundError as error:
         raise RunError(f"{workdir} holds no run: {_RUN} is not there") from error
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except ValueError as error:
         raise RunError(
             f"{path} is damaged or of another version: train anew in another folder"
         ) from error
+
+
+_Side = Annotated[int, msgspec.Meta(ge=1, le=2**14)]
+
+
+class _Stored(msgspec.Struct, forbid_unknown_fields=True):
+    """A run, as JSON has it."""
+
+    config: dict[str, Any]
+    shape: tuple[_Side, _Side, Annotated[int, msgspec.Meta(ge=1, le=4)]]
+    classes: tuple[str, ...]
 
 
 @dataclasses.dataclass

@@ -5,9 +5,13 @@ run is resumed only with the config that it was started with.
 """
 
 import dataclasses
+import math
 from collections.abc import Iterator
 from typing import Any, Literal
 
+import msgspec
+
+from train.errors import RunError
 from vmixjax.config import Channels, MixConfig
 
 Form = Literal["plain", "canonical", "regions"]
@@ -113,12 +117,61 @@ class Config:
     """Spread parameters over the devices, instead of a copy on each."""
 
 
+_RANGES = {
+    "data.image_size": (1, 2**14),
+    "data.train_images": (1, 2**40),
+    "data.cache_mib": (0, 2**40),
+    "mixing.tile_size": (1, 2**14),
+    "mixing.strength": (0, 1),
+    "model.patch_size": (1, 2**14),
+    "model.width": (1, 2**14),
+    "optimizer.learning_rate": (0, 1e6),
+    "optimizer.weight_decay": (0, 1e6),
+    "optimizer.adaptation": (0, 1),
+    "optimizer.label_smoothing": (0, 1),
+    "optimizer.mixup": (0, 1e6),
+    "batch_size": (1, 2**20),
+    "steps": (1, 2**31 - 1),
+    "every": (1, 2**31 - 1),
+    "keep": (1, 2**20),
+    "test_mixes": (1, 10**4),
+    "seed": (0, 2**32 - 1),
+}
+"""What numbers can be, both ends included."""
+
 _NO_MATTER = ("data.data_dir", "data.cache_mib")
 
 
 def from_values(values: dict[str, Any]) -> Config:
-    """A config from what `dataclasses.asdict` gave, perhaps through JSON."""
-    return _build(Config(), values)
+    """A config from what `dataclasses.asdict` gave, perhaps through JSON.
+
+    Raises:
+      ValueError: options that there are not, or values that they cannot have.
+    """
+    config = msgspec.convert(values, Config)
+    unknown = {name for name, _ in _fields(values)}
+    unknown -= {name for name, _ in _fields(dataclasses.asdict(config))}
+    if unknown:
+        raise ValueError(f"there is no option {min(unknown)}")
+    return config
+
+
+def check(config: Config) -> None:
+    """Refuses numbers that no run can have.
+
+    Raises:
+      RunError: with the option, its value, and what it can be.
+    """
+    for name, value in _fields(dataclasses.asdict(config)):
+        low, high = _RANGES.get(name, (-math.inf, math.inf))
+        # Not a number is not between them either.
+        if isinstance(value, int | float) and not low <= value <= high:
+            option = f"--{name.replace('_', '-')}"
+            raise RunError(f"{option} must be {low} to {high}; got {value}")
+    try:
+        _ = config.mixing.config
+    except (TypeError, ValueError) as error:
+        raise RunError(f"--mixing: {error}") from error
 
 
 def differences(one: Config, other: Config) -> Iterator[str]:
@@ -133,21 +186,6 @@ def differences(one: Config, other: Config) -> Iterator[str]:
     ):
         if value != another and name not in _NO_MATTER:
             yield f"{name}: {value}, not {another}"
-
-
-def _build(default: Any, values: dict[str, Any]) -> Any:
-    def one(name: str, value: Any) -> Any:
-        if isinstance(value, dict):
-            return _build(getattr(default, name), value)
-        return _tuples(value)
-
-    return dataclasses.replace(
-        default, **{name: one(name, value) for name, value in values.items()}
-    )
-
-
-def _tuples(value: Any) -> Any:
-    return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 
 def _fields(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -6,10 +6,10 @@ on how many processes read.
 
 import dataclasses
 import difflib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 import grain
 import jax
@@ -20,7 +20,9 @@ from tqdm import tqdm
 from train.config import Data
 from train.errors import RunError
 from vmixjax.demo.learning import enlarged_digits
+from vmixjax.release.examples import Label, Source
 from vmixjax.release.images import ImageError, read_image
+from vmixjax.release.sources import open_source
 
 Split = Literal["train", "test"]
 Example = dict[str, np.ndarray]
@@ -220,53 +222,39 @@ def _digits(split: Split) -> tuple[Examples, tuple[str, ...]]:
 
 @dataclasses.dataclass(frozen=True)
 class _FromTfds:
-    source: Sequence[dict[str, Any]]
+    source: Source
+    split: str
 
     def __len__(self) -> int:
-        return len(self.source)
+        return self.source.splits[self.split]
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, int]:
-        example = self.source[index]
-        return example["image"], int(example["label"])
+        try:
+            example = self.source.read(self.split, index)
+        except ImageError as error:
+            raise RunError(str(error)) from error
+        return _eight_bits(example.image), int(example.values["label"])
 
 
 def _tfds(
     name: str, data_dir: str | None, split: Split
 ) -> tuple[Examples, tuple[str, ...]]:
-    import tensorflow_datasets as tfds
-
     try:
-        if (Path(name) / "dataset_info.json").is_file():
-            builder = tfds.builder_from_directory(name)
-        else:
-            builder = tfds.builder(name, data_dir=data_dir)
-    except tfds.core.DatasetNotFoundError as error:
-        raise RunError(f"TFDS has no data set {name!r}{_nearest(name)}") from error
-    option = f" --data_dir={data_dir}" if data_dir else ""
-    prepare = f"tfds build {name} --file_format=array_record{option}"
-    if not builder.info.splits:
+        source = open_source(f"tfds:{name}", data_dir=data_dir, keep=None)
+    except RunError as error:
+        raise RunError(f"--data.source, --data.data-dir: {error}") from error
+    named = split if split in source.splits else "validation"
+    if named not in source.splits:
         raise RunError(
-            f"TFDS has not prepared {name} in {builder.data_dir}: run `{prepare}` "
-            f"(which needs TensorFlow), or point --data.data-dir to where it has"
+            f"{name} has the splits {', '.join(source.splits)}, but no {split}"
         )
-    named = split if split in builder.info.splits else "validation"
-    if named not in builder.info.splits:
+    label = source.fields.get("label")
+    if not isinstance(label, Label) or label.names is None:
         raise RunError(
-            f"{name} has the splits {', '.join(builder.info.splits)}, but no {split}"
+            f"{name} has the features {', '.join(['image', *source.fields])}; image "
+            f"and label, a class, are needed"
         )
-    if not {"image", "label"} <= set(builder.info.features):
-        raise RunError(
-            f"{name} has the features {', '.join(builder.info.features)}; image and "
-            f"label are needed"
-        )
-    try:
-        source = builder.as_data_source(split=named)
-    except (NotImplementedError, ValueError) as error:
-        raise RunError(
-            f"{name} in {builder.data_dir} cannot be read by number: prepare it as "
-            f"ArrayRecord, `{prepare}`"
-        ) from error
-    return _FromTfds(source), tuple(builder.info.features["label"].names)
+    return _FromTfds(source, named), label.names
 
 
 def _nearest(name: str) -> str:
@@ -302,12 +290,15 @@ def read_pixels(path: Path, channels: int) -> np.ndarray:
         image = read_image(path)
     except ImageError as error:
         raise RunError(str(error)) from error
-    if image.dtype == np.uint16:
-        image = (image >> 8).astype(np.uint8)
+    image = _eight_bits(image)
     image = image[..., : 1 if image.shape[2] < 3 else 3]
     if image.shape[2] > channels:
         raise RunError(f"{path} has colours where the others are grey; make it grey")
     return np.repeat(image, channels // image.shape[2], -1)
+
+
+def _eight_bits(image: np.ndarray) -> np.ndarray:
+    return (image >> 8).astype(np.uint8) if image.dtype == np.uint16 else image
 
 
 def _folder(root: Path, split: Split) -> tuple[Examples, tuple[str, ...]]:

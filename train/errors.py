@@ -1,5 +1,5 @@
 """What ends a run with one line instead of a traceback."""
 
+from vmixjax.release.errors import RunError
 
-class RunError(Exception):
-    """A run that cannot start or go on: one line with what is wrong and the mend."""
+__all__ = ["RunError"]

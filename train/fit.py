@@ -11,10 +11,11 @@ import jax
 from jax.sharding import NamedSharding
 
 from train import checkpoints, data, devices
-from train.config import Config
+from train.config import Config, check
 from train.errors import RunError
 from train.metrics import Metrics, open_metrics
 from train.step import Batch, State, Steps
+from vmixjax._printable import printable
 
 _NOTED = 20
 """Steps between two looks at the loss: looking waits for the device."""
@@ -46,6 +47,7 @@ def fit(config: Config, workdir: Path, *, resume: bool = False) -> Outcome:
     Raises:
       RunError: anything that keeps it from starting, and a loss that is not finite.
     """
+    check(config)
     mesh = devices.mesh(config.batch_size)
     spread = devices.spread(mesh)
     train, test = data.load(config.data, "train"), data.load(config.data, "test")
@@ -147,4 +149,4 @@ def _note(
 def say(line: str) -> None:
     """Shows a line to the user, once however many processes there are."""
     if jax.process_index() == 0:
-        print(f"train: {line}", file=sys.stderr)
+        print(printable(f"train: {line}"), file=sys.stderr)

@@ -20,6 +20,7 @@ from typing import Annotated, Any, Literal, cast
 import tyro
 
 from vmixjax._help import example_last
+from vmixjax._printable import printable
 from vmixjax.config import Channels, MixConfig
 
 DONE, SOME_SKIPPED, REFUSED, INTERRUPTED = 0, 1, 2, 130
@@ -287,8 +288,13 @@ class _Refusal(Exception):
 
 
 def _complain(line: str) -> int:
-    print(f"vmixjax: {line}", file=sys.stderr)
+    print(printable(f"vmixjax: {line}"), file=sys.stderr)
     return REFUSED
+
+
+def _say(line: str) -> None:
+    """A line on standard output, whatever names from files it holds."""
+    print(printable(line))
 
 
 @contextlib.contextmanager
@@ -369,7 +375,7 @@ def _vfe(options: Vfe) -> int:
         try:
             measure(path)
         except ImageError as error:
-            tqdm.write(f"vmixjax: skipped: {error}", file=sys.stderr)
+            tqdm.write(printable(f"vmixjax: skipped: {error}"), file=sys.stderr)
             skipped.append(str(error))
     if options.json:
         print(json.dumps({"images": rows, "skipped": skipped}, indent=1))
@@ -514,9 +520,9 @@ def _verify(options: Verify) -> int:
         print(json.dumps(dataclasses.asdict(report), indent=1))
     else:
         for check in report.checks:
-            print(f"checked: {check}")
+            _say(f"checked: {check}")
         for problem in report.problems:
-            print(f"WRONG: {problem}")
+            _say(f"WRONG: {problem}")
         problems = len(report.problems)
         print(
             f"{problems} problem{'' if problems == 1 else 's'}" if problems else "good"
@@ -540,8 +546,9 @@ def _audit(options: Audit) -> int:
     )
     with _refusals():
         verdict = audit_images(order, options.out)
-    print(verdict)
-    print(f"see {options.out / 'report.html'}")
+    for line in verdict.splitlines():
+        _say(line)
+    _say(f"see {options.out / 'report.html'}")
     return DONE
 
 
@@ -567,7 +574,7 @@ def _status(done: int, skipped: int) -> int:
 
 def _table(head: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> None:
     """Columns as wide as they need to be; numbers to the right."""
-    lines = [head, *([str(cell) for cell in row] for row in rows)]
+    lines = [head, *([printable(str(cell)) for cell in row] for row in rows)]
     widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
     for line in lines:
         cells = [line[0].ljust(widths[0])]

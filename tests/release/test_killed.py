@@ -40,6 +40,7 @@ def made(tmp_path_factory, originals):
         path.parent.mkdir(parents=True, exist_ok=True)
         write_png(path, image)
     (root / "secret").write_bytes(bytes(range(32)))
+    (root / "secret").chmod(0o600)
     options = ["--tile-size", "8", "--shard-size", "8"]
     options += ["--secret-file", str(root / "secret")]
     for kind in FORMATS:

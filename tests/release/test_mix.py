@@ -56,6 +56,7 @@ def photos(tmp_path):
 @pytest.fixture
 def secret(tmp_path):
     (tmp_path / "secret").write_bytes(bytes(range(32)))
+    (tmp_path / "secret").chmod(0o600)
     return ["--secret-file", str(tmp_path / "secret")]
 
 
@@ -405,9 +406,9 @@ def test_a_source_that_vanishes_stops_the_run(photos, tmp_path, secret, capsys):
         def __init__(self, function):
             self.function = function
 
-        def __call__(self, path):
+        def __call__(self, path, **options):
             away.unlink(missing_ok=True)
-            return self.function(path)
+            return self.function(path, **options)
 
     from vmixjax.release.sources import folder
 

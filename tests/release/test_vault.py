@@ -17,9 +17,9 @@ ENTRY = Entry(
     restored="family/birthday",
     config=MixConfig(ladder=((8, 2), (32, 1)), channels="joint"),
     levels=np.array([[1, 2]], np.uint8),
-    height=30,
-    width=61,
-    rest=b"12345",
+    height=33,
+    width=65,
+    rest=bytes(range(97)) * 6,
     texts={"id": "Anna"},
 )
 
@@ -45,10 +45,10 @@ def test_what_is_kept_is_found_again_by_its_pixels(tmp_path):
 
 def test_equal_pixels_are_told_apart_by_name(tmp_path):
     with open_vault(tmp_path, create=True) as vault:
-        other = dataclasses.replace(ENTRY, output="b.png", height=31)
+        other = dataclasses.replace(ENTRY, output="b.png", source="other.jpg")
         vault.keep([vault.row(MIXED, entry) for entry in (ENTRY, other)])
-        assert vault.find(MIXED, "a.png").height == 30
-        assert vault.find(MIXED, "b.png").height == 31
+        assert vault.find(MIXED, "a.png").source == ENTRY.source
+        assert vault.find(MIXED, "b.png").source == "other.jpg"
 
 
 def test_only_the_owner_can_read_it(tmp_path):
@@ -83,6 +83,7 @@ def test_no_vault_is_said_and_none_is_made(tmp_path):
 
 def test_a_file_that_is_no_vault_is_said(tmp_path):
     (tmp_path / FILE_NAME).write_text("this is not a data base, at all" * 99)
+    (tmp_path / FILE_NAME).chmod(0o600)
     with pytest.raises(VaultError, match="cannot be used"), open_vault(tmp_path):
         pass
 

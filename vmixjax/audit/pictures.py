@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image, ImageOps
 from tqdm import tqdm
 
+from vmixjax._printable import printable
 from vmixjax.release.errors import RunError
 from vmixjax.release.examples import Label, Source
 from vmixjax.release.images import ImageError
@@ -99,7 +100,7 @@ def load_pictures(
         try:
             example = source.read(*place)
         except ImageError as error:
-            tqdm.write(f"vmixjax: skipped: {error}")
+            tqdm.write(printable(f"vmixjax: skipped: {error}"))
             continue
         images.append(_three_channels(example.image))
         labels.append(example.values[field] if field else example.folder)

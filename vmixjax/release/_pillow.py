@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from vmixjax.release._refusal import ONE_PICTURE, TO_PNG, Refusal, check_size
+from vmixjax.release.room import Claim, at_once
 
 _ORIENTATION = 274  # in EXIF
 
@@ -56,8 +57,15 @@ def quiet() -> Iterator[None]:
         yield
 
 
-def decode_pillow(data: bytes, kind: str) -> tuple[Image.Image, object]:
+def decode_pillow(
+    data: bytes, kind: str, claim: Claim = at_once
+) -> tuple[Image.Image, object]:
     """Decode a file of the format `kind` with Pillow.
+
+    Args:
+        data: The bytes of the file.
+        kind: The format, as Pillow calls it.
+        claim: Asks for the room that it takes.
 
     Returns:
         The loaded image, not turned yet, and its EXIF orientation.
@@ -67,7 +75,7 @@ def decode_pillow(data: bytes, kind: str) -> tuple[Image.Image, object]:
             image = Image.open(io.BytesIO(data), formats=[kind])
     except Image.DecompressionBombError as error:
         raise Refusal("has too many pixels", "scale it down or cut it up") from error
-    check_size(*image.size)
+    check_size(*image.size, claim)
     # Phones write their photos as MPO: a JPEG with a second picture (depth map, gain
     # map, the other eye) behind it. The first, which is open now, is the photo; all
     # plain JPEG readers show just that one.

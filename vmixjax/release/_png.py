@@ -11,11 +11,16 @@ import png
 
 from vmixjax.release._pillow import decode_pillow, pillow_array, upright
 from vmixjax.release._refusal import COPY_AGAIN, ONE_PICTURE, Refusal, check_size
+from vmixjax.release.room import Claim, at_once
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 # Colour types that Pillow cuts from 16 bits to 8, to channels.
 _CHANNELS = {2: 3, 4: 2, 6: 4}
+
+
+_PIXELS = {"IHDR", "IDAT", "IEND"}
+"""The chunks of a released image: all others tell something else."""
 
 
 @dataclass
@@ -44,11 +49,41 @@ def chunk_names(data: bytes) -> Iterator[str]:
         yield "other data"
 
 
-def decode_png(data: bytes) -> np.ndarray:
+def png_extras(data: bytes) -> Iterator[str]:
+    """What a PNG file carries beside the pixels of a release, in words."""
+    seen: set[str] = set()
+    for name in chunk_names(data):
+        if name not in _PIXELS or (name in seen and name != "IDAT"):
+            yield name
+        seen.add(name)
+    try:
+        parts = _parse(data)
+        width, height, depth, colour, *_, interlaced = struct.unpack(
+            ">IIBBBBB", parts.header
+        )
+        row = (width * depth * {0: 1, 2: 3, 4: 2, 6: 4}.get(colour, 1) + 7) // 8
+        needed, found = height * (1 + row), 0
+        stream = zlib.decompressobj()
+        for piece in parts.pixels:
+            if stream.eof:
+                yield "data behind its pixels"
+                return
+            found += len(stream.decompress(piece, needed - found + 1))
+            if stream.unused_data or stream.unconsumed_tail or found > needed:
+                yield "data behind its pixels"
+                return
+        if interlaced or found < needed or not stream.eof:
+            yield "pixels in another form than a release has"
+    except (Refusal, struct.error, zlib.error):
+        # What cannot be read is no image, and said to be none elsewhere.
+        return
+
+
+def decode_png(data: bytes, claim: Claim = at_once) -> np.ndarray:
     """Decode a PNG file to an upright (H, W, C) array."""
     parts = _parse(data)
     width, height, depth, colour = struct.unpack(">IIBB", parts.header[:10])
-    check_size(width, height)
+    check_size(width, height, claim)
     image, orientation = decode_pillow(data, "PNG")
     if depth == 16 and colour in _CHANNELS:
         # Pillow has cut these to 8 bits; what it knows of the orientation holds.

@@ -18,6 +18,7 @@ from vmixjax.release._refusal import (
     Refusal,
     check_size,
 )
+from vmixjax.release.room import Claim, at_once
 
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 256, 257, 258, 259, 262
 _FILL_ORDER, _ORIENTATION, _SAMPLES, _PREDICTOR = 266, 274, 277, 317
@@ -70,10 +71,10 @@ def _parse(data: bytes) -> _Tiff:
     return _Tiff(data, tags)
 
 
-def decode_tiff(data: bytes) -> np.ndarray:
+def decode_tiff(data: bytes, claim: Claim = at_once) -> np.ndarray:
     """Decode a TIFF file of one page to an upright (H, W, C) array."""
     tiff = _parse(data)
-    check_size(tiff.number(_WIDTH), tiff.number(_HEIGHT))
+    check_size(tiff.number(_WIDTH), tiff.number(_HEIGHT), claim)
     samples = tiff.number(_SAMPLES, 1)
     bits = set(tiff.numbers(_BITS, 1))
     if set(tiff.numbers(_SAMPLE_FORMAT, 1)) != {1} or bits not in _KNOWN_BITS:

@@ -112,5 +112,6 @@ class _MixShard(beam.DoFn):
             files, tally = write_shard(
                 shard, opened.source, opened.work, opened.sink, threads, tell
             )
-            Journal(order.dst).commit(shard, files, tally, opened.sink)
+            journal = Journal(order.dst, opened.secret, opened.identity)
+            journal.commit(shard, files, tally, opened.sink)
         yield element

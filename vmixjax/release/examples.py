@@ -7,6 +7,8 @@ from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
+from vmixjax.release.room import Claim, at_once
+
 
 @dataclasses.dataclass(frozen=True)
 class Label:
@@ -91,12 +93,18 @@ class Source(Protocol):
     places: Sequence[Path]
     """Files and folders that it is read from."""
 
-    def read(self, split: str, index: int) -> Example:
+    def read(self, split: str, index: int, claim: Claim = at_once) -> Example:
         """One example.
+
+        Args:
+          split: its split.
+          index: its number there.
+          claim: asks for the room that its image takes, before that is decoded.
 
         Raises:
           ImageError: it is unfit; the others may be fine.
           RunError: the source is no longer what it was.
+          NoRoom: what `claim` raises.
         """
         ...
 
@@ -104,8 +112,12 @@ class Source(Protocol):
         """Splits and numbers that an example may have, the likeliest first."""
         ...
 
-    def content(self, split: str, index: int) -> bytes:
-        """The image of one example, as it is stored."""
+    def extras(self, split: str, index: int) -> Iterator[str]:
+        """What one example carries in a release beyond what it should, in words."""
+        ...
+
+    def loose(self) -> Iterator[str]:
+        """What lies in files of a release outside of all examples, in words."""
         ...
 
     def traces(self) -> Iterator[str]:

@@ -9,16 +9,19 @@ import io
 import stat
 import struct
 import zlib
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
 import png
 
+from vmixjax._printable import printable
 from vmixjax.release._pillow import decode_pillow, pillow_array
 from vmixjax.release._png import SIGNATURE, decode_png
 from vmixjax.release._refusal import COPY_AGAIN, TO_PNG, Refusal
 from vmixjax.release._tiff import decode_tiff
 from vmixjax.release.atomic import atomic_path
+from vmixjax.release.room import Claim, NoRoom, at_once
 
 _RUNS_ONLY = 3
 """zlib's Z_RLE, which its Python module does not name."""
@@ -30,11 +33,23 @@ _COLOURS = {1: 0, 2: 4, 3: 2, 4: 6}
 """PNG's colour type by the number of channels."""
 
 
+FORMATS = frozenset({"JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF"})
+"""All that can be read."""
+
+RELEASED = frozenset({"PNG"})
+"""All that a release holds: what reads one needs no other decoder."""
+
+_MOST_BYTES = 2**30
+"""Of a file: more than any image of so many pixels takes, uncompressed."""
+
+
 class ImageError(ValueError):
     """An image file that is refused: one line with the file, the fault, the mend."""
 
 
-def read_image(path: Path) -> np.ndarray:
+def read_image(
+    path: Path, *, formats: Collection[str] = FORMATS, claim: Claim = at_once
+) -> np.ndarray:
     """Read one picture from a JPEG, PNG, WebP, BMP, TIFF or GIF file.
 
     The format is told by the content, not by the suffix. EXIF orientation is applied.
@@ -43,6 +58,8 @@ def read_image(path: Path) -> np.ndarray:
 
     Args:
         path: The file; a symlink is followed.
+        formats: Those that are read, among `FORMATS`.
+        claim: Asks for the room that decoding takes.
 
     Returns:
         A (H, W, C) array, contiguous and writable: uint16 if the file has 16 bit
@@ -55,18 +72,26 @@ def read_image(path: Path) -> np.ndarray:
             signed, 32 bit), or has more pixels than `PIL.Image.MAX_IMAGE_PIXELS`.
     """
     try:
-        data = _read_bytes(path)
+        data = _read_bytes(path, formats)
     except Refusal as refusal:
-        raise ImageError(_one_line(f"{path} {refusal}")) from refusal
-    return decode_image(data, str(path))
+        raise ImageError(printable(f"{path} {refusal}")) from refusal
+    return decode_image(data, str(path), formats=formats, claim=claim)
 
 
-def decode_image(data: bytes, name: str) -> np.ndarray:
+def decode_image(
+    data: bytes,
+    name: str,
+    *,
+    formats: Collection[str] = FORMATS,
+    claim: Claim = at_once,
+) -> np.ndarray:
     """Decode the content of an image file, as `read_image` does.
 
     Args:
         data: The bytes of the file.
         name: What complaints call it.
+        formats: As `read_image`.
+        claim: As `read_image`.
 
     Returns:
         As `read_image`.
@@ -75,19 +100,21 @@ def decode_image(data: bytes, name: str) -> np.ndarray:
         ImageError: As `read_image`, but for what concerns reading files.
     """
     try:
-        return _decode(data)
+        return _decode(data, formats, claim)
+    except NoRoom:
+        raise
     except Refusal as refusal:
-        raise ImageError(_one_line(f"{name} {refusal}")) from refusal
+        raise ImageError(printable(f"{name} {refusal}")) from refusal
     except MemoryError as error:
         text = f"{name} does not fit in memory; scale it down or free some memory"
-        raise ImageError(_one_line(text)) from error
+        raise ImageError(printable(text)) from error
     except Exception as error:
         # On damaged input the decoders raise nearly every type there is (SyntaxError,
         # struct.error, zlib.error, KeyError, ...), so none can be left out here. Their
         # own words may quote what is in the file, so they stay out of the message.
         mend = f"{COPY_AGAIN}, or {TO_PNG}"
         text = f"{name} is damaged or of an unsupported kind; {mend}"
-        raise ImageError(_one_line(text)) from error
+        raise ImageError(printable(text)) from error
 
 
 def write_png(path: Path, image: np.ndarray) -> None:
@@ -150,15 +177,7 @@ def encode_png(image: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-def _one_line(text: str) -> str:
-    """Escape what would break the line or the terminal; file names may hold it."""
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode("ascii")
-        for char in text
-    )
-
-
-def _read_bytes(path: Path) -> bytes:
+def _read_bytes(path: Path, formats: Collection[str]) -> bytes:
     """Read a file whole, so that all decoders and checks see the same bytes."""
     try:
         status = path.stat()
@@ -171,9 +190,15 @@ def _read_bytes(path: Path) -> bytes:
             start = file.read(16)
             if not start:
                 raise Refusal("is empty (0 bytes)", COPY_AGAIN)
-            _format_of(start)  # before the rest: it may be a huge file of another kind
+            # Before the rest: it may be a huge file of another kind.
+            _format_of(start, formats)
+            if status.st_size > _MOST_BYTES:
+                raise Refusal(
+                    f"has {status.st_size} bytes, over the limit of {_MOST_BYTES}",
+                    "scale it down or cut it up",
+                )
             file.seek(0)
-            return file.read()
+            return file.read(status.st_size)
     except FileNotFoundError as error:
         raise Refusal("does not exist", "check the path") from error
     except PermissionError as error:
@@ -184,8 +209,18 @@ def _read_bytes(path: Path) -> bytes:
         raise Refusal(f"cannot be read ({reason})", COPY_AGAIN) from error
 
 
-def _format_of(start: bytes) -> str:
+def _format_of(start: bytes, formats: Collection[str]) -> str:
     """Name the format, as Pillow does, of a file that begins with `start`."""
+    kind = _known_format(start)
+    if kind not in formats:
+        raise Refusal(
+            f"is {kind}, where only {' or '.join(sorted(formats))} can be",
+            "use the file as it was written",
+        )
+    return kind
+
+
+def _known_format(start: bytes) -> str:
     if start.startswith(b"\xff\xd8\xff"):
         return "JPEG"
     if start.startswith(SIGNATURE):
@@ -203,13 +238,13 @@ def _format_of(start: bytes) -> str:
     )
 
 
-def _decode(data: bytes) -> np.ndarray:
+def _decode(data: bytes, formats: Collection[str], claim: Claim) -> np.ndarray:
     """Decode the content of an image file, see `read_image`."""
-    kind = _format_of(data[:16])
+    kind = _format_of(data[:16], formats)
     if kind == "PNG":
-        image = decode_png(data)
+        image = decode_png(data, claim)
     elif kind == "TIFF":
-        image = decode_tiff(data)
+        image = decode_tiff(data, claim)
     else:
-        image = pillow_array(*decode_pillow(data, kind))
+        image = pillow_array(*decode_pillow(data, kind, claim))
     return np.ascontiguousarray(image)

@@ -1,10 +1,13 @@
 """How far an unfinished release has come: notes below it, gone when it is done.
 
 The notes hold the sizes and checksums of what was written, and nothing of secrets,
-names or places.
+names or places. Each is signed with a key of the owner's secret: what others put there
+counts for nothing.
 """
 
 import dataclasses
+import hashlib
+import hmac
 import json
 import shutil
 from collections.abc import Iterable, Mapping
@@ -12,13 +15,35 @@ from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any, Literal
 
-from vmixjax.release.atomic import atomic_path
-from vmixjax.release.errors import RunError
-from vmixjax.release.manifest import MANIFEST, WORK, Tally, read_manifest
-from vmixjax.release.shards import discard, settle
-from vmixjax.release.sinks.sink import Files, Shard, Sink, sha256
+import msgspec
 
-_BEGUN = "begun.json"
+from vmixjax.release.atomic import atomic_path
+from vmixjax.release.bounded import read_json
+from vmixjax.release.errors import RunError
+from vmixjax.release.inside import (
+    check_folder,
+    holds,
+    inside,
+    own_folder,
+    unlink_inside,
+)
+from vmixjax.release.manifest import (
+    MANIFEST,
+    WORK,
+    About,
+    Count,
+    Sha256,
+    Tally,
+    read_manifest,
+)
+from vmixjax.release.shards import discard, settle
+from vmixjax.release.sinks.sink import Files, Shard, Sink, sweep
+
+BEGUN = "begun.json"
+"""In the folder for files under way: what release was begun."""
+
+_MOST_BYTES = 2**25
+"""Of a file here: 2,048 for each file of the largest shard."""
 
 Begun = Literal["new", "goes on", "over"]
 
@@ -33,9 +58,21 @@ class Note:
       tally: of its images.
     """
 
-    files: Mapping[str, str]
-    size: int
+    files: dict[str, Sha256]
+    size: Count
     tally: Tally
+
+
+@dataclasses.dataclass(frozen=True)
+class _Signed:
+    note: Note
+    signature: str
+
+
+@dataclasses.dataclass(frozen=True)
+class _Start:
+    about: About
+    marks: dict[str, str | None]
 
 
 class Journal:
@@ -43,23 +80,27 @@ class Journal:
 
     Args:
       root: of the release.
+      secret: that its notes are signed with.
+      identity: of the release: notes on another count for nothing.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, secret: bytes = b"", identity: str = "") -> None:
         self.root = root
         self._folder = root / WORK
+        self._secret, self._identity = secret, identity
 
     def look(self, about: Mapping[str, Any]) -> None:
         """Whether the folder is free for a release, or holds this one.
 
         Raises:
-          RunError: it holds something else.
+          RunError: it holds something else, or notes that are no notes.
         """
-        begun = self._folder / _BEGUN
         if (self.root / MANIFEST).exists():
-            self._compare(about, read_manifest(self.root)["about"])
-        elif begun.exists():
-            self._compare(about, json.loads(begun.read_text())["about"])
+            self._compare(about, read_manifest(self.root).about)
+            return
+        start = self._start()
+        if start is not None:
+            self._compare(about, start.about)
         elif self.root.is_dir() and set(self.root.iterdir()) - {self._folder}:
             raise RunError(
                 f"DST {self.root} holds other files; name a new or an empty folder"
@@ -79,14 +120,13 @@ class Journal:
         Raises:
           RunError: it goes on with another source or secret.
         """
-        begun, over = self._folder / _BEGUN, False
         if (self.root / MANIFEST).exists():
             return "goes on"
-        if begun.exists():
-            noted = json.loads(begun.read_text())
-            if noted["marks"]["secret"] is not None:
+        start, over = self._start(), False
+        if start is not None:
+            if start.marks.get("secret") is not None:
                 for name, mark in marks.items():
-                    if mark != noted["marks"][name]:
+                    if mark != start.marks.get(name):
                         raise RunError(
                             f"DST {self.root} was begun with another {name}; go on "
                             f"with that one, or name another folder"
@@ -95,9 +135,9 @@ class Journal:
                 return "goes on"
             self._start_over()
             over = True
-        self._folder.mkdir(parents=True, exist_ok=True)
+        own_folder(self.root, WORK)
         self._sweep()
-        with atomic_path(begun) as file:
+        with atomic_path(self._folder / BEGUN) as file:
             file.write(json.dumps({"about": about, "marks": marks}).encode())
         return "over" if over else "new"
 
@@ -113,16 +153,25 @@ class Journal:
             tally=tally,
         )
         try:
+            signed = _Signed(note, self._signature(shard, note))
             with atomic_path(self._note(shard)) as file:
-                file.write(json.dumps(dataclasses.asdict(note)).encode())
+                file.write(json.dumps(dataclasses.asdict(signed)).encode())
             settle(files, sink)
         finally:
             discard(files)
 
     def read(self, shard: Shard) -> Note:
-        """The note on a finished shard."""
-        values = json.loads(self._note(shard).read_text())
-        return Note(values["files"], values["size"], Tally.read(values["tally"]))
+        """The note on a finished shard.
+
+        Raises:
+          FileNotFoundError: there is none.
+          ValueError: it is no note, or not from who holds the secret.
+        """
+        signed = read_json(self._note(shard), _Signed, _MOST_BYTES)
+        expected = self._signature(shard, signed.note)
+        if not hmac.compare_digest(signed.signature.encode(), expected.encode()):
+            raise ValueError(f"the note on {shard.name} was changed")
+        return signed.note
 
     def has(self, shard: Shard) -> bool:
         """Whether there is a note on a shard."""
@@ -150,36 +199,78 @@ class Journal:
     def _is_there(self, shard: Shard) -> bool:
         try:
             files = self.read(shard).files
-            return all(
-                sha256(self.root / name) == digest for name, digest in files.items()
-            )
-        except FileNotFoundError:
+        except (OSError, ValueError):
+            # Missing, damaged, or somebody else's: it is written again.
             return False
+        return all(holds(self.root, name, digest) for name, digest in files.items())
 
     def _note(self, shard: Shard) -> Path:
         return self._folder / f"{shard.name}.json"
 
+    def _signature(self, shard: Shard, note: Note) -> str:
+        signature = hashlib.blake2b(key=self._secret, person=b"vmixjax note")
+        parts = [self._identity, shard.name, dataclasses.asdict(note)]
+        signature.update(json.dumps(parts, sort_keys=True).encode())
+        return signature.hexdigest()
+
+    def _start(self) -> _Start | None:
+        """What was noted when the release was begun, if it was."""
+        path = self._folder / BEGUN
+        if self._folder.is_symlink() or self._folder.exists():
+            check_folder(self._folder)
+        try:
+            return read_json(path, _Start, _MOST_BYTES)
+        except FileNotFoundError:
+            return None
+        except RunError:
+            raise
+        except ValueError as error:
+            raise RunError(
+                f"{path} is damaged, so that there is no going on; remove DST "
+                f"{self.root}, or name another folder"
+            ) from error
+
     def _sweep(self) -> None:
         """Removes what a run that was killed left under way."""
-        for path in self._folder.glob("*.part"):
-            path.unlink(missing_ok=True)
+        sweep(self.root)
 
     def _start_over(self) -> None:
-        """Removes what was mixed with a secret that nobody knows any more."""
-        for path in self._folder.glob("*-*.json"):
-            for name in json.loads(path.read_text())["files"]:
-                (self.root / name).unlink(missing_ok=True)
+        """Removes what was mixed with a secret that nobody knows any more.
+
+        Nobody can tell who wrote the notes, so a file goes only if it is what they say.
+        """
+        for path in sorted(self._folder.glob("*-*.json")):
+            try:
+                files = read_json(path, _Signed, _MOST_BYTES).note.files
+            except ValueError as error:
+                raise RunError(
+                    f"{path} is damaged; remove DST {self.root}, or name another folder"
+                ) from error
+            for name, digest in files.items():
+                try:
+                    inside(name)
+                except ValueError as error:
+                    raise RunError(
+                        f"{path} names files elsewhere: {error}; remove DST "
+                        f"{self.root}, or name another folder"
+                    ) from error
+                if holds(self.root, name, digest):
+                    unlink_inside(self.root, name)
         shutil.rmtree(self._folder)
 
-    def _compare(self, asked: Mapping[str, Any], found: Mapping[str, Any]) -> None:
-        asked = json.loads(json.dumps(asked))
-        for name in sorted({*asked, *found}):
-            if asked.get(name) != found.get(name):
+    def _compare(self, asked: Mapping[str, Any], found: About) -> None:
+        asked, there = _as_json(asked), _as_json(msgspec.to_builtins(found))
+        for name in sorted({*asked, *there}):
+            if asked.get(name) != there.get(name):
                 raise RunError(
                     f"DST {self.root} holds a release with another {name}: "
-                    f"{_short(found.get(name))}, not {_short(asked.get(name))}; name "
+                    f"{_short(there.get(name))}, not {_short(asked.get(name))}; name "
                     f"another folder"
                 )
+
+
+def _as_json(values: Mapping[str, Any]) -> dict[str, Any]:
+    return dict(json.loads(json.dumps(values)))
 
 
 def _short(value: object) -> str:

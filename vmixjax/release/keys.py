@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -9,8 +10,11 @@ import numpy as np
 
 from vmixjax.config import MixConfig
 from vmixjax.release.errors import RunError
+from vmixjax.release.private import read_private
 
 _BYTES = 32
+_DIFFERENT = 16
+"""Random bytes of a secret are 30 different ones on average; so few, never."""
 
 
 def new_secret() -> bytes:
@@ -22,15 +26,30 @@ def read_secret(path: Path) -> bytes:
     """The secret in a file.
 
     Raises:
-      RunError: it does not hold 32 bytes.
+      RunError: it does not hold 32 random bytes, or others may have read or made it.
+      OSError: it is not there, or cannot be read.
     """
-    secret = path.read_bytes()
+    option = "--secret-file"
+    secret = read_private(path, option, _BYTES + 1)
+    make = f"`(umask 077; head -c {_BYTES} /dev/urandom > FILE)` makes one"
     if len(secret) != _BYTES:
+        holds = f"{len(secret)}" if len(secret) < _BYTES else f"more than {_BYTES}"
         raise RunError(
-            f"--secret-file {path} holds {len(secret)} bytes; it needs {_BYTES} random "
-            f"ones, as `head -c {_BYTES} /dev/urandom > FILE` makes them"
+            f"{option} {path} holds {holds} bytes, and needs {_BYTES} random ones: "
+            f"{make}"
         )
+    if not looks_random(secret):
+        raise RunError(f"{option} {path} holds no random bytes: {make}")
     return secret
+
+
+def looks_random(secret: bytes) -> bool:
+    """Whether bytes may be random: not text, not few different ones.
+
+    A secret that somebody made up is one that somebody can guess.
+    """
+    text = re.fullmatch(rb"[\s!-~]*", secret)
+    return len(set(secret)) > _DIFFERENT and text is None
 
 
 def pixels_digest(image: np.ndarray) -> bytes:

@@ -1,23 +1,109 @@
 """`release.json`: what a release is, written when all of it is there."""
 
 import dataclasses
+import hashlib
 import importlib.metadata
 import json
+import os
 import platform
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
+import msgspec
+
+from vmixjax.config import Channels
 from vmixjax.release.atomic import atomic_path
+from vmixjax.release.bounded import parse_json, read_bounded
 from vmixjax.release.errors import RunError
+from vmixjax.release.fitting import Fit
 from vmixjax.release.keys import digest
 
 MANIFEST = "release.json"
 WORK = "UNFINISHED"
 """Folder in a release that is not done: files under way, and which are done."""
 
-_LAYOUT = 1
+_LAYOUT = 2
 _SOFTWARE = ("vmixjax", "jax", "jaxlib", "numpy", "pillow")
+
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+Sha256 = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+_Pixels = Annotated[int, msgspec.Meta(ge=1, le=2**16)]
+
+
+class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A `MixConfig`, as JSON has it."""
+
+    tile_size: _Pixels
+    ladder: Annotated[
+        tuple[tuple[_Pixels, _Pixels], ...], msgspec.Meta(min_length=1, max_length=255)
+    ]
+    channels: Channels
+
+
+class About(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How a release is mixed: see `Recipe` and `Order`."""
+
+    config: Config
+    fit: Fit
+    strength: float
+    target_vfe: float | None
+    masks: bool
+    format: Literal["folder", "tfds", "webdataset"]
+    names: Literal["kept", "numbers"]
+    drop: list[str]
+    keep: list[str]
+    shard_size: Count
+    examples: dict[str, Count]
+
+
+class Measured(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """VFE of many images."""
+
+    mean: float
+    smallest: float
+    largest: float
+
+
+class Vfes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """VFE of all images, before mixing and after."""
+
+    before: Measured
+    after: Measured
+
+
+class ShardFiles(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A shard: its split, how many images it has, its files and their SHA-256."""
+
+    split: str
+    images: Count
+    files: dict[str, Sha256]
+
+
+class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What `release.json` holds, and nothing else: it must not carry anything more."""
+
+    vmixjax: int
+    identity: str
+    about: About
+    splits: dict[str, Count]
+    images: Count
+    fields: list[str]
+    skipped: Count
+    out_of_reach: Count
+    with_clear_tiles: Count
+    vfe: Vfes
+    software: dict[str, str]
+    files: dict[str, Sha256]
+    shards: list[ShardFiles]
+
+    def all_files(self) -> dict[str, str]:
+        """All files of the release but this one, and their SHA-256."""
+        return {**self.files, **{n: d for s in self.shards for n, d in s.files.items()}}
+
+
+class _Layout(msgspec.Struct):
+    vmixjax: int
 
 
 @dataclasses.dataclass
@@ -29,36 +115,33 @@ class Tally:
       skipped: how many were not fit.
       out_of_reach: how many could not have the VFE that was asked for.
       clear: how many have tiles that a mask left as they are.
-      before, after: VFE of each, before and after.
+      before, after: VFE of each, before and after; None for no images.
     """
 
-    images: int = 0
-    skipped: int = 0
-    out_of_reach: int = 0
-    clear: int = 0
-    before: "Spread" = dataclasses.field(default_factory=lambda: Spread())
-    after: "Spread" = dataclasses.field(default_factory=lambda: Spread())
+    images: Count = 0
+    skipped: Count = 0
+    out_of_reach: Count = 0
+    clear: Count = 0
+    before: "Spread | None" = None
+    after: "Spread | None" = None
 
     def add(self, other: "Tally") -> None:
         """Counts another's images among its own."""
         for field in dataclasses.fields(self):
             mine, theirs = getattr(self, field.name), getattr(other, field.name)
-            setattr(self, field.name, mine + theirs)
-
-    @classmethod
-    def read(cls, values: Mapping[str, Any]) -> "Tally":
-        """From what `dataclasses.asdict` gave."""
-        spreads = {name: Spread(**values[name]) for name in ("before", "after")}
-        return cls(**{**values, **spreads})
+            if mine is None or theirs is None:
+                setattr(self, field.name, theirs if mine is None else mine)
+            else:
+                setattr(self, field.name, mine + theirs)
 
 
 @dataclasses.dataclass(frozen=True)
 class Spread:
     """Sum, smallest and largest of some numbers; added in a fixed order only."""
 
-    total: float = 0.0
-    smallest: float = float("inf")
-    largest: float = float("-inf")
+    total: float
+    smallest: float
+    largest: float
 
     def __add__(self, other: "Spread") -> "Spread":
         return Spread(
@@ -71,6 +154,14 @@ class Spread:
     def of(cls, value: float) -> "Spread":
         """One number."""
         return cls(value, value, value)
+
+    def measured(self, count: int) -> dict[str, float]:
+        """For the manifest."""
+        return {
+            "mean": self.total / count,
+            "smallest": self.smallest,
+            "largest": self.largest,
+        }
 
 
 def release_identity(secret: bytes, about: Mapping[str, Any]) -> str:
@@ -91,8 +182,10 @@ def write_manifest(
     identity: str,
     splits: Mapping[str, int],
     tally: Tally,
+    fields: Iterable[str],
     shards: Iterable[Mapping[str, Any]],
     files: Mapping[str, str],
+    vouch: Callable[[bytes], None],
 ) -> dict[str, Any]:
     """Writes `release.json`.
 
@@ -102,60 +195,85 @@ def write_manifest(
       identity: what a vault knows it by.
       splits: images in each.
       tally: of all.
+      fields: what the release has of each image beside it; see `Sink.holds`.
       shards: of each its split, number of images, and files with their SHA-256.
       files: the other files with their SHA-256.
+      vouch: is given the SHA-256 of what is written, before it is there.
 
     Returns:
       What it holds, but for the shards: they may have millions of files.
     """
+    assert tally.before is not None
+    assert tally.after is not None
     manifest = {
         "vmixjax": _LAYOUT,
         "identity": identity,
         "about": dict(about),
         "splits": dict(splits),
         "images": tally.images,
+        "fields": list(fields),
         "skipped": tally.skipped,
         "out_of_reach": tally.out_of_reach,
         "with_clear_tiles": tally.clear,
         "vfe": {
-            name: {
-                "mean": spread.total / tally.images,
-                "smallest": spread.smallest,
-                "largest": spread.largest,
-            }
-            for name, spread in (("before", tally.before), ("after", tally.after))
+            "before": tally.before.measured(tally.images),
+            "after": tally.after.measured(tally.images),
         },
         "software": software(),
         "files": dict(files),
     }
     with atomic_path(root / MANIFEST, aside=root / WORK) as file:
+        written = hashlib.sha256()
         head = json.dumps(manifest, indent=1).removesuffix("\n}")
-        file.write(f'{head},\n "shards": [\n'.encode())
-        for number, shard in enumerate(shards):
-            file.write(b",\n" if number else b"")
-            file.write(json.dumps(shard, indent=1).encode())
-        file.write(b"\n ]\n}\n")
+        for piece in _pieces(head, shards):
+            file.write(piece.encode())
+            written.update(piece.encode())
+        vouch(written.digest())
     return manifest
 
 
-def read_manifest(root: Path) -> dict[str, Any]:
+def _pieces(head: str, shards: Iterable[Mapping[str, Any]]) -> Iterable[str]:
+    yield f'{head},\n "shards": [\n'
+    for number, shard in enumerate(shards):
+        yield (",\n" if number else "") + json.dumps(shard, indent=1)
+    yield "\n ]\n}\n"
+
+
+def read_manifest(root: Path) -> Manifest:
     """What `release.json` holds.
+
+    Raises:
+      RunError: it is not there, or is none.
+    """
+    return read_vouched(root)[0]
+
+
+def read_vouched(root: Path) -> tuple[Manifest, bytes]:
+    """What `release.json` holds, and its SHA-256, which a vault may know.
 
     Raises:
       RunError: it is not there, or is none.
     """
     path = root / MANIFEST
     try:
-        manifest = dict(json.loads(path.read_text()))
-        layout = manifest["vmixjax"]
-    except FileNotFoundError as error:
+        data = read_bounded(path, _most_bytes(root))
+        layout = parse_json(data, _Layout).vmixjax
+        if layout != _LAYOUT:
+            raise RunError(
+                f"{path} was written by another version of vmixjax; use that one"
+            )
+        return parse_json(data, Manifest), hashlib.sha256(data).digest()
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise RunError(
             f"{root} is no release, or not a finished one: {MANIFEST} is not there"
         ) from error
-    except (ValueError, KeyError, TypeError) as error:
+    except RunError:
+        raise
+    except ValueError as error:
         raise RunError(f"{path} is damaged; use a copy of the release") from error
-    if layout != _LAYOUT:
-        raise RunError(
-            f"{path} was written by another version of vmixjax; use that one"
-        )
-    return manifest
+
+
+def _most_bytes(root: Path) -> int:
+    """How large the manifest of so many files can be, names of 4,096 bytes and all."""
+    files = sum(len(names) for _, _, names in os.walk(root))
+    return int(2**20 + 2**14 * files)

@@ -5,21 +5,23 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import msgspec
+
 from vmixjax.release.errors import RunError
 from vmixjax.release.images import ImageError
+from vmixjax.release.inside import holds
 from vmixjax.release.journal import Journal
 from vmixjax.release.keys import digest
 from vmixjax.release.manifest import (
     MANIFEST,
     Tally,
-    read_manifest,
-    release_identity,
+    read_vouched,
     write_manifest,
 )
 from vmixjax.release.order import Opened, Order, merge_rows, open_order
 from vmixjax.release.progress import Progress
 from vmixjax.release.shards import write_shard
-from vmixjax.release.sinks.sink import Shard, sha256
+from vmixjax.release.sinks.sink import Shard
 from vmixjax.release.threads import start_threads
 
 Engine = Callable[[Order, Opened, Sequence[Shard], Journal, Progress], None]
@@ -45,17 +47,16 @@ def mix_release(order: Order, engine: Engine, progress: Progress) -> dict[str, A
     forgotten = order.secret_file is None and order.vault is None
     source = order.source()
     about = order.about(source)
-    journal = Journal(order.dst)
-    journal.look(about)
+    Journal(order.dst).look(about)
     with open_order(order, source) as opened, ThreadPoolExecutor() as threads:
-        identity = release_identity(opened.secret, about)
+        journal = Journal(order.dst, opened.secret, opened.identity)
         marks = {
             "source": digest(opened.secret, b"vmixjax source", source.traces()),
             "secret": digest(opened.secret, b"vmixjax secret", []),
         }
         begun = journal.begin(about, dict.fromkeys(marks) if forgotten else marks)
         if (order.dst / MANIFEST).exists():
-            return _complete(order, identity, forgotten, journal)
+            return _complete(order, opened, forgotten, journal)
         if order.vault is not None and opened.vault is not None:
             merge_rows(order.vault, opened.vault)
         pending = journal.pending(opened.shards, threads)
@@ -72,7 +73,7 @@ def mix_release(order: Order, engine: Engine, progress: Progress) -> dict[str, A
             engine(order, opened, pending, journal, progress)
         if order.vault is not None and opened.vault is not None:
             merge_rows(order.vault, opened.vault)
-        return _finish(order, opened, journal, about, identity)
+        return _finish(order, opened, journal, about)
 
 
 def run_local(
@@ -105,7 +106,6 @@ def _finish(
     opened: Opened,
     journal: Journal,
     about: Mapping[str, Any],
-    identity: str,
 ) -> dict[str, Any]:
     """Writes what comes after all shards, the manifest last."""
     total = Tally()
@@ -126,38 +126,52 @@ def _finish(
             images, parts = note.tally.images, dict(note.files)
             yield {"split": shard.split, "images": images, "files": parts}
 
+    def vouch(manifest: bytes) -> None:
+        if opened.vault is not None:
+            opened.vault.vouch(manifest)
+
     manifest = write_manifest(
-        order.dst, about, identity, splits, total, shards(), files
+        order.dst,
+        about,
+        opened.identity,
+        splits,
+        total,
+        opened.sink.holds,
+        shards(),
+        files,
+        vouch,
     )
     journal.end()
     return manifest
 
 
 def _complete(
-    order: Order, identity: str, forgotten: bool, journal: Journal
+    order: Order, opened: Opened, forgotten: bool, journal: Journal
 ) -> dict[str, Any]:
     """A release that is there already, if it is what is asked for."""
-    manifest = read_manifest(order.dst)
-    journal.end()
+    manifest, written = read_vouched(order.dst)
     if forgotten:
         raise RunError(
             f"DST {order.dst} holds a release whose secret is forgotten; name "
             f"another folder"
         )
-    if manifest["identity"] != identity:
+    if manifest.identity != opened.identity:
         raise RunError(
             f"DST {order.dst} holds a finished release with another secret; name "
             f"another folder, or its --vault or --secret-file"
         )
-    files = {
-        **manifest["files"],
-        **{n: d for shard in manifest["shards"] for n, d in shard["files"].items()},
-    }
-    for name, expected in files.items():
-        path = order.dst / name
-        if not path.is_file() or sha256(path) != expected:
+    if opened.vault is not None and not opened.vault.vouches_for(written):
+        raise RunError(
+            f"{order.dst / MANIFEST}, of a finished release, is not as --vault "
+            f"{order.vault} knows it, and was changed; name another folder and mix "
+            f"again"
+        )
+    for name, expected in manifest.all_files().items():
+        if not holds(order.dst, name, expected):
             raise RunError(
-                f"{path}, of a finished release, is missing or was changed; name "
-                f"another folder and mix again"
+                f"{order.dst / name}, of a finished release, is missing or was "
+                f"changed; name another folder and mix again"
             )
-    return {name: value for name, value in manifest.items() if name != "shards"}
+    journal.end()
+    values: dict[str, Any] = msgspec.to_builtins(manifest)
+    return {name: value for name, value in values.items() if name != "shards"}

@@ -2,8 +2,7 @@
 
 import contextlib
 import dataclasses
-import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +12,21 @@ from vmixjax.release.examples import Pixels, Source
 from vmixjax.release.files import is_inside
 from vmixjax.release.images import ImageError
 from vmixjax.release.keys import new_secret, read_secret
+from vmixjax.release.manifest import release_identity
+from vmixjax.release.private import check_private, read_private
 from vmixjax.release.recipe import Recipe
 from vmixjax.release.shards import list_shards
 from vmixjax.release.sinks import Format, open_sink
 from vmixjax.release.sinks.sink import Shard, Sink
 from vmixjax.release.sources import open_source
-from vmixjax.release.vault import Row, Vault, open_vault
+from vmixjax.release.vault import Row, Vault, VaultError, open_vault
 from vmixjax.release.work import Mixing
+
+_MOST_FILES = 2**14
+"""Files to a shard: their names are noted together."""
+
+_PASSPHRASE = 4096
+"""Bytes, at most."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,6 +83,11 @@ class Order:
             raise RunError("--vault-passphrase-file needs a --vault that it locks")
         if self.shard_size < 1:
             raise RunError(f"--shard-size must be 1 or more; got {self.shard_size}")
+        if self.format == "folder" and self.shard_size > _MOST_FILES:
+            raise RunError(
+                f"--shard-size must be at most {_MOST_FILES} for --format folder; got "
+                f"{self.shard_size}"
+            )
 
     def source(self) -> Source:
         """Opens the data set.
@@ -124,6 +136,7 @@ class Opened:
     Attributes:
       source, sink, work: see there.
       secret: that keys are derived from.
+      identity: of the release; see `release_identity`.
       shards: all of them.
       vault: what undoes the mixing goes here.
     """
@@ -132,6 +145,7 @@ class Opened:
     sink: Sink
     work: Mixing
     secret: bytes
+    identity: str
     shards: list[Shard]
     vault: Vault | None
 
@@ -182,32 +196,48 @@ def open_order(
             vault=vault,
             keep=keep,
         )
+        identity = release_identity(work.secret, order.about(source))
         shards = list_shards(source.splits, order.shard_size)
-        yield Opened(source, sink, work, work.secret, shards, vault)
+        yield Opened(source, sink, work, work.secret, identity, shards, vault)
 
 
 def read_passphrase(path: Path | None) -> bytes | None:
     """The first line of a file.
 
     Raises:
-      RunError: it is empty.
+      RunError: it is empty or endless, or others may have read or made the file.
+      OSError: it is not there, or cannot be read.
     """
     if path is None:
         return None
-    passphrase = path.read_bytes().split(b"\n", 1)[0].rstrip(b"\r")
+    option = "--vault-passphrase-file"
+    lines = read_private(path, option, _PASSPHRASE + 1).split(b"\n", 1)
+    passphrase = lines[0].rstrip(b"\r")
     if not passphrase:
+        raise RunError(f"{option} {path} has no first line; write the passphrase there")
+    if len(passphrase) > _PASSPHRASE:
         raise RunError(
-            f"--vault-passphrase-file {path} has no first line; write the passphrase "
-            f"there"
+            f"{option} {path} has a first line of more than {_PASSPHRASE} bytes; write "
+            f"a shorter passphrase there"
         )
     return passphrase
 
 
 def merge_rows(folder: Path, vault: Vault) -> None:
-    """Takes what workers kept in files of their own into the vault."""
+    """Takes what workers kept in files of their own into the vault.
+
+    Raises:
+      VaultError: one of them is damaged.
+    """
     for path in sorted(folder.glob("*.rows")):
-        lines = [json.loads(line) for line in path.read_text().splitlines()]
-        vault.keep([_row(line) for line in lines])
+        check_private(path, "--vault")
+        try:
+            lines = path.read_text().splitlines()
+            vault.keep([_row(line) for line in lines])
+        except ValueError as error:
+            raise VaultError(
+                f"{path} is damaged; remove it, and run the mixing again"
+            ) from error
         path.unlink()
 
 
@@ -219,17 +249,14 @@ class _RowsFile:
         self._lines: list[str] = []
 
     def keep(self, rows: Sequence[Row]) -> None:
-        for pixels, output, original, sealed in rows:
-            line = [pixels.hex(), output, original.hex(), sealed.hex()]
-            self._lines.append(json.dumps(line))
+        self._lines += [" ".join(value.hex() for value in row) for row in rows]
         with atomic_path(self._path, mode=0o600) as file:
             file.write("\n".join(self._lines).encode())
 
 
-def _row(line: Sequence[str]) -> Row:
-    pixels, output, original, sealed = line
-    as_bytes: Callable[[str], bytes] = bytes.fromhex
-    return as_bytes(pixels), output, as_bytes(original), as_bytes(sealed)
+def _row(line: str) -> Row:
+    pixels, output, original, sealed = map(bytes.fromhex, line.split(" "))
+    return pixels, output, original, sealed
 
 
 def _fitted(order: Order, source: Source) -> Pixels | None:

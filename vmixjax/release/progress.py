@@ -7,6 +7,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from vmixjax._printable import printable
 from vmixjax.release.images import ImageError
 
 _SECONDS = 30.0
@@ -60,7 +61,7 @@ class Progress:
 
     def say(self, line: str) -> None:
         """A line of its own."""
-        tqdm.write(f"vmixjax: {line}", file=sys.stderr)
+        tqdm.write(printable(f"vmixjax: {line}"), file=sys.stderr)
 
 
 class _Lines:

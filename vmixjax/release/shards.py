@@ -5,6 +5,7 @@ from nothing but itself, so neither the number of workers nor their order change
 byte.
 """
 
+import dataclasses
 import math
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
@@ -12,7 +13,9 @@ from concurrent.futures import Future, wait
 
 from vmixjax.release.examples import Source
 from vmixjax.release.images import ImageError
-from vmixjax.release.manifest import Tally
+from vmixjax.release.inside import move_inside, usual_mode
+from vmixjax.release.manifest import WORK, Tally
+from vmixjax.release.room import Claim, NoRoom, Room, at_once
 from vmixjax.release.sinks.sink import Files, Shard, Sink, Writer
 from vmixjax.release.threads import Threads
 from vmixjax.release.work import Done, Task, Work
@@ -87,18 +90,26 @@ def write_shard(
             tally.add(done.tally)
             tell(1, None)
 
+    def read(index: int, claim: Claim) -> Task:
+        example = source.read(shard.split, index, claim)
+        return work.prepare(example, shard, index)
+
     try:
         with sink.write(shard, files, threads.disk) as writer:
             try:
                 # While one window is worked on, the one before it is encoded and the
-                # one behind it is read.
-                for window in _windows(_read(shard, source, work, threads), leave_out):
+                # one behind it is read; large images go one after the other.
+                for window in read_windows(shard, read, threads, leave_out):
+                    large = _size(window) > 2 * _BYTES
                     working.append(
                         threads.device.submit(work.do, window, threads.codec)
                     )
+                    del window
                     drain(writer)
-                    if len(working) > 1:
+                    while working and (large or len(working) > 1):
                         encode(working.popleft().result())
+                    if large:
+                        drain(writer)
                 while working:
                     drain(writer)
                     encode(working.popleft().result())
@@ -115,6 +126,10 @@ def write_shard(
     return files, tally
 
 
+def _size(window: list[Task]) -> int:
+    return sum(task.example.image.nbytes for task in window)
+
+
 def discard(files: Files) -> None:
     """Removes what has no final name."""
     for path, _ in files.parts.values():
@@ -122,42 +137,34 @@ def discard(files: Files) -> None:
 
 
 def settle(files: Files, sink: Sink) -> None:
-    """Gives files their names."""
+    """Gives files their names, and the permissions that any new file has."""
+    if not files.parts:
+        return
+    root = sink.root
+    mode = usual_mode(root / WORK)
     for name, (path, _) in files.parts.items():
-        final = sink.root / name
-        final.parent.mkdir(parents=True, exist_ok=True)
-        path.replace(final)
+        move_inside(root, path.relative_to(root), name, mode)
 
 
-def _read(
-    shard: Shard, source: Source, work: Work, threads: Threads
-) -> Iterator[Task | ImageError]:
-    def one(index: int) -> Task | ImageError:
-        try:
-            return work.prepare(source.read(shard.split, index), shard, index)
-        except ImageError as error:
-            return error
-
-    reading: deque[Future[Task | ImageError]] = deque()
-    try:
-        for index in range(shard.start, shard.stop):
-            reading.append(threads.codec.submit(one, index))
-            if len(reading) > threads.ahead:
-                yield reading.popleft().result()
-        while reading:
-            yield reading.popleft().result()
-    finally:
-        for future in reading:
-            future.cancel()
-
-
-def _windows(
-    tasks: Iterator[Task | ImageError], leave_out: Callable[[ImageError], None]
+def read_windows(
+    shard: Shard,
+    read: Callable[[int, Claim], Task],
+    threads: Threads,
+    leave_out: Callable[[ImageError], None],
 ) -> Iterator[list[Task]]:
-    """Bounds memory; where a window ends depends on nothing but the images."""
+    """Reads what is in a shard ahead, in windows of so much as memory has room for.
+
+    Args:
+      shard: which.
+      read: gives the task of a number, or raises `ImageError`; called from many
+        threads. It claims room for the image before it decodes it.
+      threads: that read.
+      leave_out: is told what cannot be read.
+    """
+    # Where a window ends depends on nothing but the images.
     window: list[Task] = []
     size = 0
-    for task in tasks:
+    for task in _read(shard, read, threads):
         if isinstance(task, ImageError):
             leave_out(task)
             continue
@@ -170,3 +177,71 @@ def _windows(
             window, size = [], 0
     if window:
         yield window
+
+
+@dataclasses.dataclass
+class _Reading:
+    """One image on its way: what comes of it, and the room that it has taken."""
+
+    index: int
+    future: Future[Task | ImageError | NoRoom]
+    size: int = 0
+
+
+def _read(
+    shard: Shard, read: Callable[[int, Claim], Task], threads: Threads
+) -> Iterator[Task | ImageError]:
+    room = Room(threads.room)
+    reading: deque[_Reading] = deque()
+
+    def start(index: int) -> _Reading:
+        def claim(size: int) -> None:
+            if not room.take(size):
+                raise NoRoom(size)
+            one.size = size
+
+        one = _Reading(index, Future())
+        one.future = threads.codec.submit(_one, read, index, claim)
+        return one
+
+    def again(one: _Reading, refused: NoRoom, *, always: bool = False) -> bool:
+        if not room.take(refused.size, always=always):
+            return False
+        one.size = refused.size
+        one.future = threads.codec.submit(_one, read, one.index, at_once)
+        return True
+
+    def first() -> Task | ImageError:
+        one = reading.popleft()
+        result = one.future.result()
+        if isinstance(result, NoRoom):
+            # All before it are somebody else's care: it may always go on.
+            again(one, result, always=True)
+            result = one.future.result()
+        assert not isinstance(result, NoRoom)
+        room.give_back(one.size)
+        for other in reading:
+            refused = other.future.result() if other.future.done() else None
+            if isinstance(refused, NoRoom) and not again(other, refused):
+                break
+        return result
+
+    try:
+        for index in range(shard.start, shard.stop):
+            reading.append(start(index))
+            if len(reading) > threads.ahead:
+                yield first()
+        while reading:
+            yield first()
+    finally:
+        for one in reading:
+            one.future.cancel()
+
+
+def _one(
+    read: Callable[[int, Claim], Task], index: int, claim: Claim
+) -> Task | ImageError | NoRoom:
+    try:
+        return read(index, claim)
+    except (ImageError, NoRoom) as error:
+        return error.with_traceback(None)

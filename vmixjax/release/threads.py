@@ -8,6 +8,9 @@ import dataclasses
 from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 
+_ROOM = 2**27
+"""Bytes of images that are read ahead, for each thread that decodes."""
+
 _WAITING = 16
 """Files that are forced to disk at once: it confirms many in the time of one."""
 
@@ -20,13 +23,15 @@ class Threads:
       codec: decode and encode.
       device: one, that hands images to the device and waits for it.
       disk: force files to disk, and wait for it.
-      ahead: how many images are decoded before they are needed.
+      ahead: how many images are decoded before they are needed, at most.
+      room: bytes that they may take together.
     """
 
     codec: Executor
     device: Executor
     disk: Executor
     ahead: int
+    room: int
 
 
 @contextlib.contextmanager
@@ -41,7 +46,7 @@ def start_threads(count: int) -> Iterator[Threads]:
         ThreadPoolExecutor(_WAITING) as disk,
     ):
         try:
-            yield Threads(codec, device, disk, ahead=4 * count)
+            yield Threads(codec, device, disk, ahead=4 * count, room=_ROOM * count)
         except BaseException:
             for pool in (codec, device, disk):
                 pool.shutdown(cancel_futures=True)

@@ -6,16 +6,17 @@ from pathlib import Path
 from vmixjax.release.errors import RunError
 from vmixjax.release.examples import Pixels, Source
 from vmixjax.release.files import is_inside
-from vmixjax.release.images import ImageError
-from vmixjax.release.manifest import WORK
+from vmixjax.release.images import RELEASED, ImageError
+from vmixjax.release.journal import BEGUN
+from vmixjax.release.manifest import MANIFEST, WORK, read_vouched
 from vmixjax.release.order import read_passphrase
 from vmixjax.release.progress import Progress
 from vmixjax.release.shards import list_shards, settle, write_shard
 from vmixjax.release.sinks import Format, open_sink
-from vmixjax.release.sinks.sink import Shard
+from vmixjax.release.sinks.sink import Shard, sweep
 from vmixjax.release.sources import format_of, open_source
 from vmixjax.release.threads import start_threads
-from vmixjax.release.vault import Vault, open_vault
+from vmixjax.release.vault import Vault, VaultError, open_vault
 from vmixjax.release.work import Restoring
 
 _SHARD = 1024
@@ -30,7 +31,7 @@ def open_release(path: Path) -> tuple[Source, Format]:
     """
     tfds = (path / "dataset_info.json").exists()
     name = f"tfds:{path}" if tfds else str(path)
-    return open_source(name, keep=None), format_of(name)
+    return open_source(name, keep=None, formats=RELEASED), format_of(name)
 
 
 def unmix_release(
@@ -74,6 +75,10 @@ def unmix_release(
         raise RunError(
             f"DST {dst} holds files already; pass --overwrite, or name another folder"
         )
+    if (dst / WORK / BEGUN).exists():
+        raise RunError(
+            f"DST {dst} holds a release that is not finished; name another folder"
+        )
     count, restored = workers or os.cpu_count() or 1, 0
 
     def tell(images: int, error: ImageError | None) -> None:
@@ -97,6 +102,8 @@ def unmix_release(
             fields=source.fields,
             pixels=_restored(source, vault),
         )
+        # Originals that a run which was killed left under way.
+        sweep(dst)
         work = Restoring(vault, sink)
         counts: dict[str, list[tuple[int, int]]] = {}
         try:
@@ -110,9 +117,29 @@ def unmix_release(
                         settle(files, sink)
             if restored:
                 sink.finish(counts)
+            if image is None and (src / MANIFEST).exists():
+                left_out = _left_out(src, vault, restored + len(progress.skipped))
+                if left_out is not None:
+                    tell(0, ImageError(left_out))
         finally:
             _clean(dst)
     return restored
+
+
+def _left_out(src: Path, vault: Vault, seen: int) -> str | None:
+    """Why there may be more images in a release than were seen, if there may."""
+    try:
+        manifest, written = read_vouched(src)
+    except RunError as error:
+        return str(error)
+    if not vault.vouches_for(written):
+        return (
+            f"{src / MANIFEST} was changed since the vault vouched for it; images that "
+            f"are gone from the release cannot be told"
+        )
+    if seen < manifest.images:
+        return f"{manifest.images - seen} images of the release are not in {src}"
+    return None
 
 
 def _shard_of(image: str, source: Source, vault: Vault) -> Shard:
@@ -124,8 +151,10 @@ def _shard_of(image: str, source: Source, vault: Vault) -> Shard:
             f"as in the release, or as the original"
         )
     for split, index in source.candidates(output):
-        example = source.read(split, index)
-        entry = vault.find(example.image, output)
+        try:
+            entry = vault.find(source.read(split, index).image, output)
+        except ImageError:
+            continue
         if entry is not None and entry.output == output:
             return Shard(split, 0, 1, index, index + 1, source.splits[split])
     raise RunError(f"--id {image}: {output} is not in SRC, or was changed since")
@@ -139,7 +168,10 @@ def _restored(source: Source, vault: Vault) -> Pixels | None:
     # Mixes are of one size where a data set promised one size of its images.
     for split, count in source.splits.items():
         for index in range(count):
-            entry = vault.find(source.read(split, index).image, "")
+            try:
+                entry = vault.find(source.read(split, index).image, "")
+            except (ImageError, VaultError):
+                continue
             if entry is not None:
                 shape = entry.height, entry.width, known.shape[2]
                 return Pixels(shape, known.dtype)
@@ -149,5 +181,5 @@ def _restored(source: Source, vault: Vault) -> Pixels | None:
 def _clean(dst: Path) -> None:
     """Removes the folder for files under way, and what is empty."""
     for path in (dst / WORK, dst):
-        if path.is_dir() and not any(path.iterdir()):
+        if path.is_dir() and not path.is_symlink() and not any(path.iterdir()):
             path.rmdir()

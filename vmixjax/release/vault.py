@@ -1,51 +1,74 @@
 """What the owner keeps: the secret, and what it takes to undo each mixing.
 
 One SQLite file in a folder of its own, readable by its owner only. It never belongs
-into a release: with it, every image can be restored. All that it holds is sealed with
-AES-GCM under a key of the vault's own, so damage and meddling are noticed; with a
-passphrase that key is itself locked (scrypt, AES-GCM), and the vault is of no use
-without.
+into a release: with it, every image can be restored.
+
+All that it holds is sealed with AES-GCM under a key of the vault's own, each row with
+the digests of the names that it is found by, so that no part can stand in for another.
+With a passphrase that key is itself locked (scrypt, AES-GCM): the vault is of no use
+without, and whoever lacks it can remove rows, but neither read nor exchange nor add
+any. Without a passphrase the key lies beside what it seals: damage is noticed then,
+and what was changed by who does not know the format; who does can change it all. What
+protects such a vault are the permissions of its folder.
+
+Of each release it holds a MAC of the whole `release.json`, and so of all files, their
+order, their labels and their number.
 """
 
 import contextlib
 import dataclasses
+import functools
 import hashlib
 import json
 import os
+import secrets
 import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
+import msgspec
 import numpy as np
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
 from vmixjax.config import MixConfig
-from vmixjax.release.keys import new_secret
+from vmixjax.release.bounded import parse_json
+from vmixjax.release.inside import create_private
+from vmixjax.release.keys import looks_random, new_secret
+from vmixjax.release.manifest import Config, Count
+from vmixjax.release.private import check_private, check_private_folder
 
 FILE_NAME = "vault.sqlite"
-_FORMAT = "2"
+_FORMAT = "3"
 _NONCE = 12
 _SCRYPT = {"n": 2**17, "r": 8, "p": 1}
-"""128 MiB and a third of a second for each guess at a passphrase."""
+"""128 MiB and a third of a second for each guess at a passphrase. They belong to the
+format: a file that named its own could ask for any time and memory."""
+
+_MOST_BYTES = 2**30
+"""Of a value that SQLite hands out."""
+
+_FEW = 16
+"""More than there are settings, tables and indexes."""
 
 _SCHEMA = """
 CREATE TABLE about (name TEXT PRIMARY KEY, value BLOB NOT NULL);
 CREATE TABLE images (
   pixels BLOB NOT NULL,
-  output TEXT NOT NULL,
+  output BLOB NOT NULL,
   original BLOB NOT NULL,
   sealed BLOB NOT NULL,
   PRIMARY KEY (pixels, output)
 ) WITHOUT ROWID;
 CREATE INDEX by_output ON images (output);
 CREATE INDEX by_original ON images (original);
+CREATE TABLE releases (mac BLOB PRIMARY KEY) WITHOUT ROWID;
 """
 
-Row: TypeAlias = tuple[bytes, str, bytes, bytes]
+Row: TypeAlias = tuple[bytes, bytes, bytes, bytes]
 """A line of the table `images`: it says nothing without the vault's key."""
 
 
@@ -67,6 +90,8 @@ class Entry:
       height, width: size of the original, before it was padded or cropped.
       rest: values that cropping took away.
       texts: fields that the release has numbers for, as they were.
+      folder: that the restored image belongs into, such as its class.
+      belongings: SHA-256 of what the release has beside the image, such as its label.
     """
 
     identity: bytes
@@ -79,6 +104,43 @@ class Entry:
     width: int
     rest: bytes
     texts: dict[str, str] = dataclasses.field(default_factory=dict)
+    folder: str = ""
+    belongings: str = ""
+
+    def fits(self, mixed: np.ndarray) -> bool:
+        """Whether it can be of a mixed image (H, W, C): sizes all follow from that."""
+        tile = self.config.tile_size
+        rows, columns = mixed.shape[:2]
+        if rows % tile or columns % tile:
+            return False
+        padded = rows - tile < self.height <= rows and columns - tile < self.width
+        padded = padded and self.width <= columns
+        cropped = rows <= self.height < rows + tile
+        cropped = cropped and columns <= self.width < columns + tile
+        left = 0 if padded else self.height * self.width - rows * columns
+        return (
+            (padded or cropped)
+            and self.levels.shape == (rows // tile, columns // tile)
+            and int(self.levels.max()) <= len(self.config.ladder)
+            and len(self.rest) == left * mixed.shape[2] * mixed.itemsize
+        )
+
+
+class _Head(msgspec.Struct, forbid_unknown_fields=True):
+    """What is sealed of an entry, but for its levels and the rest; names as bytes."""
+
+    identity: bytes
+    output: bytes
+    source: bytes
+    restored: bytes
+    folder: bytes
+    config: Config
+    levels: tuple[Count, Count]
+    height: Annotated[int, msgspec.Meta(ge=1, le=2**31)]
+    width: Annotated[int, msgspec.Meta(ge=1, le=2**31)]
+    rest: Count
+    texts: dict[str, bytes]
+    belongings: str
 
 
 class Vault:
@@ -91,28 +153,34 @@ class Vault:
             "SELECT value FROM about WHERE name = 'secret'"
         ).fetchone()
         self.secret = _open(seal, sealed, b"secret")
+        if len(self.secret) != 32 or not looks_random(self.secret):
+            raise ValueError("the secret is no secret")
 
     def row(self, mixed: np.ndarray, entry: Entry) -> Row:
         """What `keep` stores for a mixed image (H, W, C)."""
-        head = {
-            "identity": entry.identity.hex(),
-            "source": entry.source,
-            "restored": entry.restored,
-            "config": dataclasses.asdict(entry.config),
-            "levels": entry.levels.shape,
-            "height": entry.height,
-            "width": entry.width,
-            "texts": entry.texts,
-        }
-        text = json.dumps(head).encode()
-        values = zlib.compress(entry.levels.tobytes() + entry.rest)
-        pixels = self._pixels(mixed)
-        sealed = _close(
-            self._seal,
-            len(text).to_bytes(4, "little") + text + values,
-            _names(pixels, entry.output),
+        head = _Head(
+            identity=entry.identity,
+            output=_bytes(entry.output),
+            source=_bytes(entry.source),
+            restored=_bytes(entry.restored),
+            folder=_bytes(entry.folder),
+            config=msgspec.convert(dataclasses.asdict(entry.config), Config),
+            levels=(entry.levels.shape[0], entry.levels.shape[1]),
+            height=entry.height,
+            width=entry.width,
+            rest=len(entry.rest),
+            texts={name: _bytes(text) for name, text in entry.texts.items()},
+            belongings=entry.belongings,
         )
-        return pixels, entry.output, self._digest(entry.source.encode()), sealed
+        text = json.dumps(msgspec.to_builtins(head)).encode()
+        values = zlib.compress(entry.levels.tobytes() + entry.rest)
+        found_by = (
+            self._pixels(mixed),
+            self._name(b"output", entry.output),
+            self._name(b"original", entry.source),
+        )
+        value = len(text).to_bytes(4, "little") + text + values
+        return *found_by, _close(self._seal, value, b"".join(found_by))
 
     def keep(self, rows: Iterable[Row]) -> None:
         """Stores rows, all or none of them, for good, before it returns."""
@@ -131,63 +199,117 @@ class Vault:
           VaultError: what the vault holds was changed.
         """
         row = self._connection.execute(
-            "SELECT pixels, output, CAST(sealed AS BLOB) FROM images "
-            "WHERE pixels = ? ORDER BY output = ? DESC",
-            (self._pixels(mixed), output),
+            f"SELECT {_ROW} FROM images WHERE pixels = ? ORDER BY output = ? DESC",
+            (self._pixels(mixed), self._name(b"output", output)),
         ).fetchone()
-        return None if row is None else self._entry(*row)
+        if row is None:
+            return None
+        entry = self._entry(row, output)
+        if not entry.fits(mixed):
+            raise _changed(output)
+        return entry
 
     def output_of(self, image: str) -> str | None:
-        """What the release calls an image, given that or the id of its original."""
+        """What the release calls an image, given that or the id of its original.
+
+        Raises:
+          VaultError: what the vault holds was changed.
+        """
         row = self._connection.execute(
-            "SELECT output FROM images WHERE output = ? OR original = ?",
-            (image, self._digest(image.encode())),
+            f"SELECT {_ROW} FROM images WHERE output = ?1 OR original = ?2 "
+            f"ORDER BY output = ?1 DESC",
+            (self._name(b"output", image), self._name(b"original", image)),
         ).fetchone()
-        return None if row is None else str(row[0])
+        if row is None:
+            return None
+        entry = self._entry(row, image)
+        if image not in (entry.output, entry.source):
+            raise _changed(image)
+        return entry.output
+
+    def vouch(self, manifest: bytes) -> None:
+        """Stores the MAC of a `release.json`, given its SHA-256, for good."""
+        with self._connection:
+            self._connection.execute(
+                "INSERT OR REPLACE INTO releases VALUES (?)", (self._mac(manifest),)
+            )
+
+    def vouches_for(self, manifest: bytes) -> bool:
+        """Whether it holds the MAC of a `release.json`, given its SHA-256.
+
+        Only who has the secret can make one, so what it says is as it was written.
+        """
+        row = self._connection.execute(
+            "SELECT 1 FROM releases WHERE mac = ?", (self._mac(manifest),)
+        ).fetchone()
+        return row is not None
 
     def __len__(self) -> int:
         (count,) = self._connection.execute("SELECT count(*) FROM images").fetchone()
         return int(count)
 
-    def _entry(self, pixels: bytes, output: str, sealed: bytes) -> Entry:
+    def _entry(self, row: tuple[Any, ...], name: str) -> Entry:
+        *found_by, sealed = row
         try:
-            opened = _open(self._seal, sealed, _names(pixels, output))
-        except (InvalidTag, ValueError) as error:
-            raise VaultError(
-                f"the vault's entry for {output} was changed or is damaged; use a copy "
-                f"of the vault from before"
-            ) from error
-        end = 4 + int.from_bytes(opened[:4], "little")
-        head: dict[str, Any] = json.loads(opened[4:end])
-        values = zlib.decompress(opened[end:])
-        rows, columns = head["levels"]
-        levels = np.frombuffer(values[: rows * columns], np.uint8)
-        return Entry(
-            identity=bytes.fromhex(head["identity"]),
-            output=output,
-            source=head["source"],
-            restored=head["restored"],
-            config=MixConfig(**head["config"]),
-            levels=levels.reshape(rows, columns),
-            height=head["height"],
-            width=head["width"],
-            rest=values[rows * columns :],
-            texts=head["texts"],
-        )
+            opened = _open(self._seal, sealed, b"".join(found_by))
+            end = 4 + int.from_bytes(opened[:4], "little")
+            head = parse_json(opened[4:end], _Head)
+            rows, columns = head.levels
+            size = rows * columns + head.rest
+            # No more is inflated than there should be.
+            values = zlib.decompressobj().decompress(opened[end:], size + 1)
+            if len(values) != size or size > _MOST_BYTES:
+                raise ValueError("its values are too few or too many")
+            levels = np.frombuffer(values[: rows * columns], np.uint8)
+            return Entry(
+                identity=head.identity,
+                output=_text(head.output),
+                source=_text(head.source),
+                restored=_text(head.restored),
+                folder=_text(head.folder),
+                config=MixConfig(
+                    head.config.tile_size, head.config.ladder, head.config.channels
+                ),
+                levels=levels.reshape(rows, columns),
+                height=head.height,
+                width=head.width,
+                rest=values[rows * columns :],
+                texts={key: _text(value) for key, value in head.texts.items()},
+                belongings=head.belongings,
+            )
+        except (InvalidTag, TypeError, ValueError, OverflowError, zlib.error) as error:
+            raise _changed(name) from error
 
     def _pixels(self, mixed: np.ndarray) -> bytes:
         return self._digest(
+            b"pixels",
             repr((mixed.shape, mixed.dtype.str)).encode(),
             np.ascontiguousarray(mixed).tobytes(),
         )
 
-    def _digest(self, *parts: bytes) -> bytes:
+    def _name(self, purpose: bytes, name: str) -> bytes:
+        return self._digest(purpose, _bytes(name))
+
+    def _mac(self, manifest: bytes) -> bytes:
+        return self._digest(b"manifest", manifest, size=32)
+
+    def _digest(self, purpose: bytes, *parts: bytes, size: int = 16) -> bytes:
         digest = hashlib.blake2b(
-            key=self.secret, digest_size=16, person=b"vmixjax vault"
+            key=self.secret, digest_size=size, person=b"vmixjax" + purpose
         )
         for part in parts:
             digest.update(part)
         return digest.digest()
+
+
+_ROW = "pixels, output, original, CAST(sealed AS BLOB)"
+
+
+def _changed(name: str) -> VaultError:
+    return VaultError(
+        f"the vault's entry for {name} was changed or is damaged; use a copy of the "
+        f"vault from before"
+    )
 
 
 @contextlib.contextmanager
@@ -201,33 +323,40 @@ def open_vault(
     """Opens the vault in a folder; with `create`, makes one where there is none.
 
     A new vault gets a secret of its own, unless it is given one. The folder and the
-    file are made readable by their owner only, from the first moment on.
+    file are made readable by their owner only, from the first moment on. As `ssh` does
+    with keys, one that others can read, change or have made is refused.
 
     Raises:
       VaultError: no vault there, or a file that is not one, of another version or with
         another secret; a passphrase that is missing, wrong or not needed.
+      RunError: others may have a hand in it.
       OSError: the folder or file cannot be made.
     """
     path = folder / FILE_NAME
-    if create and not path.exists():
+    if create:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if folder.is_symlink() or folder.exists():
+        check_private_folder(folder, "--vault")
+    if create and not (path.is_symlink() or path.exists()):
         _make(path, secret or new_secret(), passphrase)
-    if not path.is_file():
+    if not (path.is_symlink() or path.is_file()):
         raise VaultError(
             f"--vault {folder} holds no vault ({FILE_NAME} is not there); name the "
             f"folder that was given to vmixjax mix --vault"
         )
+    # With what SQLite puts beside it, which it believes as well.
+    for part in folder.glob(f"{FILE_NAME}*"):
+        check_private(part, "--vault")
     try:
-        # One thread at a time uses it, but not always the same.
-        with contextlib.closing(
-            sqlite3.connect(path, check_same_thread=False)
-        ) as connection:
-            about = dict(connection.execute("SELECT name, value FROM about"))
+        with contextlib.closing(_connect(path)) as connection:
+            about = dict(_about(connection))
             if about.get("format") != _FORMAT:
                 raise VaultError(
                     f"--vault {folder} was written by another version of vmixjax; "
                     f"use that one"
                 )
+            if _structure(connection) != _expected_structure():
+                raise VaultError(f"--vault {folder} {_DAMAGED}")
             vault = _unlocked(connection, folder, about, passphrase)
             if secret not in (None, vault.secret):
                 raise VaultError(
@@ -237,6 +366,46 @@ def open_vault(
             yield vault
     except sqlite3.Error as error:
         raise VaultError(f"--vault {folder} cannot be used: {error}") from error
+
+
+_DAMAGED = "was changed or is damaged; use a copy from before"
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    # One thread at a time uses it, but not always the same.
+    connection = sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode=rw", uri=True, check_same_thread=False
+    )
+    connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _MOST_BYTES)
+    connection.execute("PRAGMA trusted_schema = OFF")
+    connection.execute("PRAGMA cell_size_check = ON")
+    return connection
+
+
+def _about(connection: sqlite3.Connection) -> list[tuple[str, Any]]:
+    """What the table `about` says; nothing where it is no table."""
+    # A view could be one without an end.
+    kind = connection.execute(
+        "SELECT type FROM sqlite_schema WHERE name = 'about' "
+        "AND sql LIKE 'CREATE TABLE%'"
+    ).fetchone()
+    if kind != ("table",):
+        return []
+    return connection.execute("SELECT name, value FROM about").fetchmany(_FEW)
+
+
+def _structure(connection: sqlite3.Connection) -> list[tuple[str, ...]]:
+    """Tables and indexes, and whatever else there is."""
+    return connection.execute(
+        "SELECT type, name, sql FROM sqlite_schema ORDER BY type, name"
+    ).fetchmany(_FEW)
+
+
+@functools.cache
+def _expected_structure() -> list[tuple[str, ...]]:
+    with contextlib.closing(sqlite3.connect(":memory:")) as connection:
+        connection.executescript(_SCHEMA)
+        return _structure(connection)
 
 
 def _unlocked(
@@ -250,9 +419,7 @@ def _unlocked(
     except VaultError:
         raise
     except (InvalidTag, KeyError, TypeError, ValueError) as error:
-        raise VaultError(
-            f"--vault {folder} was changed or is damaged; use a copy from before"
-        ) from error
+        raise VaultError(f"--vault {folder} {_DAMAGED}") from error
 
 
 def _key(folder: Path, about: dict[str, Any], passphrase: bytes | None) -> AESGCM:
@@ -268,8 +435,7 @@ def _key(folder: Path, about: dict[str, Any], passphrase: bytes | None) -> AESGC
             f"--vault {folder} has a passphrase; name the file that holds it with "
             f"--vault-passphrase-file"
         )
-    scrypt = {name: int(about[name]) for name in _SCRYPT}
-    lock = AESGCM(Scrypt(about["salt"], 32, **scrypt).derive(passphrase))
+    lock = AESGCM(Scrypt(about["salt"], 32, **_SCRYPT).derive(passphrase))
     try:
         return AESGCM(_open(lock, about["key"], b"key"))
     except InvalidTag as error:
@@ -288,9 +454,12 @@ def _open(seal: AESGCM, sealed: bytes, about: bytes) -> bytes:
     return seal.decrypt(sealed[:_NONCE], sealed[_NONCE:], about)
 
 
-def _names(pixels: bytes, output: str) -> bytes:
-    """Binds what is sealed to its line, so that lines cannot be exchanged."""
-    return pixels + output.encode("utf-8", "surrogateescape")
+def _bytes(name: str) -> bytes:
+    return name.encode("utf-8", "surrogateescape")
+
+
+def _text(name: bytes) -> str:
+    return name.decode("utf-8", "surrogateescape")
 
 
 def _make(path: Path, secret: bytes, passphrase: bytes | None) -> None:
@@ -301,12 +470,12 @@ def _make(path: Path, secret: bytes, passphrase: bytes | None) -> None:
     if passphrase is not None:
         salt = os.urandom(16)
         lock = AESGCM(Scrypt(salt, 32, **_SCRYPT).derive(passphrase))
-        about |= {"key": _close(lock, key, b"key"), "salt": salt, **_SCRYPT}
-    part = path.with_name(f".{FILE_NAME}.{os.getpid()}.part")
+        about |= {"key": _close(lock, key, b"key"), "salt": salt}
+    part = path.with_name(f".{secrets.token_hex(16)}.part")
     try:
         # Made by its owner for its owner before SQLite opens it; the files that
         # SQLite puts beside it get the same permissions.
-        os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        os.close(create_private(part))
         with contextlib.closing(sqlite3.connect(part)) as connection:
             connection.executescript(_SCHEMA)
             with connection:

@@ -2,38 +2,43 @@
 
 import contextlib
 import dataclasses
+import functools
 import hashlib
 import math
-import tarfile
+import os
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
-from vmixjax.release._png import chunk_names
 from vmixjax.release.batches import batch_size, vfe_batch
 from vmixjax.release.errors import RunError
 from vmixjax.release.examples import Source
 from vmixjax.release.images import ImageError
+from vmixjax.release.inside import inside, sha256_inside
 from vmixjax.release.manifest import (
     MANIFEST,
     WORK,
+    Manifest,
     Spread,
-    read_manifest,
+    read_vouched,
     release_identity,
 )
 from vmixjax.release.order import read_passphrase
 from vmixjax.release.progress import Progress
-from vmixjax.release.shards import list_shards
-from vmixjax.release.sinks.sink import Shard, sha256
+from vmixjax.release.room import Claim
+from vmixjax.release.shards import list_shards, read_windows
+from vmixjax.release.sinks import Format, open_sink
+from vmixjax.release.sinks.sink import Shard, Sink
+from vmixjax.release.threads import start_threads
 from vmixjax.release.unmix import open_release
 from vmixjax.release.vault import Vault, open_vault
 from vmixjax.release.work import Task, restore
 
-_CHUNKS = {"IHDR", "IDAT", "IEND"}
 _WINDOW = 256
 _CLOSE = 1e-4
 """Of VFE: devices add in different orders."""
@@ -75,7 +80,7 @@ def verify_release(
     Raises:
       RunError, VaultError: there is no release, or no such vault.
     """
-    manifest = read_manifest(root)
+    manifest, written = read_vouched(root)
     report = Report()
     _check_files(root, manifest, report)
     with contextlib.ExitStack() as stack:
@@ -83,131 +88,153 @@ def verify_release(
         if vault_folder is not None:
             passphrase = read_passphrase(passphrase_file)
             vault = stack.enter_context(open_vault(vault_folder, passphrase=passphrase))
-            identity = release_identity(vault.secret, manifest["about"])
-            if identity != manifest["identity"]:
-                report.problems.append(f"--vault {vault_folder} is not of this release")
+            _check_vouched(vault, vault_folder, manifest, written, report)
         try:
             source, format = open_release(root)
-            if format == "webdataset":
-                _check_headers(root, report)
-            _check_images(source, manifest, vault, original, report, progress)
+            report.problems += source.loose()
+            _check_images(source, format, manifest, vault, original, report, progress)
         except RunError as error:
             report.problems.append(f"its images cannot all be looked at: {error}")
     return report
 
 
-def _check_files(root: Path, manifest: dict[str, Any], report: Report) -> None:
-    expected: dict[str, str] = dict(manifest["files"])
-    for shard in manifest["shards"]:
-        expected |= shard["files"]
+def _check_vouched(
+    vault: Vault, folder: Path, manifest: Manifest, written: bytes, report: Report
+) -> None:
+    about = msgspec.to_builtins(manifest.about)
+    if manifest.identity != release_identity(vault.secret, about):
+        report.problems.append(f"--vault {folder} is not of this release")
+    elif not vault.vouches_for(written):
+        report.problems.append(
+            f"{MANIFEST} was changed since --vault {folder} vouched for it: images, "
+            f"their labels, order or number may be others"
+        )
+    report.checks.append(f"{MANIFEST} is, as a whole, what the vault vouches for")
+
+
+def _check_files(root: Path, manifest: Manifest, report: Report) -> None:
+    expected = manifest.all_files()
+    folders = {"."}
     for name, checksum in expected.items():
-        path = root / name
-        if not path.is_file():
+        try:
+            path = inside(name)
+            folders |= {str(folder) for folder in path.parents}
+            if sha256_inside(root, path) != checksum:
+                report.problems.append(f"{name} was changed: its SHA-256 is another")
+        except FileNotFoundError:
             report.problems.append(f"{name} is missing")
-        elif sha256(path) != checksum:
-            report.problems.append(f"{name} was changed: its SHA-256 is another")
-    for path in sorted(root.rglob("*")):
-        name = path.relative_to(root).as_posix()
-        if name == WORK:
+        except RunError as error:
+            report.problems.append(str(error))
+        except ValueError as error:
+            report.problems.append(f"{MANIFEST} names files elsewhere: {error}")
+    for folder, within, names in os.walk(root):
+        here = Path(folder).relative_to(root)
+        if WORK in within and here == Path():
+            within.remove(WORK)
             report.problems.append(f"{WORK} is still there: run the mixing again")
-        elif path.is_symlink() or (
-            path.is_file()
-            and name != MANIFEST
-            and name not in expected
-            and not name.startswith(f"{WORK}/")
-        ):
-            report.problems.append(f"{name} does not belong to the release")
+        for name in sorted(names + within):
+            found = here / name
+            is_folder = name in within and not (root / found).is_symlink()
+            known = folders if is_folder else {MANIFEST, *expected}
+            if found.as_posix() not in known:
+                report.problems.append(f"{found} does not belong to the release")
     report.checks.append(f"SHA-256 of {len(expected)} files, and no others there")
-
-
-def _check_headers(root: Path, report: Report) -> None:
-    for path in sorted(root.glob("*.tar")):
-        with tarfile.open(path, "r:") as tar:
-            for member in tar:
-                found = (member.uid, member.gid, member.mtime, member.uname)
-                if any((*found, member.gname, member.pax_headers)):
-                    report.problems.append(
-                        f"{path.name}: {member.name} has an owner or a time"
-                    )
-                tar.members.clear()  # type: ignore[attr-defined]
-    report.checks.append("no owners and times in tar files")
 
 
 def _check_images(
     source: Source,
-    manifest: dict[str, Any],
+    format: Format,
+    manifest: Manifest,
     vault: Vault | None,
     original: Source | None,
     report: Report,
     progress: Progress,
 ) -> None:
-    counts = {
-        split: sum(s["images"] for s in manifest["shards"] if s["split"] == split)
-        for split in manifest["splits"]
-    }
-    if counts != manifest["splits"] or sum(counts.values()) != manifest["images"]:
+    counts = dict.fromkeys(manifest.splits, 0)
+    for entry in manifest.shards:
+        counts[entry.split] = counts.get(entry.split, 0) + entry.images
+    if counts != manifest.splits or sum(counts.values()) != manifest.images:
         report.problems.append(f"{MANIFEST} contradicts itself about numbers of images")
-    if sum(source.splits.values()) != manifest["images"]:
+    there = sum(source.splits.values())
+    if there != manifest.images:
         report.problems.append(
-            f"{sum(source.splits.values())} images are there, but {MANIFEST} says "
-            f"{manifest['images']}"
+            f"{there} images are there, but {MANIFEST} says {manifest.images}"
         )
-    tile = manifest["about"]["config"]["tile_size"]
+    # What is stored of a class in a folder is the folder.
+    fields = [] if format == "folder" else sorted(source.fields)
+    report.problems += [
+        f"{MANIFEST} does not declare the field {name}"
+        for name in fields
+        if name not in manifest.fields
+    ]
+    sink = open_sink(
+        format,
+        Path(),
+        name=source.name,
+        fields={} if format == "folder" else source.fields,
+        pixels=source.pixels,
+    )
+    tile = manifest.about.config.tile_size
     released: set[bytes] = set()
-    spread = Spread()
-    with ThreadPoolExecutor() as threads, progress.of(sum(source.splits.values())):
+    spread: Spread | None = None
+
+    def leave_out(error: ImageError) -> None:
+        progress.tell(1, None)
+        report.problems.append(str(error))
+
+    with start_threads(os.cpu_count() or 1) as threads, progress.of(there):
         for shard in list_shards(source.splits, _WINDOW):
-            tasks = []
-            for task in threads.map(
-                lambda index, shard=shard: _looked_at(source, shard, index, report),
-                range(shard.start, shard.stop),
-            ):
-                progress.tell(1, None)
-                if task is not None:
-                    tasks.append(task)
-            report.images += len(tasks)
-            for value in _vfes([task.example.image for task in tasks], tile):
-                spread += Spread.of(value)
-            if original is not None:
-                released |= {_pixels(task.example.image) for task in tasks}
-            if vault is not None and tasks:
-                _check_restored(vault, tasks, threads, report)
+            read = functools.partial(_looked_at, source, shard)
+            for tasks in read_windows(shard, read, threads, leave_out):
+                report.problems += [line for task in tasks for line in task.ready]
+                report.images += len(tasks)
+                for value in _vfes(tasks, tile, report):
+                    one = Spread.of(value)
+                    spread = one if spread is None else spread + one
+                if original is not None:
+                    released |= {_pixels(task.example.image) for task in tasks}
+                if vault is not None:
+                    _check_restored(vault, tasks, threads.codec, sink, format, report)
+                progress.tell(len(tasks), None)
     report.checks.append(f"{report.images} images decode, and carry no metadata")
-    if report.images:
-        found = (spread.total / report.images, spread.smallest, spread.largest)
-        said = manifest["vfe"]["after"].values()
+    if spread is not None:
+        found, said = spread.measured(report.images), manifest.vfe.after
+        mean, smallest, largest = found.values()
         if not all(
-            math.isclose(a, b, rel_tol=_CLOSE) for a, b in zip(found, said, strict=True)
+            math.isclose(a, b, rel_tol=_CLOSE)
+            for a, b in (
+                (mean, said.mean),
+                (smallest, said.smallest),
+                (largest, said.largest),
+            )
         ):
             report.problems.append(
-                f"VFE is {found[0]:.4f} on average ({found[1]:.4f} to {found[2]:.4f}), "
+                f"VFE is {mean:.4f} on average ({smallest:.4f} to {largest:.4f}), "
                 f"not what {MANIFEST} says"
             )
-        report.checks.append(f"VFE, {found[0]:.4f} on average, is as the manifest says")
+        report.checks.append(f"VFE, {mean:.4f} on average, is as the manifest says")
     if vault is not None:
         report.checks.append("every image can be restored, and none is its original")
     if original is not None:
         _check_original(original, released, report)
 
 
-def _looked_at(source: Source, shard: Shard, index: int, report: Report) -> Task | None:
-    try:
-        example = source.read(shard.split, index)
-    except ImageError as error:
-        report.problems.append(str(error))
-        return None
-    extra = set(chunk_names(source.content(shard.split, index))) - _CHUNKS
-    if extra:
-        report.problems.append(
-            f"{example.name} carries more than pixels: {', '.join(sorted(extra))}"
-        )
-    return Task(index, example, example.name, shard)
+def _looked_at(source: Source, shard: Shard, index: int, claim: Claim) -> Task:
+    """An example as it was read; what it carries beyond that is ready to be told."""
+    example = source.read(shard.split, index, claim)
+    extras = sorted(set(source.extras(shard.split, index)))
+    told = [f"{example.name} carries more than pixels: {', '.join(extras)}"]
+    return Task(index, example, example.name, told if extras else [])
 
 
-def _vfes(images: Sequence[np.ndarray], tile: int) -> Iterator[float]:
+def _vfes(tasks: Sequence[Task], tile: int, report: Report) -> Iterator[float]:
     alike: dict[Any, list[np.ndarray]] = defaultdict(list)
-    for image in images:
-        alike[image.shape, image.dtype.str].append(image)
+    for task in tasks:
+        image = task.example.image
+        if image.shape[0] % tile or image.shape[1] % tile:
+            report.problems.append(f"{task.output} does not consist of whole tiles")
+        else:
+            alike[image.shape, image.dtype.str].append(image)
     for group in alike.values():
         size = batch_size(group[0].shape)
         for start in range(0, len(group), size):
@@ -215,12 +242,22 @@ def _vfes(images: Sequence[np.ndarray], tile: int) -> Iterator[float]:
 
 
 def _check_restored(
-    vault: Vault, tasks: list[Task], threads: ThreadPoolExecutor, report: Report
+    vault: Vault,
+    tasks: list[Task],
+    threads: Executor,
+    sink: Sink,
+    format: Format,
+    report: Report,
 ) -> None:
-    for task, done in zip(tasks, restore(vault, tasks, threads), strict=True):
+    for task, done in zip(tasks, restore(vault, tasks, threads, sink), strict=True):
         if isinstance(done, ImageError):
             report.problems.append(str(done))
             continue
+        # Numbers of records move up where images were left out.
+        if format != "tfds" and done.mixed_as != task.output:
+            report.problems.append(
+                f"{task.output} is an image that belongs elsewhere in the release"
+            )
         mixed, whole = task.example.image, done.example.image
         same = mixed.shape == whole.shape and (mixed == whole).all()
         # One colour all over cannot be mixed, nor does it show anything.

@@ -1,6 +1,7 @@
 """What is done to each image of a run: it is mixed, or restored."""
 
 import dataclasses
+import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
@@ -17,7 +18,7 @@ from vmixjax.release.keys import derive_key, image_id, pixels_digest
 from vmixjax.release.manifest import Spread, Tally
 from vmixjax.release.recipe import Recipe
 from vmixjax.release.sinks.sink import Shard, Sink
-from vmixjax.release.vault import Entry, Row, Vault
+from vmixjax.release.vault import Entry, Row, Vault, VaultError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,11 +40,19 @@ class Task:
 
 @dataclasses.dataclass(frozen=True)
 class Done:
-    """A result: an example with its new image, what it is called, and its tally."""
+    """A result.
+
+    Attributes:
+      example: with its new image.
+      output: what it is called.
+      tally: of it.
+      mixed_as: what a restored image was called in its release.
+    """
 
     example: Example
     output: str
     tally: Tally
+    mixed_as: str = ""
 
 
 class Work(Protocol):
@@ -121,6 +130,12 @@ class Mixing:
             mixed, after = mix_batch(keys, images, levels, config)
             for i, task in enumerate(batch):
                 height, width = task.example.image.shape[:2]
+                values = dict(task.example.values)
+                for name in self._naming:
+                    values[name] = PurePosixPath(task.output).stem
+                example = dataclasses.replace(
+                    task.example, image=mixed[i], values=values
+                )
                 if self._vault is not None:
                     entry = Entry(
                         identity=identities[i],
@@ -135,6 +150,8 @@ class Mixing:
                         texts={
                             name: task.example.values[name] for name in self._naming
                         },
+                        folder=task.example.folder,
+                        belongings=_digest(self._sink.belongings(example)),
                     )
                     rows.append(self._vault.row(mixed[i], entry))
                 tally = Tally(
@@ -143,12 +160,6 @@ class Mixing:
                     clear=int((levels[i] == 0).any()),
                     before=Spread.of(planned[i].vfe),
                     after=Spread.of(float(after[i])),
-                )
-                values = dict(task.example.values)
-                for name in self._naming:
-                    values[name] = PurePosixPath(task.output).stem
-                example = dataclasses.replace(
-                    task.example, image=mixed[i], values=values
                 )
                 found[task.index] = Done(example, task.output, tally)
         if self._keep is not None:
@@ -175,7 +186,8 @@ class Restoring:
     def do(self, tasks: Sequence[Task], threads: Executor) -> list[Done | ImageError]:
         """See `Work.do`."""
         results: list[Done | ImageError] = []
-        for task, done in zip(tasks, restore(self._vault, tasks, threads), strict=True):
+        restored = restore(self._vault, tasks, threads, self._sink)
+        for task, done in zip(tasks, restored, strict=True):
             results.append(self._named(done, task) if isinstance(done, Done) else done)
         return results
 
@@ -188,19 +200,36 @@ class Restoring:
 
 
 def restore(
-    vault: Vault, tasks: Sequence[Task], threads: Executor
+    vault: Vault, tasks: Sequence[Task], threads: Executor, sink: Sink
 ) -> list[Done | ImageError]:
     """What mixed images were, or why they cannot be brought back.
 
     A result is called as its original was, without a suffix.
+
+    Args:
+      vault: of the mixing.
+      tasks: the mixed images.
+      threads: that check them.
+      sink: of the format that they are in.
     """
-    found: dict[int, Done] = {}
+    found: dict[int, Done | ImageError] = {}
     known = []
     for task in tasks:
-        entry = vault.find(task.example.image, task.output)
-        if entry is not None:
-            ready = task.example.image, None, entry
-            known.append(dataclasses.replace(task, ready=ready))
+        try:
+            entry = vault.find(task.example.image, task.output)
+        except VaultError as error:
+            found[task.index] = ImageError(f"{task.example.name}: {error}")
+            continue
+        if entry is None:
+            continue
+        if entry.belongings != _digest(sink.belongings(task.example)):
+            found[task.index] = ImageError(
+                f"{task.example.name} has another label, or other things beside its "
+                f"image, than when it was mixed; use the file as it was written"
+            )
+            continue
+        ready = task.example.image, None, entry
+        known.append(dataclasses.replace(task, ready=ready))
     for batch in _batches(known, lambda task: task.ready[2].config):
         entries: list[Entry] = [task.ready[2] for task in batch]
         images = unmix_batch(
@@ -215,11 +244,13 @@ def restore(
                 example = dataclasses.replace(
                     task.example,
                     name=entry.source,
+                    folder=entry.folder,
                     kept=entry.restored,
                     image=unfit(image, entry.height, entry.width, entry.rest),
                     values={**task.example.values, **entry.texts},
                 )
-                found[task.index] = Done(example, entry.restored, Tally(images=1))
+                tally = Tally(images=1)
+                found[task.index] = Done(example, entry.restored, tally, entry.output)
     return [
         found.get(task.index)
         or ImageError(
@@ -228,6 +259,10 @@ def restore(
         )
         for task in tasks
     ]
+
+
+def _digest(belongings: bytes) -> str:
+    return hashlib.sha256(belongings).hexdigest()
 
 
 def _is_original(entry: Entry, image: np.ndarray) -> bool:

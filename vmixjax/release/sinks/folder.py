@@ -4,7 +4,7 @@ import contextlib
 import hashlib
 import os
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, wait
 from pathlib import Path
 
@@ -25,6 +25,8 @@ class FolderSink:
       fields: what belongs to each image; a folder can hold a class and no more.
     """
 
+    holds: Sequence[str] = ()
+
     def __init__(self, root: Path, fields: Mapping[str, Field]) -> None:
         self.root = root
         for name, field in fields.items():
@@ -44,6 +46,11 @@ class FolderSink:
         """See `Sink.encode`."""
         del output
         return encode_png(example.image)
+
+    def belongings(self, example: Example) -> bytes:
+        """See `Sink.belongings`: nothing; in what folder an image lies may change."""
+        del example
+        return b""
 
     @contextlib.contextmanager
     def write(self, shard: Shard, files: Files, disk: Executor) -> Iterator["_Writer"]:
@@ -85,7 +92,7 @@ class _Writer:
 
     def _store(self, name: str, path: Path, record: bytes) -> None:
         expected = hashlib.sha256(record).hexdigest()
-        with path.open("xb") as file:
+        with path.open("wb") as file:
             file.write(record)
             file.flush()
             os.fsync(file.fileno())

@@ -4,16 +4,20 @@ import dataclasses
 import hashlib
 import os
 import secrets
-from collections.abc import Mapping
+import shutil
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Protocol
 
 from vmixjax.release.errors import RunError
 from vmixjax.release.examples import Example
 from vmixjax.release.images import ImageError
+from vmixjax.release.inside import check_folder, create_private, inside, own_folder
 from vmixjax.release.manifest import MANIFEST, WORK
+
+_PART = ".part"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,6 +67,8 @@ class Sink(Protocol):
     """Writes examples as files of some format."""
 
     root: Path
+    holds: Sequence[str]
+    """What it stores of each example beside the image, by the names it has there."""
 
     def output(self, example: Example, shard: Shard, index: int, names: bool) -> str:
         """What the release calls an example, by its number or with its own name.
@@ -74,6 +80,13 @@ class Sink(Protocol):
 
     def encode(self, example: Example, output: str) -> bytes:
         """One example's bytes; called from many threads."""
+        ...
+
+    def belongings(self, example: Example) -> bytes:
+        """What it stores of an example beside the image: alike for alike, and no other.
+
+        A reader of the format gives back what has the same again.
+        """
         ...
 
     def write(
@@ -105,28 +118,47 @@ def below(name: str, example: Example) -> str:
     Raises:
       ImageError: it leads elsewhere; keys in tar files may hold anything.
     """
-    path = PurePosixPath(name)
-    if path.is_absolute() or ".." in path.parts or "\0" in name:
+    try:
+        path = inside(name)
+    except ValueError as error:
         raise ImageError(
             f"{example.name} has a name that leads out of DST; rename it, or leave out "
             f"--keep-names"
-        )
+        ) from error
     if path.parts[0] in (WORK, MANIFEST):
         raise ImageError(f"{example.name}: {path.parts[0]} has a meaning; rename it")
-    return name
+    return path.as_posix()
 
 
 def part(root: Path) -> Path:
-    """A name for a file under way, on the file system that it will stay on."""
+    """A new file under way, on the file system that it will stay on.
+
+    Nobody but its owner may read it before it has its name: it may be an original.
+    """
+    path = own_folder(root, WORK) / f"{secrets.token_hex(16)}{_PART}"
+    os.close(create_private(path))
+    return path
+
+
+def part_folder(root: Path) -> Path:
+    """A new folder under way, likewise."""
+    return own_folder(own_folder(root, WORK), f"{secrets.token_hex(16)}{_PART}")
+
+
+def sweep(root: Path) -> None:
+    """Removes what a run that was killed left under way.
+
+    Raises:
+      RunError: the folder for it is a link, which is not followed.
+    """
     folder = root / WORK
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder / f"{secrets.token_hex(16)}.part"
-
-
-def sha256(path: Path) -> str:
-    """Of a file, read in pieces."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    if folder.is_symlink() or folder.exists():
+        check_folder(folder)
+    for path in folder.glob(f"*{_PART}"):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def check(path: Path, expected: str) -> None:
@@ -138,6 +170,12 @@ def check(path: Path, expected: str) -> None:
     flush(path)
     if sha256(path) != expected:
         raise not_stored()
+
+
+def sha256(path: Path) -> str:
+    """Of a file, read in pieces."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def not_stored() -> RunError:

@@ -2,7 +2,8 @@
 
 import contextlib
 import hashlib
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from tensorflow_datasets.proto import tf_example_pb2
 from vmixjax.release.errors import RunError
 from vmixjax.release.examples import Example, Field, Label, Pixels, Text
 from vmixjax.release.images import encode_png
-from vmixjax.release.manifest import WORK
+from vmixjax.release.inside import move_inside
 from vmixjax.release.sinks.sink import (
     Files,
     Shard,
@@ -23,6 +24,7 @@ from vmixjax.release.sinks.sink import (
     not_stored,
     number,
     part,
+    part_folder,
     sha256,
 )
 
@@ -61,6 +63,14 @@ class TfdsSink:
             "label" if key == "cls" else key: (key, field)
             for key, field in fields.items()
         }
+        self.holds: Sequence[str] = sorted(self._fields)
+        # TFDS stores names without what surrounds them.
+        classes = {
+            key: [name.strip() for name in field.names]
+            for key, (_, field) in self._fields.items()
+            if isinstance(field, Label) and field.names is not None
+        }
+        self._classes = json.dumps(classes, sort_keys=True).encode()
         image = tfds.features.Image(
             shape=pixels.shape,
             dtype=np.dtype(pixels.dtype).type,
@@ -80,9 +90,20 @@ class TfdsSink:
 
     def encode(self, example: Example, output: str) -> bytes:
         """See `Sink.encode`: a `tf.train.Example`."""
+        record = self._record(example)
+        image = record.features.feature[_IMAGE]
+        image.bytes_list.value.append(encode_png(example.image))
+        serialized: bytes = record.SerializeToString(deterministic=True)
+        return serialized
+
+    def belongings(self, example: Example) -> bytes:
+        """See `Sink.belongings`: the other features, and the names of classes."""
+        serialized: bytes = self._record(example).SerializeToString(deterministic=True)
+        return self._classes + serialized
+
+    def _record(self, example: Example) -> Any:
         record = tf_example_pb2.Example()
         features = record.features.feature
-        features[_IMAGE].bytes_list.value.append(encode_png(example.image))
         for name, (key, field) in self._fields.items():
             value = example.values[key]
             if isinstance(field, Label):
@@ -93,8 +114,7 @@ class TfdsSink:
             else:
                 for flat, feature in value.items():
                     features[flat].CopyFrom(feature)
-        serialized: bytes = record.SerializeToString(deterministic=True)
-        return serialized
+        return record
 
     @contextlib.contextmanager
     def write(self, shard: Shard, files: Files, disk: Executor) -> Iterator["_Records"]:
@@ -148,14 +168,13 @@ class TfdsSink:
         ]
         info.set_splits(tfds.core.SplitDict(splits))
         # Aside first: TFDS does not write them at once.
-        folder = self.root / WORK / "about"
-        folder.mkdir(parents=True, exist_ok=True)
+        folder = part_folder(self.root)
         info.write_to_directory(folder)
         written = {}
         for path in sorted(folder.iterdir()):
             flush(path)
             written[path.name] = sha256(path)
-            path.replace(self.root / path.name)
+            move_inside(self.root, path.relative_to(self.root), path.name)
         folder.rmdir()
         return written
 

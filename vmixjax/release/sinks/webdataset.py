@@ -3,15 +3,18 @@
 import contextlib
 import hashlib
 import io
+import json
 import tarfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from pathlib import Path
 from typing import BinaryIO
 
+from vmixjax.release._tar import member_header
 from vmixjax.release.errors import RunError
 from vmixjax.release.examples import Example, Field, Label, Raw
 from vmixjax.release.images import encode_png
+from vmixjax.release.inside import is_plain
 from vmixjax.release.sinks.sink import Files, Shard, below, check, number, part
 
 
@@ -31,10 +34,16 @@ class WebDatasetSink:
                     f"--format webdataset cannot hold the feature {name}: leave it "
                     f"behind with --drop {name}, or choose --format tfds"
                 )
+            if not is_plain(name):
+                raise RunError(
+                    f"--format webdataset cannot hold the feature {name}, whose name "
+                    f"leads to another folder: leave it behind with --drop {name}"
+                )
         self._suffixes = {
             name: "cls" if isinstance(field, Label) and name == "label" else name
             for name, field in fields.items()
         }
+        self.holds: Sequence[str] = sorted(self._suffixes.values())
 
     def output(self, example: Example, shard: Shard, index: int, names: bool) -> str:
         """See `Sink.output`: a key."""
@@ -42,20 +51,24 @@ class WebDatasetSink:
 
     def encode(self, example: Example, output: str) -> bytes:
         """See `Sink.encode`: a piece of a tar file."""
-        members = [("png", encode_png(example.image))]
-        members += [
-            (suffix, str(example.values[name]).encode("utf-8", "surrogateescape"))
-            for name, suffix in self._suffixes.items()
-        ]
+        members = [("png", encode_png(example.image)), *self._members(example)]
         buffer = io.BytesIO()
         for suffix, content in members:
-            # As it is made, it has no owner, no rights of one, and no time.
-            member = tarfile.TarInfo(f"{output}.{suffix}")
-            member.size = len(content)
-            buffer.write(member.tobuf(tarfile.PAX_FORMAT))
+            buffer.write(member_header(f"{output}.{suffix}", len(content)))
             buffer.write(content)
             buffer.write(bytes(-len(content) % tarfile.BLOCKSIZE))
         return buffer.getvalue()
+
+    def belongings(self, example: Example) -> bytes:
+        """See `Sink.belongings`: the members beside the image."""
+        members = [(name, content.hex()) for name, content in self._members(example)]
+        return json.dumps(sorted(members)).encode()
+
+    def _members(self, example: Example) -> list[tuple[str, bytes]]:
+        return [
+            (suffix, str(example.values[name]).encode("utf-8", "surrogateescape"))
+            for name, suffix in self._suffixes.items()
+        ]
 
     @contextlib.contextmanager
     def write(self, shard: Shard, files: Files, disk: Executor) -> Iterator["_Tar"]:
@@ -63,7 +76,7 @@ class WebDatasetSink:
         del disk
         path = part(self.root)
         files.parts[f"{shard.name}.tar"] = path, ""
-        with path.open("xb") as file:
+        with path.open("wb") as file:
             tar = _Tar(file)
             yield tar
             tar.write(bytes(2 * tarfile.BLOCKSIZE))

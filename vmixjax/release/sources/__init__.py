@@ -1,11 +1,12 @@
 """Data sets to mix or to restore: folders, TFDS data sets, WebDatasets."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Literal
 
 from vmixjax.release.errors import RunError
 from vmixjax.release.examples import Source
+from vmixjax.release.images import FORMATS
 from vmixjax.release.sources.folder import FolderSource
 from vmixjax.release.sources.webdataset import WebDatasetSource, list_tars
 
@@ -25,6 +26,7 @@ def open_source(
     splits: Sequence[str] = (),
     drop: Sequence[str] = (),
     keep: Sequence[str] | None = (),
+    formats: Collection[str] = FORMATS,
 ) -> Source:
     """The source that a user named.
 
@@ -36,6 +38,7 @@ def open_source(
       drop: fields to leave behind.
       keep: fields to let through although they might show what the image shows; None
         lets all of them through.
+      formats: of images that are read.
 
     Raises:
       RunError: there is no such source, or it is not fit to be mixed as it is.
@@ -45,15 +48,16 @@ def open_source(
             from vmixjax.release.sources.tfds import TfdsSource
         except ModuleNotFoundError as error:
             raise RunError(NEEDS_TFDS) from error
-        return TfdsSource(name.removeprefix(_TFDS), data_dir, splits, drop, keep)
+        name = name.removeprefix(_TFDS)
+        return TfdsSource(name, data_dir, splits, drop, keep, formats)
     path = Path(name)
     if not path.exists():
         raise RunError(f"SRC {name} does not exist; name an image file or a folder")
     tars = list_tars(path)
     if tars:
-        source: Source = WebDatasetSource(tars, drop, keep)
+        source: Source = WebDatasetSource(tars, drop, keep, formats)
     else:
-        source = FolderSource(path)
+        source = FolderSource(path, formats)
         for option, names in (("--drop", drop), ("--keep", keep or ())):
             if names:
                 raise RunError(f"{option} {names[0]}: a folder of images has no fields")

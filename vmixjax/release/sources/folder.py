@@ -1,16 +1,18 @@
 """A folder of image files; folders below it are classes, or splits of classes."""
 
 import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path, PurePath
 
 import numpy as np
 
+from vmixjax.release._png import png_extras
 from vmixjax.release.errors import RunError
 from vmixjax.release.examples import Example, Field, Label, Pixels
 from vmixjax.release.files import Paths, find_files, is_inside, png_names, short_name
 from vmixjax.release.images import ImageError, read_image
 from vmixjax.release.manifest import MANIFEST, WORK
+from vmixjax.release.room import Claim, at_once
 
 _NOT_IMAGES = {MANIFEST, WORK}
 _SPLITS = {"train", "test", "val", "validation"}
@@ -24,6 +26,7 @@ class FolderSource:
 
     Args:
       path: the folder, or one file.
+      formats: of image files that are read; see `images.FORMATS`.
 
     Raises:
       RunError: it holds no files.
@@ -32,7 +35,8 @@ class FolderSource:
     name = "mixed"
     pixels: Pixels | None = None
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, formats: Collection[str]) -> None:
+        self._formats = formats
         self.places: Sequence[Path] = (path,)
         self.root = path if path.is_dir() else path.parent
         self._paths = Paths()
@@ -73,7 +77,7 @@ class FolderSource:
             {"label": Label(tuple(classes))} if classes != [""] else {}
         )
 
-    def read(self, split: str, index: int) -> Example:
+    def read(self, split: str, index: int, claim: Claim = at_once) -> Example:
         """See `Source.read`."""
         relative = self._path(split, index)
         path = self.root / relative
@@ -82,7 +86,7 @@ class FolderSource:
                 f"{path} is a link out of the folder; copy the picture into it"
             )
         try:
-            image = read_image(path)
+            image = read_image(path, formats=self._formats, claim=claim)
         except ImageError:
             if not path.exists() and not path.is_symlink():
                 raise RunError(
@@ -105,9 +109,13 @@ class FolderSource:
                 if self._path(split, index).as_posix() == name:
                     yield split, index
 
-    def content(self, split: str, index: int) -> bytes:
-        """See `Source.content`."""
-        return (self.root / self._path(split, index)).read_bytes()
+    def extras(self, split: str, index: int) -> Iterator[str]:
+        """See `Source.extras`."""
+        yield from png_extras((self.root / self._path(split, index)).read_bytes())
+
+    def loose(self) -> Iterator[str]:
+        """See `Source.loose`: a file holds an image and nothing else."""
+        yield from ()
 
     def traces(self) -> Iterator[str]:
         """See `Source.traces`: paths and sizes."""

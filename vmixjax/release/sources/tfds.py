@@ -1,13 +1,16 @@
 """A data set that TFDS has prepared, read without TensorFlow."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Collection, Container, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
+from google.protobuf.message import DecodeError
 from tensorflow_datasets.proto import tf_example_pb2
 
+from vmixjax.release._png import png_extras
 from vmixjax.release.errors import RunError
 from vmixjax.release.examples import (
     Example,
@@ -19,6 +22,8 @@ from vmixjax.release.examples import (
     numbered_candidates,
 )
 from vmixjax.release.images import ImageError, decode_image
+from vmixjax.release.room import Claim, at_once
+from vmixjax.release.sources.tfds_builder import open_prepared
 
 IMAGE = "image"
 _NAMING = ("id", "name", "path", "file", "filename", "url", "key", "uri")
@@ -35,6 +40,7 @@ class TfdsSource:
       drop: features to leave behind.
       keep: features to let through although they hold arrays, or pixels;
         None lets all of them through.
+      formats: of images that are read; see `images.FORMATS`.
 
     Raises:
       RunError: it is unknown or not prepared, has no image, or has other features that
@@ -48,21 +54,28 @@ class TfdsSource:
         splits: Sequence[str],
         drop: Sequence[str],
         keep: Sequence[str] | None,
+        formats: Collection[str],
     ) -> None:
-        builder = _builder(name, data_dir)
+        prepared = open_prepared(name, data_dir)
+        builder = prepared.builder
         info = builder.info
+        self._formats = formats
         unknown = sorted(set(splits) - set(info.splits))
         if unknown:
             has = ", ".join(info.splits)
             raise RunError(f"--splits {unknown[0]}: {name} has {has} only")
         self.name = info.name
-        self.places: Sequence[Path] = (Path(builder.data_dir),)
+        self.places: Sequence[Path] = (prepared.folder,)
         self.splits: Mapping[str, int] = {
             split: info.splits[split].num_examples for split in splits or info.splits
         }
         features = dict(info.features.items())
         image = features.pop(IMAGE, None)
-        if not isinstance(image, tfds.features.Image) or image.np_dtype == np.float32:
+        if (
+            not isinstance(image, tfds.features.Image)
+            or image.np_dtype == np.float32
+            or len(image.shape) != 3
+        ):
             raise RunError(
                 f"{name} has no feature {IMAGE!r} that is an image of whole numbers; "
                 f"it has {', '.join(info.features)}"
@@ -80,33 +93,34 @@ class TfdsSource:
             for key, feature in features.items()
             if key not in drop
         }
+        self._declared = _Declared(info.features)
         self._traces = [
             f"{split}\0{info.splits[split].shard_lengths}\0{info.splits[split].num_bytes}"
             for split in self.splits
         ]
         raw = tfds.decode.DeserializeMethod.RAW_BYTES
-        try:
-            self._records: Mapping[str, Sequence[bytes]] = {
-                split: builder.as_data_source(split, deserialize_method=raw)
-                for split in self.splits
-            }
-        except (NotImplementedError, ValueError) as error:
-            raise RunError(
-                f"{name} in {builder.data_dir} cannot be read by number: prepare it as "
-                f"ArrayRecord, `tfds build {name} --file_format=array_record`"
-            ) from error
+        self._records: Mapping[str, Sequence[bytes]] = {
+            split: builder.as_data_source(split, deserialize_method=raw)
+            for split in self.splits
+        }
 
-    def read(self, split: str, index: int) -> Example:
+    def read(self, split: str, index: int, claim: Claim = at_once) -> Example:
         """See `Source.read`."""
         name = f"{split}/{index}"
-        features = self._features(split, index)
+        features = self._features(self._record(split, index), name)
         content = features[IMAGE].bytes_list.value
         if len(content) != 1:
             raise ImageError(f"{name} holds no image")
-        values = {
-            key: _value(key, field, features) for key, field in self.fields.items()
-        }
-        pixels = self._fitting(decode_image(content[0], name), name)
+        values = {}
+        for key, field in self.fields.items():
+            try:
+                values[key] = _value(key, field, features, self._declared)
+            except (IndexError, ValueError) as error:
+                raise ImageError(
+                    f"{name} has no {key} as its data set promises; mend the data set"
+                ) from error
+        image = decode_image(content[0], name, formats=self._formats, claim=claim)
+        pixels = self._fitting(image, name)
         label = self.fields.get("label")
         folder = split
         if isinstance(label, Label) and values["label"] >= 0:
@@ -121,27 +135,46 @@ class TfdsSource:
         splits = {split: self.splits[split]} if split in self.splits else self.splits
         yield from numbered_candidates(name, splits)
 
-    def content(self, split: str, index: int) -> bytes:
-        """See `Source.content`."""
-        (content,) = self._features(split, index)[IMAGE].bytes_list.value
-        return bytes(content)
+    def extras(self, split: str, index: int) -> Iterator[str]:
+        """See `Source.extras`: of the image, and features that nobody declared."""
+        record = self._record(split, index)
+        features = self._features(record, f"{split}/{index}")
+        for content in features[IMAGE].bytes_list.value:
+            yield from png_extras(content)
+        strange = sorted(name for name in features if name not in self._declared)
+        for name in strange:
+            yield f"the feature {name!r}"
+        again = tf_example_pb2.Example.FromString(record)
+        again.DiscardUnknownFields()
+        if not strange and again.SerializeToString(deterministic=True) != record:
+            yield "data in none of its features"
+
+    def loose(self) -> Iterator[str]:
+        """See `Source.loose`: what lies between records was checked beforehand."""
+        yield from ()
 
     def traces(self) -> Iterator[str]:
         """See `Source.traces`: lengths of shards, and bytes."""
         yield from self._traces
 
-    def _features(self, split: str, index: int) -> Mapping[str, Any]:
+    def _record(self, split: str, index: int) -> bytes:
         try:
-            record = self._records[split][index]
+            return self._records[split][index]
         except Exception as error:
             # The reader has its own kinds of errors, and they quote paths.
             raise RunError(
                 f"{self.name}, {split}/{index}, can no longer be read; bring its files "
                 f"back and run again"
             ) from error
-        features: Mapping[str, Any] = tf_example_pb2.Example.FromString(
-            record
-        ).features.feature
+
+    def _features(self, record: bytes, name: str) -> Mapping[str, Any]:
+        try:
+            example = tf_example_pb2.Example.FromString(record)
+        except DecodeError as error:
+            raise ImageError(
+                f"{self.name}, {name}, is damaged; use the file as it was written"
+            ) from error
+        features: Mapping[str, Any] = example.features.feature
         return features
 
     def _fitting(self, image: np.ndarray, name: str) -> np.ndarray:
@@ -158,23 +191,6 @@ class TfdsSource:
                 f"{self.pixels.dtype} as its data set promises; mend the data set"
             )
         return image
-
-
-def _builder(name: str, data_dir: str | None) -> Any:
-    try:
-        if (Path(name) / "dataset_info.json").is_file():
-            return tfds.builder_from_directory(name)
-        builder = tfds.builder(name, data_dir=data_dir)
-    except tfds.core.DatasetNotFoundError as error:
-        raise RunError(
-            f"TFDS has no data set {name!r}; name another, or the folder of one"
-        ) from error
-    if not builder.info.splits:
-        raise RunError(
-            f"TFDS has not prepared {name} in {builder.data_dir}: run `tfds build "
-            f"{name} --file_format=array_record`, or point --data-dir to where it has"
-        )
-    return builder
 
 
 def _field(key: str, feature: Any, keep: bool) -> Field:
@@ -203,14 +219,37 @@ def _is_text(feature: Any) -> bool:
     return np.dtype(feature.np_dtype).kind in "OSU"
 
 
-def _value(key: str, field: Field, features: Mapping[str, Any]) -> Any:
+class _Declared(Container[str]):
+    """The names that the features of a data set have in its records."""
+
+    def __init__(self, features: Any) -> None:
+        info = features.get_serialized_info()
+        self._names = frozenset(tfds.core.utils.flatten_nest_dict(info))
+
+    def __contains__(self, name: object) -> bool:
+        # A sequence of sequences lies there in several parts.
+        whole = re.sub(r"/ragged_(flat_values|row_lengths_\d+)$", "", str(name))
+        return name in self._names or whole in self._names
+
+
+def _value(
+    key: str, field: Field, features: Mapping[str, Any], declared: Container[str]
+) -> Any:
+    """What a record has for a field.
+
+    Raises:
+      IndexError, ValueError: nothing, or nothing that it can have.
+    """
     if isinstance(field, Label):
-        return int(features[key].int64_list.value[0])
+        number = int(features[key].int64_list.value[0])
+        if field.names is not None and number >= len(field.names):
+            raise ValueError(f"{number} is no class")
+        return number
     if isinstance(field, Text):
         return features[key].bytes_list.value[0].decode("utf-8", "surrogateescape")
     # Nested features have flat names: all that begin with the key.
     return {
         flat: features[flat]
         for flat in sorted(features)
-        if flat == key or flat.startswith(f"{key}/")
+        if (flat == key or flat.startswith(f"{key}/")) and flat in declared
     }

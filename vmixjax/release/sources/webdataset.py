@@ -2,9 +2,11 @@
 
 import array
 import tarfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
+from vmixjax.release._png import png_extras
+from vmixjax.release._tar import loose, open_tar, walk
 from vmixjax.release.errors import RunError
 from vmixjax.release.examples import (
     Example,
@@ -15,9 +17,15 @@ from vmixjax.release.examples import (
     numbered_candidates,
 )
 from vmixjax.release.images import ImageError, decode_image
+from vmixjax.release.room import Claim, at_once
 
 _IMAGES = {"png", "jpg", "jpeg", "webp", "bmp", "tif", "tiff", "gif"}
 _LABEL, _TEXT = "cls", "txt"
+_MOST = 2**63
+"""Numbers of classes have 64 bits."""
+
+_MOST_BYTES = 2**30
+"""Of all members of a sample."""
 
 
 class WebDatasetSource:
@@ -30,6 +38,7 @@ class WebDatasetSource:
       drop: suffixes of members to leave behind.
       keep: suffixes of members, other than cls and txt, to let through as text; None
         lets all of them through.
+      formats: of images that are read; see `images.FORMATS`.
 
     Raises:
       RunError: a file is no tar, two samples have the same key, a sample has no image
@@ -40,9 +49,14 @@ class WebDatasetSource:
     pixels: Pixels | None = None
 
     def __init__(
-        self, tars: Sequence[Path], drop: Sequence[str], keep: Sequence[str] | None
+        self,
+        tars: Sequence[Path],
+        drop: Sequence[str],
+        keep: Sequence[str] | None,
+        formats: Collection[str],
     ) -> None:
         self._tars = tuple(tars)
+        self._formats = formats
         self.places: Sequence[Path] = self._tars
         self._drop = frozenset(drop)
         self._starts = [array.array("q") for _ in tars]
@@ -50,14 +64,15 @@ class WebDatasetSource:
         seen: set[int] = set()
         for tar, starts in zip(tars, self._starts, strict=True):
             previous = None
-            for key, suffix, start in _members(tar):
+            for member in _members(tar):
+                key, suffix = _key(member.name)
                 if key != previous:
                     if hash(key) in seen:
                         raise RunError(
                             f"two samples in SRC have the key {key!r}; rename one"
                         )
                     seen.add(hash(key))
-                    starts.append(start)
+                    starts.append(member.offset)
                     previous = key
                 suffixes.add(suffix)
         if not seen:
@@ -84,7 +99,7 @@ class WebDatasetSource:
         self.fields: Mapping[str, Field] = fields
         self.splits: Mapping[str, int] = {"train": sum(map(len, self._starts))}
 
-    def read(self, split: str, index: int) -> Example:
+    def read(self, split: str, index: int, claim: Claim = at_once) -> Example:
         """See `Source.read`."""
         del split
         path, key, kept = self._sample(index)
@@ -99,7 +114,7 @@ class WebDatasetSource:
         for name, field in self.fields.items():
             try:
                 text = kept[name].decode()
-                values[name] = int(text) if isinstance(field, Label) else text
+                values[name] = _class(text) if isinstance(field, Label) else text
             except (KeyError, ValueError) as error:
                 raise ImageError(
                     f"{where} has no .{name} that can be read; mend it, or drop all "
@@ -109,7 +124,9 @@ class WebDatasetSource:
             name=key,
             folder=str(values.get(_LABEL, "")),
             kept=key,
-            image=decode_image(kept[images[0]], where),
+            image=decode_image(
+                kept[images[0]], where, formats=self._formats, claim=claim
+            ),
             values=values,
         )
 
@@ -117,12 +134,18 @@ class WebDatasetSource:
         """See `Source.candidates`."""
         yield from numbered_candidates(name, self.splits)
 
-    def content(self, split: str, index: int) -> bytes:
-        """See `Source.content`."""
+    def extras(self, split: str, index: int) -> Iterator[str]:
+        """See `Source.extras`: members that are declared are checked elsewhere."""
         del split
         _, _, members = self._sample(index)
-        (suffix,) = _IMAGES & set(members)
-        return members[suffix]
+        for suffix in sorted(_IMAGES & set(members)):
+            yield from png_extras(members[suffix])
+
+    def loose(self) -> Iterator[str]:
+        """See `Source.loose`: owners, times, other members, and what lies between."""
+        for tar in self._tars:
+            for what in loose(tar):
+                yield f"{tar.name}: {what}"
 
     def traces(self) -> Iterator[str]:
         """See `Source.traces`: sizes of files, and their samples."""
@@ -156,7 +179,7 @@ def list_tars(path: Path) -> list[Path]:
         return [path]
     if path.suffix != ".txt":
         return []
-    lines = path.read_text().splitlines()
+    lines = path.read_text(errors="surrogateescape").splitlines()
     tars = [path.parent / line.strip() for line in lines if line.strip()]
     for tar in tars:
         if tar.suffix != ".tar" or not tar.is_file():
@@ -164,17 +187,22 @@ def list_tars(path: Path) -> list[Path]:
     return tars
 
 
-def _members(path: Path) -> Iterator[tuple[str, str, int]]:
-    """Key, suffix and where it begins, of each ordinary member."""
+def _members(path: Path) -> Iterator[tarfile.TarInfo]:
+    """Each ordinary member."""
     try:
-        with tarfile.open(path, "r:") as tar:
-            for member in tar:
+        with open_tar(path) as file:
+            for member in walk(file):
                 if member.isfile():
-                    yield *_key(member.name), member.offset
-                # They would be kept, all of them, for as long as the file is open.
-                tar.members.clear()  # type: ignore[attr-defined]
-    except (tarfile.TarError, EOFError) as error:
+                    yield member
+    except ValueError as error:
         raise RunError(f"{path} is no whole tar file; copy it again") from error
+
+
+def _class(text: str) -> int:
+    number = int(text)
+    if not -_MOST <= number < _MOST:
+        raise ValueError(f"{number} is no number of a class")
+    return number
 
 
 def _key(name: str) -> tuple[str, str]:
@@ -187,25 +215,30 @@ def _key(name: str) -> tuple[str, str]:
 def _sample(path: Path, start: int) -> tuple[str, dict[str, bytes]]:
     """The key and the members of the sample that begins at a place in a file."""
     found: dict[str, bytes] = {}
-    sample = ""
+    sample, left = "", _MOST_BYTES
     try:
-        with path.open("rb") as file:
+        with open_tar(path) as file, open_tar(path) as content:
             file.seek(start)
-            with tarfile.open(fileobj=file, mode="r:") as tar:
-                for member in tar:
-                    if not member.isfile():
-                        continue
-                    key, suffix = _key(member.name)
-                    if found and key != sample:
-                        break
-                    sample = key
-                    content = tar.extractfile(member)
-                    assert content is not None
-                    found[suffix] = content.read()
+            for member in walk(file):
+                if not member.isfile():
+                    continue
+                key, suffix = _key(member.name)
+                if found and key != sample:
+                    break
+                left -= member.size
+                if left < 0:
+                    raise ImageError(
+                        f"{path}: {key} has more than {_MOST_BYTES} bytes; cut it up"
+                    )
+                sample = key
+                content.seek(member.offset_data)
+                found[suffix] = content.read(member.size)
     except FileNotFoundError as error:
         raise RunError(
             f"{path} was there and is gone; bring it back and run again"
         ) from error
-    except (tarfile.TarError, EOFError) as error:
+    except ImageError:
+        raise
+    except ValueError as error:
         raise RunError(f"{path} has changed; bring it back and run again") from error
     return sample, found

@@ -1,0 +1,105 @@
+"""Tar files: as releases have them, and read without believing what they say.
+
+A header of 512 bytes can claim any size, and more headers to come; `tarfile` reads as
+much as it is told to, and from places where it has been before.
+"""
+
+import os
+import stat
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, cast
+
+_MOST_HEADER = 2**20
+"""Bytes: a header holds names and numbers."""
+
+
+def member_header(name: str, size: int) -> bytes:
+    """What a tar file of a release has before the bytes of a member."""
+    # As it is made, it has no owner, no rights of one, and no time.
+    member = tarfile.TarInfo(name)
+    member.size = size
+    return member.tobuf(tarfile.PAX_FORMAT)
+
+
+def open_tar(path: Path) -> BinaryIO:
+    """Opens an ordinary file.
+
+    Raises:
+      ValueError: it is none; a pipe would wait for who writes to it.
+      OSError: it cannot be opened.
+    """
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise ValueError("is no ordinary file")
+    return path.open("rb")
+
+
+class _Headers:
+    """A tar file for `tarfile` to read headers of, but not as much as they ask for."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.seek, self.tell = file.seek, file.tell
+
+    def read(self, size: int) -> bytes:
+        if not 0 <= size <= _MOST_HEADER:
+            raise tarfile.ReadError("a header asks for more than headers hold")
+        return self._file.read(size)
+
+
+def walk(file: BinaryIO) -> Iterator[tarfile.TarInfo]:
+    """The members of a tar file from where it stands, which must come one by one.
+
+    Raises:
+      ValueError: something in it is no tar file, or not fit to be read.
+    """
+    end = file.tell()
+    size = os.fstat(file.fileno()).st_size
+    headers = cast(BinaryIO, _Headers(file))
+    try:
+        with tarfile.open(fileobj=headers, mode="r:") as tar:
+            for member in tar:
+                if member.issparse():
+                    raise ValueError("holds a sparse file, which may be of any size")
+                if member.size < 0 or member.offset < end:
+                    raise ValueError("has members that overlap")
+                end = member.offset_data + (member.size if member.isfile() else 0)
+                if end > size:
+                    raise ValueError("is cut off")
+                yield member
+                # They would be kept, all of them, for as long as the file is open.
+                tar.members.clear()  # type: ignore[attr-defined]
+    except OSError:
+        raise
+    except Exception as error:
+        # On damaged headers tarfile raises whatever its parsing comes upon.
+        if isinstance(error, ValueError) and not isinstance(error, UnicodeError):
+            raise
+        raise ValueError("is damaged") from error
+
+
+def loose(path: Path) -> Iterator[str]:
+    """What a tar file of a release has beyond members as we write them."""
+    with open_tar(path) as file, open_tar(path) as beside:
+        end = 0
+        for member in walk(file):
+            beside.seek(end)
+            between = beside.read(min(member.offset_data - end, _MOST_HEADER))
+            if not member.isfile():
+                yield f"{member.name} is no file"
+            elif any(
+                (member.uid, member.gid, member.mtime, member.uname, member.gname)
+            ):
+                yield f"{member.name} has an owner or a time"
+            elif between != member_header(member.name, member.size):
+                yield f"{member.name} has more than a name in its header"
+            size = member.size if member.isfile() else 0
+            end = member.offset_data + size
+            beside.seek(end)
+            if beside.read(-end % tarfile.BLOCKSIZE).strip(b"\0"):
+                yield f"{member.name} has data behind it"
+            end += -end % tarfile.BLOCKSIZE
+        beside.seek(end)
+        if beside.read(2 * tarfile.BLOCKSIZE + 1) != bytes(2 * tarfile.BLOCKSIZE):
+            yield "there is data behind its end"

@@ -1,0 +1,75 @@
+"""Small files that may come from anybody: ordinary ones, read as far as a limit."""
+
+import json
+import os
+import stat
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from vmixjax.release.errors import RunError
+
+_FLAGS = (
+    os.O_RDONLY
+    # Opening a pipe would wait for who writes to it.
+    | getattr(os, "O_NONBLOCK", 0)
+    | getattr(os, "O_NOFOLLOW", 0)
+    | getattr(os, "O_BINARY", 0)
+)
+_T = TypeVar("_T")
+
+
+def read_bounded(path: Path, limit: int) -> bytes:
+    """The bytes of an ordinary file.
+
+    Args:
+      path: of the file; a link is refused.
+      limit: the most bytes that it may have.
+
+    Raises:
+      FileNotFoundError: it is not there.
+      RunError: it is a link, no ordinary file, or larger.
+      OSError: it cannot be read.
+    """
+    if path.is_symlink():
+        raise RunError(f"{path} is a link; put the file itself there")
+    with open(os.open(path, _FLAGS), "rb") as file:  # noqa: PTH123 (a descriptor)
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise RunError(f"{path} is no ordinary file; put one there")
+        if status.st_size > limit:
+            raise RunError(
+                f"{path} holds {status.st_size} bytes, more than there is to say; use "
+                f"a copy from before"
+            )
+        return file.read(status.st_size)
+
+
+def read_json(path: Path, kind: type[_T], limit: int) -> _T:
+    """What a JSON file holds, checked against a type.
+
+    Raises:
+      ValueError: it is no JSON, or something else than `kind`.
+      FileNotFoundError, RunError, OSError: as `read_bounded`.
+    """
+    return parse_json(read_bounded(path, limit), kind)
+
+
+def parse_json(data: bytes | str, kind: type[_T]) -> _T:
+    """What JSON says, checked against a type.
+
+    Raises:
+      ValueError: it is no JSON, or something else than `kind`.
+    """
+    try:
+        # Names that are no text are escaped here as half characters, which JSON
+        # parsers other than Python's refuse.
+        values = json.loads(data, parse_constant=_no_number)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+    return msgspec.convert(values, kind)
+
+
+def _no_number(name: str) -> float:
+    raise ValueError(f"{name} is no number")

@@ -1,0 +1,235 @@
+"""Names that files give, and what they name: always inside one folder, never by a link.
+
+Notes of unfinished releases, manifests, vaults, tar files and data sets may come from
+anybody, and folders may be changed by others while a run goes on. All names that are
+read from such files pass `inside`, and what they name is opened, moved and removed by
+the functions here, which walk from folder to folder without following a link.
+"""
+
+import contextlib
+import hashlib
+import os
+import stat
+from collections.abc import Iterator
+from io import BufferedReader
+from pathlib import Path, PurePath, PurePosixPath
+
+from vmixjax.release.errors import RunError
+
+_OPEN = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+_FOLDER = _OPEN | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
+# Opening a pipe would wait for who writes to it.
+_FILE = _OPEN | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+_BY_FOLDER = {os.open, os.mkdir, os.rename, os.unlink} <= os.supports_dir_fd
+"""Whether a name can be looked up in an open folder; on Windows it cannot."""
+
+
+def inside(name: str) -> PurePosixPath:
+    r"""The path that a file gives, if it can only lie inside a folder.
+
+    >>> inside("cats/00001.png")
+    PurePosixPath('cats/00001.png')
+    >>> inside("../00001.png")
+    Traceback (most recent call last):
+      ...
+    ValueError: '../00001.png' leads out of its folder
+
+    Raises:
+      ValueError: it is absolute, empty, leads up, or holds what no name may hold.
+    """
+    path = PurePosixPath(name)
+    strange = "\0" in name or (
+        os.name == "nt" and not set(name).isdisjoint('\\:*?"<>|')
+    )
+    if strange or not path.parts or path.is_absolute() or ".." in path.parts:
+        raise ValueError(f"{name!r} leads out of its folder")
+    return path
+
+
+def is_plain(name: str) -> bool:
+    """Whether a name can be one of a file, in whatever folder, and of nothing else."""
+    try:
+        return inside(name).parts == (name,)
+    except ValueError:
+        return False
+
+
+@contextlib.contextmanager
+def open_inside(root: Path, name: PurePath | str) -> Iterator[BufferedReader]:
+    """Opens an ordinary file below a folder for reading.
+
+    Raises:
+      FileNotFoundError: it is not there.
+      RunError: it, or a folder on the way, is a link; or it is no ordinary file.
+      OSError: it cannot be read.
+    """
+    with _place(root, name) as (last, folder):
+        try:
+            descriptor = os.open(last, _FILE, dir_fd=folder)
+        except OSError as error:
+            raise _described(error, root, name) from error
+    with open(descriptor, "rb") as file:  # noqa: PTH123 (a descriptor, not a path)
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise RunError(f"{root / name} is no ordinary file; remove it")
+        yield file
+
+
+def sha256_inside(root: Path, name: PurePath | str) -> str:
+    """SHA-256 of a file below a folder, read in pieces. Raises as `open_inside`."""
+    with open_inside(root, name) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def holds(root: Path, name: str, expected: str) -> bool:
+    """Whether a folder holds an ordinary file of a name and SHA-256, and not by a link.
+
+    Names may be anything: those that lead elsewhere are not looked up.
+    """
+    try:
+        return sha256_inside(root, name) == expected
+    except (FileNotFoundError, ValueError):
+        return False
+
+
+def move_inside(
+    root: Path, old: PurePath | str, new: PurePath | str, mode: int | None = None
+) -> None:
+    """Gives a file below a folder another name there; folders are made as needed.
+
+    A link at the new name is replaced, not followed.
+
+    Args:
+      root: the folder.
+      old: its name.
+      new: the name that it gets.
+      mode: permission bits that it gets, once it has its name.
+
+    Raises:
+      RunError: a folder on the way is a link.
+      OSError: it cannot be moved; its name is the old one then.
+    """
+    with (
+        _place(root, old) as (source, source_folder),
+        _place(root, new, create=True) as (target, target_folder),
+    ):
+        # Open beforehand, so that the mode goes to this file and no other.
+        descriptor = os.open(source, _FILE, dir_fd=source_folder)
+        try:
+            os.replace(
+                source, target, src_dir_fd=source_folder, dst_dir_fd=target_folder
+            )
+            if mode is not None and hasattr(os, "fchmod"):
+                os.fchmod(descriptor, mode)
+        except OSError as error:
+            raise _described(error, root, new) from error
+        finally:
+            os.close(descriptor)
+
+
+def unlink_inside(root: Path, name: PurePath | str) -> None:
+    """Removes a file below a folder, if it is there; of a link, the link itself.
+
+    Raises:
+      RunError: a folder on the way is a link.
+      OSError: it cannot be removed.
+    """
+    with (
+        contextlib.suppress(FileNotFoundError),
+        _place(root, name) as (last, folder),
+    ):
+        os.unlink(last, dir_fd=folder)
+
+
+def own_folder(root: Path, name: str) -> Path:
+    """A folder below a folder, made for nobody but its owner where it is not there.
+
+    Raises:
+      RunError: it is a link, or no folder.
+      OSError: it cannot be made.
+    """
+    path = root / name
+    with contextlib.suppress(FileExistsError):
+        path.mkdir(mode=0o700, parents=True)
+    check_folder(path)
+    return path
+
+
+def check_folder(path: Path) -> None:
+    """Refuses a link, and what is no folder.
+
+    Raises:
+      RunError: it is one.
+    """
+    if not stat.S_ISDIR(path.lstat().st_mode):
+        raise RunError(f"{path} is a link, or no folder; remove it and run again")
+
+
+def create_private(path: Path) -> int:
+    """A descriptor of a new file that nobody but its owner may read, for writing.
+
+    Raises:
+      OSError: it is there already, a link included, or cannot be made.
+    """
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    return os.open(path, flags, 0o600)
+
+
+def usual_mode(folder: Path) -> int:
+    """The permission bits that a new file gets in a folder."""
+    # Asked of a file: the process's own mask can only be read by changing it.
+    probe = folder / f"{os.urandom(16).hex()}.part"
+    descriptor = os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    try:
+        return stat.S_IMODE(os.fstat(descriptor).st_mode)
+    finally:
+        os.close(descriptor)
+        probe.unlink()
+
+
+@contextlib.contextmanager
+def _place(
+    root: Path, name: PurePath | str, *, create: bool = False
+) -> Iterator[tuple[str, int | None]]:
+    """The last part of a name, and its folder, open: for functions of `os`."""
+    *folders, last = inside(PurePath(name).as_posix()).parts
+    if not _BY_FOLDER:
+        path = root
+        for part in folders:
+            path /= part
+            if create:
+                path.mkdir(exist_ok=True)
+            check_folder(path)
+        yield str(path / last), None
+        return
+    with contextlib.ExitStack() as stack:
+        # The folder itself was named by the user, who may have meant a link.
+        here = _opened(stack, root, _FOLDER & ~os.O_NOFOLLOW, None)
+        for part in folders:
+            if create:
+                with contextlib.suppress(FileExistsError):
+                    os.mkdir(part, dir_fd=here)
+            try:
+                here = _opened(stack, part, _FOLDER, here)
+            except OSError as error:
+                raise _described(error, root, name) from error
+        yield last, here
+
+
+def _opened(
+    stack: contextlib.ExitStack, path: Path | str, flags: int, folder: int | None
+) -> int:
+    descriptor = os.open(path, flags, dir_fd=folder)
+    stack.callback(os.close, descriptor)
+    return descriptor
+
+
+def _described(error: OSError, root: Path, name: PurePath | str) -> Exception:
+    """An error that names the path whole; links, which are not followed, are said."""
+    path = root / name
+    links = [p for p in (path, *path.parents) if root in p.parents and p.is_symlink()]
+    if links:
+        return RunError(f"{links[-1]} is a link; remove it, or name another folder")
+    if isinstance(error, NotADirectoryError):
+        return RunError(f"{path} lies below a file; remove that and run again")
+    error.filename, error.filename2 = str(path), None
+    return error
