@@ -359,6 +359,7 @@ def test_refusals_are_one_line_and_nothing_is_written(
 ):
     folder, _ = photos
     out = tmp_path / "out"
+    (folder / "top.png").chmod(0o600)
     before = files(tmp_path)
     filled = [
         a.replace("{in}", str(folder)).replace("{out}", str(out)) for a in arguments

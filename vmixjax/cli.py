@@ -339,12 +339,11 @@ def _rung(text: str) -> tuple[int, int]:
 
 
 def _vfe(options: Vfe) -> int:
-    from tqdm import tqdm
-
     from vmixjax.entropy import vfe
     from vmixjax.planning import vfe_range
     from vmixjax.release.files import find_files
     from vmixjax.release.images import ImageError, read_image
+    from vmixjax.release.progress import Progress
     from vmixjax.release.recipe import fit_image
 
     config = _config(options.tile_size, None, "independent")
@@ -370,15 +369,16 @@ def _vfe(options: Vfe) -> int:
     for path in options.paths:
         root = path if path.is_dir() else path.parent
         paths += [root / name for name in find_files(path)]
-    skipped: list[str] = []
-    for path in tqdm(paths, desc="measuring", unit="image", disable=len(paths) < 2):
-        try:
-            measure(path)
-        except ImageError as error:
-            tqdm.write(printable(f"vmixjax: skipped: {error}"), file=sys.stderr)
-            skipped.append(str(error))
+    progress = Progress("measuring")
+    with progress.of(len(paths)):
+        for path in paths:
+            try:
+                measure(path)
+                progress.tell(1, None)
+            except ImageError as error:
+                progress.tell(1, error)
     if options.json:
-        print(json.dumps({"images": rows, "skipped": skipped}, indent=1))
+        print(json.dumps({"images": rows, "skipped": progress.skipped}, indent=1))
     elif rows:
         _table(
             ("image", "size", "VFE", "mixed, from", "to"),
@@ -393,7 +393,7 @@ def _vfe(options: Vfe) -> int:
         )
     if not paths:
         raise _Refusal("no image to measure")
-    return _status(len(rows), len(skipped))
+    return _status(len(rows), len(progress.skipped))
 
 
 def _mix(options: Mix) -> int:

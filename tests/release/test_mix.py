@@ -385,7 +385,8 @@ def test_another_source_or_secret_does_not_go_on(
         with pytest.raises(Crash):
             main([*arguments, *secret])
     before = tree(mixed)
-    (tmp_path / "other").write_bytes(bytes(32))
+    (tmp_path / "other").write_bytes(bytes(range(1, 33)))
+    (tmp_path / "other").chmod(0o600)
     for more in ([], ["--secret-file", str(tmp_path / "other")]):
         capsys.readouterr()
         assert main([*arguments, *more]) == 2

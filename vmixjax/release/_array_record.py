@@ -50,7 +50,8 @@ def check_array_record(path: Path, *, limit: int) -> int:
 
     What passes, the reader opens, and no record in it takes more memory than about five
     times the limit. Some may still not be readable: neither their checksums nor what is
-    compressed is looked at.
+    compressed is looked at. Files of TFDS and of this package pass; records that are
+    transposed do not.
 
     Args:
       path: of the file.
@@ -84,9 +85,10 @@ def _check(file: int, size: int, limit: int) -> int:
     if os.pread(file, len(_SIGNATURE), 0) != _SIGNATURE:
         raise ValueError("is no ArrayRecord file")
     last = size - _BLOCK
-    if last <= 0 or last % _BLOCK:
-        raise ValueError("is truncated, or has something behind its end")
-    footer = _chunk(file, _footer(file, last), last)
+    try:
+        footer = _chunk(file, _footer(file, last), last)
+    except ValueError as error:
+        raise ValueError("is truncated, or has something behind its end") from error
     _check_chunk(footer, limit)
     _check_streams(file, footer, limit)
     total, entries, lengths = _records(file, footer, limit)
@@ -97,11 +99,32 @@ def _check(file: int, size: int, limit: int) -> int:
     return total
 
 
+def _footer(file: int, last: int) -> int:
+    """Where the last block says that the index begins."""
+    if last <= 0 or last % _BLOCK:
+        raise ValueError("has no whole number of blocks")
+    chunk = _chunk(file, last, last + _BLOCK)
+    data = _read(file, last, _CHUNK_HEADER, min(chunk.size, 128))
+    # Three times the same.
+    offset, _ = _varint(data, 6)
+    entry = b"\x08%b\x10%b" % (_encoded(offset), _encoded(_MAGIC))
+    header = chunk.kind, chunk.records, chunk.decoded
+    if (
+        header != ("r", 3, 3 * len(entry))
+        or data != b"\0\3" + bytes([len(entry)] * 3) + entry * 3
+        or not len(_SIGNATURE) <= offset < last
+        or 0 < offset % _BLOCK <= _BLOCK_HEADER
+    ):
+        raise ValueError("has no index at the place where it says")
+    return offset
+
+
 def _records(file: int, footer: _Chunk, limit: int) -> tuple[int, bytes, bytes]:
     """All chunks up to the index: the number of records, and what is to be in it."""
-    count = total = group = begin = 0
+    count = total = group = 0
+    begin = len(_SIGNATURE)
     entries, lengths = bytearray(), bytearray()
-    for chunk in _chunks(file, len(_SIGNATURE), footer.begin):
+    for chunk in _chunks(file, begin, footer.begin):
         if chunk.kind != "r":
             _check_padding(file, chunk)
             continue
@@ -112,7 +135,7 @@ def _records(file: int, footer: _Chunk, limit: int) -> tuple[int, bytes, bytes]:
         if total != count * group or not 0 < chunk.records <= group:
             raise ValueError("has chunks with unequal numbers of records")
         # What lies before the next chunk is read with this one.
-        _check_span(chunk.begin - (begin or chunk.begin), limit)
+        _check_span(chunk.begin - begin, limit)
         begin = chunk.begin
         count += 1
         total += chunk.records
@@ -125,7 +148,7 @@ def _records(file: int, footer: _Chunk, limit: int) -> tuple[int, bytes, bytes]:
         )
         entries += entry
         lengths.append(len(entry))
-    _check_span(footer.begin - (begin or footer.begin), limit)
+    _check_span(footer.begin - begin, limit)
     return total, bytes(entries), bytes(lengths)
 
 
@@ -157,24 +180,6 @@ def _field(tag: bytes, data: bytes) -> bytes:
     return data[at:]
 
 
-def _footer(file: int, last: int) -> int:
-    """Where the last block says that the index begins."""
-    chunk = _chunk(file, last, last + _BLOCK)
-    data = _read(file, last, _CHUNK_HEADER, min(chunk.size, 128))
-    # Three times the same.
-    offset, _ = _varint(data, 6)
-    entry = b"\x08%b\x10%b" % (_encoded(offset), _encoded(_MAGIC))
-    header = chunk.kind, chunk.records, chunk.decoded
-    if (
-        header != ("r", 3, 3 * len(entry))
-        or data != b"\0\3" + bytes([len(entry)] * 3) + entry * 3
-        or not len(_SIGNATURE) <= offset < last
-        or 0 < offset % _BLOCK <= _BLOCK_HEADER
-    ):
-        raise ValueError("is truncated, or has something behind its end")
-    return offset
-
-
 def _chunks(file: int, begin: int, end: int) -> Iterator[_Chunk]:
     """All chunks from one to the next, which have to fill the space exactly."""
     while begin < end:
@@ -202,7 +207,7 @@ def _chunk(file: int, begin: int, end: int) -> _Chunk:
 def _check_chunk(chunk: _Chunk, limit: int) -> None:
     """Check the header of a chunk with records."""
     if chunk.kind != "r":
-        raise ValueError(f"has a chunk of an unknown kind, {chunk.kind!r}")
+        raise ValueError(f"has a chunk of kind {chunk.kind!r}, which is not read")
     _check_decoded(max(chunk.decoded, _PER_RECORD * chunk.records), limit)
     _check_span(chunk.end - chunk.begin, limit)
 
@@ -240,7 +245,7 @@ def _check_span(size: int, limit: int) -> None:
 
 def _check_padding(file: int, chunk: _Chunk) -> None:
     if chunk.kind != "p":
-        raise ValueError(f"has a chunk of an unknown kind, {chunk.kind!r}")
+        raise ValueError(f"has a chunk of kind {chunk.kind!r}, which is not read")
     if chunk.records or chunk.decoded or chunk.size > 2 * _BLOCK:
         raise ValueError("is damaged: its padding is none")
     if _read(file, chunk.begin, _CHUNK_HEADER, chunk.size).strip(b"\0"):

@@ -34,10 +34,12 @@ def read_bounded(path: Path, limit: int) -> bytes:
     """
     if path.is_symlink():
         raise RunError(f"{path} is a link; put the file itself there")
-    with open(os.open(path, _FLAGS), "rb") as file:  # noqa: PTH123 (a descriptor)
-        status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            raise RunError(f"{path} is no ordinary file; put one there")
+    descriptor = os.open(path, _FLAGS)
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(descriptor)
+        raise RunError(f"{path} is no ordinary file; put one there")
+    with open(descriptor, "rb") as file:  # noqa: PTH123 (a descriptor, not a path)
         if status.st_size > limit:
             raise RunError(
                 f"{path} holds {status.st_size} bytes, more than there is to say; use "

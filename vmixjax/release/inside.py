@@ -37,13 +37,10 @@ def inside(name: str) -> PurePosixPath:
     Raises:
       ValueError: it is absolute, empty, leads up, or holds what no name may hold.
     """
-    path = PurePosixPath(name)
-    strange = "\0" in name or (
-        os.name == "nt" and not set(name).isdisjoint('\\:*?"<>|')
-    )
-    if strange or not path.parts or path.is_absolute() or ".." in path.parts:
+    strange = set('\0\\:*?"<>|' if os.name == "nt" else "\0")
+    if strange & set(name) or not {"", ".", ".."}.isdisjoint(name.split("/")):
         raise ValueError(f"{name!r} leads out of its folder")
-    return path
+    return PurePosixPath(name)
 
 
 def is_plain(name: str) -> bool:
@@ -68,9 +65,10 @@ def open_inside(root: Path, name: PurePath | str) -> Iterator[BufferedReader]:
             descriptor = os.open(last, _FILE, dir_fd=folder)
         except OSError as error:
             raise _described(error, root, name) from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise RunError(f"{root / name} is no ordinary file; remove it")
     with open(descriptor, "rb") as file:  # noqa: PTH123 (a descriptor, not a path)
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise RunError(f"{root / name} is no ordinary file; remove it")
         yield file
 
 

@@ -124,7 +124,7 @@ def _check_files(root: Path, manifest: Manifest, report: Report) -> None:
         except FileNotFoundError:
             report.problems.append(f"{name} is missing")
         except RunError as error:
-            report.problems.append(str(error))
+            report.problems.append(f"{name}: {error}")
         except ValueError as error:
             report.problems.append(f"{MANIFEST} names files elsewhere: {error}")
     for folder, within, names in os.walk(root):

@@ -26,6 +26,7 @@ from vmixjax.release.room import Claim, at_once
 from vmixjax.release.sources.tfds_builder import open_prepared
 
 IMAGE = "image"
+_MOST_SIDE = 2**24
 _NAMING = ("id", "name", "path", "file", "filename", "url", "key", "uri")
 """Last words of the names of fields that name an image."""
 
@@ -75,6 +76,8 @@ class TfdsSource:
             not isinstance(image, tfds.features.Image)
             or image.np_dtype == np.float32
             or len(image.shape) != 3
+            or image.shape[2] not in (1, 2, 3, 4)
+            or any(side is not None and side > _MOST_SIDE for side in image.shape)
         ):
             raise RunError(
                 f"{name} has no feature {IMAGE!r} that is an image of whole numbers; "
@@ -101,7 +104,8 @@ class TfdsSource:
         raw = tfds.decode.DeserializeMethod.RAW_BYTES
         self._records: Mapping[str, Sequence[bytes]] = {
             split: builder.as_data_source(split, deserialize_method=raw)
-            for split in self.splits
+            for split, count in self.splits.items()
+            if count
         }
 
     def read(self, split: str, index: int, claim: Claim = at_once) -> Example:

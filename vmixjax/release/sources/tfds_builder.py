@@ -34,8 +34,8 @@ _MOST_BYTES = 2**24
 _MOST_CLASSES = 2**20
 """TFDS makes a name for each, whether there are such records or not."""
 
-_MOST_RECORD = 2**30
-"""Bytes of a record, once it is inflated."""
+_MOST_RECORD = 2**27
+"""Bytes of a record, once it is inflated, unless its file has more than that."""
 
 _BUILD = "tfds build {} --file_format=array_record"
 
@@ -231,7 +231,9 @@ def _counted(
         if path.parent.resolve() != home or not path.resolve().is_relative_to(home):
             raise _damaged(folder, f"{path} lies elsewhere")
         try:
-            count = check_array_record(path, limit=_MOST_RECORD)
+            count = check_array_record(
+                path, limit=max(_MOST_RECORD, path.stat().st_size)
+            )
         except FileNotFoundError as error:
             raise _damaged(folder, f"{path.name} is missing") from error
         except ValueError as error:
