@@ -497,7 +497,8 @@ def _unmix(options: Unmix) -> int:
             progress=progress,
         )
     print(f"{restored} restored")
-    return _status(restored, len(progress.skipped))
+    status = _status(restored, len(progress.skipped))
+    return SOME_SKIPPED if progress.doubts else status
 
 
 def _verify(options: Verify) -> int:

@@ -24,6 +24,7 @@ class Progress:
     def __init__(self, title: str) -> None:
         self.title = title
         self.skipped: list[str] = []
+        self.doubts: list[str] = []
         self._bar: Any = None
 
     @contextlib.contextmanager
@@ -52,6 +53,11 @@ class Progress:
             self.say(f"skipped: {error}")
         if self._bar is not None:
             self._bar.update(images)
+
+    def doubt(self, line: str) -> None:
+        """Something that keeps all from being done, though no image can be named."""
+        self.doubts.append(line)
+        self.say(line)
 
     def leave_out(self, shard: str, images: int) -> None:
         """Images that another machine left out."""

@@ -11,7 +11,7 @@ from vmixjax.release.journal import BEGUN
 from vmixjax.release.manifest import MANIFEST, WORK, read_vouched
 from vmixjax.release.order import read_passphrase
 from vmixjax.release.progress import Progress
-from vmixjax.release.shards import list_shards, settle, write_shard
+from vmixjax.release.shards import discard, list_shards, settle, write_shard
 from vmixjax.release.sinks import Format, open_sink
 from vmixjax.release.sinks.sink import Shard, sweep
 from vmixjax.release.sources import format_of, open_source
@@ -29,7 +29,7 @@ def open_release(path: Path) -> tuple[Source, Format]:
     Raises:
       RunError: there is nothing that can be read.
     """
-    tfds = (path / "dataset_info.json").exists()
+    tfds = os.path.lexists(path / "dataset_info.json")
     name = f"tfds:{path}" if tfds else str(path)
     return open_source(name, keep=None, formats=RELEASED), format_of(name)
 
@@ -115,18 +115,22 @@ def unmix_release(
                     restored += tally.images
                     if tally.images:
                         settle(files, sink)
+                    else:
+                        discard(files)
             if restored:
                 sink.finish(counts)
             if image is None and (src / MANIFEST).exists():
-                left_out = _left_out(src, vault, restored + len(progress.skipped))
-                if left_out is not None:
-                    tell(0, ImageError(left_out))
+                doubt = _doubt(src, vault, restored + len(progress.skipped))
+                if doubt is not None and strict:
+                    raise RunError(f"{doubt} (--strict)")
+                if doubt is not None:
+                    progress.doubt(doubt)
         finally:
             _clean(dst)
     return restored
 
 
-def _left_out(src: Path, vault: Vault, seen: int) -> str | None:
+def _doubt(src: Path, vault: Vault, seen: int) -> str | None:
     """Why there may be more images in a release than were seen, if there may."""
     try:
         manifest, written = read_vouched(src)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from vmixjax.release.errors import RunError
 from vmixjax.release.examples import Example, Field, Label
-from vmixjax.release.images import encode_png
+from vmixjax.release.images import ImageError, encode_png
 from vmixjax.release.sinks.sink import Files, Shard, below, not_stored, number, part
 
 _UNDER_WAY = 64
@@ -40,7 +40,13 @@ class FolderSink:
         """See `Sink.output`: a path."""
         name = example.kept if names else number(index, shard.count)
         folder = f"{example.folder}/" if example.folder else ""
-        return below(f"{folder}{name.removeprefix(folder)}.png", example)
+        path = below(f"{folder}{name.removeprefix(folder)}.png", example)
+        if any(part.startswith(".") for part in path.split("/")):
+            raise ImageError(
+                f"{example.name} would be hidden in a folder; rename it or its class, "
+                f"or choose another format"
+            )
+        return path
 
     def encode(self, example: Example, output: str) -> bytes:
         """See `Sink.encode`."""

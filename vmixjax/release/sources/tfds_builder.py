@@ -12,7 +12,7 @@ import difflib
 import functools
 import inspect
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from tensorflow_datasets.core.proto import dataset_info_pb2, feature_pb2
 from vmixjax.release._array_record import check_array_record
 from vmixjax.release.bounded import read_bounded
 from vmixjax.release.errors import RunError
-from vmixjax.release.inside import is_plain
+from vmixjax.release.inside import inside, is_plain
 
 _INFO, _FEATURES = "dataset_info.json", "features.json"
 _MOST_BYTES = 2**24
@@ -213,11 +213,22 @@ def _check_features(folder: Path) -> None:
         # In this form of old, features can name classes and files once more.
         if isinstance(feature, feature_pb2.JsonFeature):
             raise _damaged(folder, f"{_FEATURES} has a form that is no longer written")
+        if isinstance(feature, feature_pb2.FeaturesDict):
+            _check_names(folder, feature.features)
         if (
             isinstance(feature, feature_pb2.ClassLabel)
             and not 0 <= feature.num_classes <= _MOST_CLASSES
         ):
             raise _damaged(folder, f"{_FEATURES} has {feature.num_classes} classes")
+
+
+def _check_names(folder: Path, names: Iterable[str]) -> None:
+    """Refuses names of features that lead out of a folder: files are called by them."""
+    for name in names:
+        try:
+            inside(name)
+        except ValueError as error:
+            raise _damaged(folder, f"{_FEATURES} has a feature {name!r}") from error
 
 
 def _counted(
@@ -256,7 +267,8 @@ def _parse(folder: Path, name: str, kind: Message) -> Any:
         raise _damaged(folder, f"{name} is missing") from error
     except RunError:
         raise
-    except (json_format.Error, ValueError, TypeError, RecursionError) as error:
+    except Exception as error:
+        # On names that are no text, protobuf raises what it should not.
         raise _damaged(folder, f"{name} is damaged") from error
 
 
