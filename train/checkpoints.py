@@ -123,7 +123,7 @@ class _Stored(msgspec.Struct, forbid_unknown_fields=True):
 
     config: dict[str, Any]
     shape: tuple[_Side, _Side, Annotated[int, msgspec.Meta(ge=1, le=4)]]
-    classes: tuple[str, ...]
+    classes: Annotated[tuple[str, ...], msgspec.Meta(min_length=1)]
 
 
 @dataclasses.dataclass

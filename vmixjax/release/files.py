@@ -64,7 +64,11 @@ class Paths(Sequence[str]):
 
 def is_inside(path: Path, folder: Path) -> bool:
     """Whether a path, links resolved, is a folder or lies below it."""
-    return path.resolve().is_relative_to(folder.resolve())
+    try:
+        return path.resolve().is_relative_to(folder.resolve())
+    except (OSError, RuntimeError):
+        # Links that lead to each other lie nowhere.
+        return False
 
 
 def short_name(source: PurePath) -> str:

@@ -33,6 +33,7 @@ from vmixjax.release.manifest import (
     About,
     Count,
     Sha256,
+    Signature,
     Tally,
     read_manifest,
 )
@@ -66,7 +67,7 @@ class Note:
 @dataclasses.dataclass(frozen=True)
 class _Signed:
     note: Note
-    signature: str
+    signature: Signature
 
 
 @dataclasses.dataclass(frozen=True)

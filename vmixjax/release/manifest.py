@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import hmac
 import importlib.metadata
 import json
 import os
@@ -27,7 +28,8 @@ _LAYOUT = 2
 _SOFTWARE = ("vmixjax", "jax", "jaxlib", "numpy", "pillow")
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
-Sha256 = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+Sha256 = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{64}\Z")]
+Signature = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{32,128}\Z")]
 _Pixels = Annotated[int, msgspec.Meta(ge=1, le=2**16)]
 
 
@@ -96,6 +98,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     software: dict[str, str]
     files: dict[str, Sha256]
     shards: list[ShardFiles]
+    signature: Signature
 
     def all_files(self) -> dict[str, str]:
         """All files of the release but this one, and their SHA-256."""
@@ -185,7 +188,7 @@ def write_manifest(
     fields: Iterable[str],
     shards: Iterable[Mapping[str, Any]],
     files: Mapping[str, str],
-    vouch: Callable[[bytes], None],
+    sign: Callable[[bytes], str],
 ) -> dict[str, Any]:
     """Writes `release.json`.
 
@@ -198,10 +201,11 @@ def write_manifest(
       fields: what the release has of each image beside it; see `Sink.holds`.
       shards: of each its split, number of images, and files with their SHA-256.
       files: the other files with their SHA-256.
-      vouch: is given the SHA-256 of what is written, before it is there.
+      sign: gives the signature for the SHA-256 of all before it.
 
     Returns:
-      What it holds, but for the shards: they may have millions of files.
+      What it holds, but for the shards, which may have millions of files, and the
+      signature.
     """
     assert tally.before is not None
     assert tally.after is not None
@@ -228,7 +232,7 @@ def write_manifest(
         for piece in _pieces(head, shards):
             file.write(piece.encode())
             written.update(piece.encode())
-        vouch(written.digest())
+        file.write(_end(sign(written.digest())))
     return manifest
 
 
@@ -236,7 +240,22 @@ def _pieces(head: str, shards: Iterable[Mapping[str, Any]]) -> Iterable[str]:
     yield f'{head},\n "shards": [\n'
     for number, shard in enumerate(shards):
         yield (",\n" if number else "") + json.dumps(shard, indent=1)
-    yield "\n ]\n}\n"
+    yield "\n ]"
+
+
+def _end(signature: str) -> bytes:
+    return f',\n "signature": "{signature}"\n}}\n'.encode()
+
+
+def signature(secret: bytes, written: bytes) -> str:
+    """A MAC of `release.json`, given the SHA-256 of all in it but that."""
+    return digest(secret, b"vmixjax manifest", [written.hex()])
+
+
+def is_signed(manifest: Manifest, written: bytes, secret: bytes) -> bool:
+    """Whether who has the secret has written a manifest, and all of it."""
+    expected = signature(secret, written)
+    return hmac.compare_digest(manifest.signature.encode(), expected.encode())
 
 
 def read_manifest(root: Path) -> Manifest:
@@ -245,11 +264,11 @@ def read_manifest(root: Path) -> Manifest:
     Raises:
       RunError: it is not there, or is none.
     """
-    return read_vouched(root)[0]
+    return read_signed(root)[0]
 
 
-def read_vouched(root: Path) -> tuple[Manifest, bytes]:
-    """What `release.json` holds, and its SHA-256, which a vault may know.
+def read_signed(root: Path) -> tuple[Manifest, bytes]:
+    """What `release.json` holds, and the SHA-256 of all but its signature.
 
     Raises:
       RunError: it is not there, or is none.
@@ -262,7 +281,10 @@ def read_vouched(root: Path) -> tuple[Manifest, bytes]:
             raise RunError(
                 f"{path} was written by another version of vmixjax; use that one"
             )
-        return parse_json(data, Manifest), hashlib.sha256(data).digest()
+        manifest = parse_json(data, Manifest)
+        # Whatever else comes last is not what was signed.
+        signed = data.removesuffix(_end(manifest.signature))
+        return manifest, hashlib.sha256(signed).digest()
     except (FileNotFoundError, NotADirectoryError) as error:
         raise RunError(
             f"{root} is no release, or not a finished one: {MANIFEST} is not there"

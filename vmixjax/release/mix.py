@@ -15,7 +15,9 @@ from vmixjax.release.keys import digest
 from vmixjax.release.manifest import (
     MANIFEST,
     Tally,
-    read_vouched,
+    is_signed,
+    read_signed,
+    signature,
     write_manifest,
 )
 from vmixjax.release.order import Opened, Order, merge_rows, open_order
@@ -23,6 +25,9 @@ from vmixjax.release.progress import Progress
 from vmixjax.release.shards import write_shard
 from vmixjax.release.sinks.sink import Shard
 from vmixjax.release.threads import start_threads
+
+_LONG = ("shards", "signature")
+"""What `write_manifest` does not return."""
 
 Engine = Callable[[Order, Opened, Sequence[Shard], Journal, Progress], None]
 """Writes shards of an order, and notes each in the journal."""
@@ -126,9 +131,11 @@ def _finish(
             images, parts = note.tally.images, dict(note.files)
             yield {"split": shard.split, "images": images, "files": parts}
 
-    def vouch(manifest: bytes) -> None:
+    def sign(written: bytes) -> str:
+        made = signature(opened.secret, written)
         if opened.vault is not None:
-            opened.vault.vouch(manifest)
+            opened.vault.vouch(made)
+        return made
 
     manifest = write_manifest(
         order.dst,
@@ -139,7 +146,7 @@ def _finish(
         opened.sink.holds,
         shards(),
         files,
-        vouch,
+        sign,
     )
     journal.end()
     return manifest
@@ -149,7 +156,7 @@ def _complete(
     order: Order, opened: Opened, forgotten: bool, journal: Journal
 ) -> dict[str, Any]:
     """A release that is there already, if it is what is asked for."""
-    manifest, written = read_vouched(order.dst)
+    manifest, written = read_signed(order.dst)
     if forgotten:
         raise RunError(
             f"DST {order.dst} holds a release whose secret is forgotten; name "
@@ -160,11 +167,13 @@ def _complete(
             f"DST {order.dst} holds a finished release with another secret; name "
             f"another folder, or its --vault or --secret-file"
         )
-    if opened.vault is not None and not opened.vault.vouches_for(written):
+    whole = is_signed(manifest, written, opened.secret)
+    if opened.vault is not None:
+        whole = opened.vault.vouches_for(manifest, written)
+    if not whole:
         raise RunError(
-            f"{order.dst / MANIFEST}, of a finished release, is not as --vault "
-            f"{order.vault} knows it, and was changed; name another folder and mix "
-            f"again"
+            f"{order.dst / MANIFEST}, of a finished release, was changed since it was "
+            f"written; name another folder and mix again"
         )
     for name, expected in manifest.all_files().items():
         if not holds(order.dst, name, expected):
@@ -174,4 +183,4 @@ def _complete(
             )
     journal.end()
     values: dict[str, Any] = msgspec.to_builtins(manifest)
-    return {name: value for name, value in values.items() if name != "shards"}
+    return {name: value for name, value in values.items() if name not in _LONG}

@@ -194,6 +194,17 @@ def _read(
     room = Room(threads.room)
     reading: deque[_Reading] = deque()
 
+    def do(one: _Reading, claim: Claim) -> Task | ImageError | NoRoom:
+        try:
+            task = read(one.index, claim)
+        except (ImageError, NoRoom) as error:
+            return error.with_traceback(None)
+        # Decoding takes more than what comes of it.
+        left = min(one.size, task.example.image.nbytes)
+        room.give_back(one.size - left)
+        one.size = left
+        return task
+
     def start(index: int) -> _Reading:
         def claim(size: int) -> None:
             if not room.take(size):
@@ -201,14 +212,14 @@ def _read(
             one.size = size
 
         one = _Reading(index, Future())
-        one.future = threads.codec.submit(_one, read, index, claim)
+        one.future = threads.codec.submit(do, one, claim)
         return one
 
     def again(one: _Reading, refused: NoRoom, *, always: bool = False) -> bool:
         if not room.take(refused.size, always=always):
             return False
         one.size = refused.size
-        one.future = threads.codec.submit(_one, read, one.index, at_once)
+        one.future = threads.codec.submit(do, one, at_once)
         return True
 
     def first() -> Task | ImageError:
@@ -236,12 +247,3 @@ def _read(
     finally:
         for one in reading:
             one.future.cancel()
-
-
-def _one(
-    read: Callable[[int, Claim], Task], index: int, claim: Claim
-) -> Task | ImageError | NoRoom:
-    try:
-        return read(index, claim)
-    except (ImageError, NoRoom) as error:
-        return error.with_traceback(None)

@@ -8,7 +8,7 @@ from vmixjax.release.examples import Pixels, Source
 from vmixjax.release.files import is_inside
 from vmixjax.release.images import RELEASED, ImageError
 from vmixjax.release.journal import BEGUN
-from vmixjax.release.manifest import MANIFEST, WORK, read_vouched
+from vmixjax.release.manifest import MANIFEST, WORK, read_signed
 from vmixjax.release.order import read_passphrase
 from vmixjax.release.progress import Progress
 from vmixjax.release.shards import discard, list_shards, settle, write_shard
@@ -133,10 +133,10 @@ def unmix_release(
 def _doubt(src: Path, vault: Vault, seen: int) -> str | None:
     """Why there may be more images in a release than were seen, if there may."""
     try:
-        manifest, written = read_vouched(src)
+        manifest, written = read_signed(src)
     except RunError as error:
         return str(error)
-    if not vault.vouches_for(written):
+    if not vault.vouches_for(manifest, written):
         return (
             f"{src / MANIFEST} was changed since the vault vouched for it; images that "
             f"are gone from the release cannot be told"

@@ -38,7 +38,7 @@ from vmixjax.config import MixConfig
 from vmixjax.release.bounded import parse_json
 from vmixjax.release.inside import create_private
 from vmixjax.release.keys import looks_random, new_secret
-from vmixjax.release.manifest import Config, Count
+from vmixjax.release.manifest import Config, Count, Manifest, is_signed
 from vmixjax.release.private import check_private, check_private_folder
 
 FILE_NAME = "vault.sqlite"
@@ -65,7 +65,7 @@ CREATE TABLE images (
 ) WITHOUT ROWID;
 CREATE INDEX by_output ON images (output);
 CREATE INDEX by_original ON images (original);
-CREATE TABLE releases (mac BLOB PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE releases (signature TEXT PRIMARY KEY) WITHOUT ROWID;
 """
 
 Row: TypeAlias = tuple[bytes, bytes, bytes, bytes]
@@ -227,22 +227,24 @@ class Vault:
             raise _changed(image)
         return entry.output
 
-    def vouch(self, manifest: bytes) -> None:
-        """Stores the MAC of a `release.json`, given its SHA-256, for good."""
+    def vouch(self, signature: str) -> None:
+        """Stores the signature of a `release.json`, for good."""
         with self._connection:
             self._connection.execute(
-                "INSERT OR REPLACE INTO releases VALUES (?)", (self._mac(manifest),)
+                "INSERT OR REPLACE INTO releases VALUES (?)", (signature,)
             )
 
-    def vouches_for(self, manifest: bytes) -> bool:
-        """Whether it holds the MAC of a `release.json`, given its SHA-256.
+    def vouches_for(self, manifest: Manifest, written: bytes) -> bool:
+        """Whether a `release.json` is, as a whole, one that was written with it.
 
-        Only who has the secret can make one, so what it says is as it was written.
+        Args:
+          manifest: what it holds.
+          written: SHA-256 of all in it but its signature.
         """
         row = self._connection.execute(
-            "SELECT 1 FROM releases WHERE mac = ?", (self._mac(manifest),)
+            "SELECT 1 FROM releases WHERE signature = ?", (manifest.signature,)
         ).fetchone()
-        return row is not None
+        return row is not None and is_signed(manifest, written, self.secret)
 
     def __len__(self) -> int:
         (count,) = self._connection.execute("SELECT count(*) FROM images").fetchone()
@@ -290,12 +292,9 @@ class Vault:
     def _name(self, purpose: bytes, name: str) -> bytes:
         return self._digest(purpose, _bytes(name))
 
-    def _mac(self, manifest: bytes) -> bytes:
-        return self._digest(b"manifest", manifest, size=32)
-
-    def _digest(self, purpose: bytes, *parts: bytes, size: int = 16) -> bytes:
+    def _digest(self, purpose: bytes, *parts: bytes) -> bytes:
         digest = hashlib.blake2b(
-            key=self.secret, digest_size=size, person=b"vmixjax" + purpose
+            key=self.secret, digest_size=16, person=b"vmixjax" + purpose
         )
         for part in parts:
             digest.update(part)

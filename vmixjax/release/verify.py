@@ -25,7 +25,7 @@ from vmixjax.release.manifest import (
     WORK,
     Manifest,
     Spread,
-    read_vouched,
+    read_signed,
     release_identity,
 )
 from vmixjax.release.order import read_passphrase
@@ -80,7 +80,7 @@ def verify_release(
     Raises:
       RunError, VaultError: there is no release, or no such vault.
     """
-    manifest, written = read_vouched(root)
+    manifest, written = read_signed(root)
     report = Report()
     _check_files(root, manifest, report)
     with contextlib.ExitStack() as stack:
@@ -104,7 +104,7 @@ def _check_vouched(
     about = msgspec.to_builtins(manifest.about)
     if manifest.identity != release_identity(vault.secret, about):
         report.problems.append(f"--vault {folder} is not of this release")
-    elif not vault.vouches_for(written):
+    elif not vault.vouches_for(manifest, written):
         report.problems.append(
             f"{MANIFEST} was changed since --vault {folder} vouched for it: images, "
             f"their labels, order or number may be others"

@@ -177,6 +177,7 @@ class Restoring:
 
     def __init__(self, vault: Vault, sink: Sink) -> None:
         self._vault, self._sink = vault, sink
+        self._given: set[int] = set()
 
     def prepare(self, example: Example, shard: Shard, index: int) -> Task:
         """See `Work.prepare`. One thread looks up later what the vault has."""
@@ -196,6 +197,12 @@ class Restoring:
             output = self._sink.output(done.example, task.ready, task.index, True)
         except ImageError as error:
             return error
+        if hash(output) in self._given:
+            return ImageError(
+                f"{task.example.name} is an image that was restored already, as "
+                f"{output}; remove one of the two"
+            )
+        self._given.add(hash(output))
         return dataclasses.replace(done, output=output)
 
 
