@@ -302,6 +302,8 @@ def store(release, kind, samples):
     for shard in manifest["shards"]:
         for name in shard["files"]:
             (release / name).unlink()
+            with contextlib.suppress(OSError):
+                (release / name).parent.rmdir()
     numbers = sorted({sample.shard for sample in samples})
     shards = []
     for place, number in enumerate(numbers):
@@ -309,6 +311,7 @@ def store(release, kind, samples):
         if kind == "folder":
             for one in inside:
                 one.name = f"{one.label}/{one.name.rpartition('/')[2]}"
+                (release / one.name).parent.mkdir(exist_ok=True)
                 (release / one.name).write_bytes(one.image)
             names = [one.name for one in inside]
         elif kind == "tfds":

@@ -12,7 +12,6 @@ import json
 import os
 import random
 import re
-import shutil
 import sqlite3
 import struct
 import tarfile
@@ -741,8 +740,12 @@ def records(path):
     reader = array_record_module.ArrayRecordReader(str(path))
     try:
         return reader.read_all()
+    except RuntimeError:
+        # It was changed before.
+        return []
     finally:
-        reader.close()
+        with contextlib.suppress(RuntimeError):
+            reader.close()
 
 
 def _write_records(path, found):
@@ -762,6 +765,8 @@ def mutate_records(path, dice, lures=()):
     from tensorflow_datasets.proto import tf_example_pb2
 
     found = list(records(path))
+    if not found:
+        return
     how = dice.choice(("drop", "double", "swap", "bytes", *("feature",) * 6))
     place = dice.randrange(len(found))
     if how == "drop":
@@ -851,9 +856,8 @@ def mutate_names(folder, dice, lures=()):
         one.write_bytes(b)
         two.write_bytes(a)
     elif how == "move":
-        shutil.move(
-            one, dice.choice([p for p in folder.iterdir() if p.is_dir()] or [to])
-        )
+        folders = [p for p in folder.iterdir() if p.is_dir() and p != one.parent]
+        one.replace(dice.choice(folders) / one.name if folders else to)
     elif how == "copy":
         to.write_bytes(one.read_bytes())
     else:

@@ -704,8 +704,9 @@ def peak(*arguments):
 def test_images_that_inflate_take_the_memory_of_one(made, tmp_path, command):
     # A thousandth of that on disk. No vault knows them, so that unmix only reads.
     width, height = (9000, 9000) if command == "unmix" else (6000, 4000)
-    data, taken = meddler.flat_png(width, height), []
-    for count in (1, 16 if command == "mix" else 10):
+    channels = 3 if command == "mix" else 1
+    data, taken = meddler.flat_png(width, height, channels), []
+    for count in (1, 10):
         folder, out = tmp_path / f"photos-{count}", tmp_path / f"out-{count}"
         folder.mkdir()
         names = [f"{number}.png" for number in range(count)]
@@ -728,7 +729,9 @@ def test_images_that_inflate_take_the_memory_of_one(made, tmp_path, command):
             arguments += ["--workers", "2"]
         taken.append(peak(*arguments))
     one, many = taken
-    assert many < 1.3 * one + 200e6, (one / 1e6, many / 1e6)
+    # `verify` decodes two at once, and mixing leaves it nothing to wait for.
+    room = 300e6 if command == "verify" else 200e6
+    assert many < 1.3 * one + room, (one / 1e6, many / 1e6)
 
 
 def test_work_that_a_vault_asks_for_has_bounds(made, tmp_path):

@@ -25,6 +25,7 @@ from tensorflow_datasets.core.proto import dataset_info_pb2, feature_pb2
 from vmixjax.release._array_record import check_array_record
 from vmixjax.release.bounded import read_bounded
 from vmixjax.release.errors import RunError
+from vmixjax.release.files import is_inside
 from vmixjax.release.inside import inside, is_plain
 
 _INFO, _FEATURES = "dataset_info.json", "features.json"
@@ -235,11 +236,10 @@ def _counted(
     folder: Path, names: list[str], lengths: list[int]
 ) -> list[tuple[Path, int]]:
     """The files of a split, which must be here and hold as many records as is said."""
-    home = folder.resolve()
     if len(names) != len(lengths):
         raise _damaged(folder, f"{_INFO} has other numbers of files than of lengths")
     for path, length in zip(map(Path, names), lengths, strict=True):
-        if path.parent.resolve() != home or not path.resolve().is_relative_to(home):
+        if path.parent.resolve() != folder.resolve() or not is_inside(path, folder):
             raise _damaged(folder, f"{path} lies elsewhere")
         try:
             count = check_array_record(
