@@ -119,7 +119,7 @@ def _folder_of(name: str, data_dir: str | None) -> Path:
     for place in given:
         root = place / parsed.name
         if config is None and not _versions(root):
-            config = _only_config(root) or _first_config(parsed.name)
+            config = _default_config(parsed.name, root)
         versions = _versions(root / config if config else root)
         if version is not None:
             versions = [p for p in versions if tfds.core.Version(p.name).match(version)]
@@ -143,24 +143,28 @@ def _versions(folder: Path) -> list[Path]:
     """The folders of prepared versions, the newest last."""
     found = [
         path
-        for path in (folder.iterdir() if folder.is_dir() else ())
+        for path in _entries(folder)
         if tfds.core.Version.is_valid(path.name) and is_prepared(path)
     ]
     return sorted(found, key=lambda path: tfds.core.Version(path.name))
 
 
-def _only_config(root: Path) -> str | None:
-    found = (
-        [path.name for path in root.iterdir() if _versions(path)]
-        if root.is_dir()
-        else []
+def _entries(folder: Path) -> list[Path]:
+    return list(folder.iterdir()) if folder.is_dir() else []
+
+
+def _default_config(name: str, root: Path) -> str | None:
+    """The config that is meant where none is named, if any is prepared."""
+    found = sorted(path.name for path in _entries(root) if _versions(path))
+    known = [config.name for config in getattr(_code(name), "BUILDER_CONFIGS", ())]
+    if len(found) < 2:
+        return found[0] if found else None
+    if known and known[0] in found:
+        return str(known[0])
+    raise RunError(
+        f"{name} in {root} has several configs; name one of them: "
+        f"{', '.join(f'{name}/{one}' for one in found)}"
     )
-    return found[0] if len(found) == 1 else None
-
-
-def _first_config(name: str) -> str | None:
-    configs = getattr(_code(name), "BUILDER_CONFIGS", ())
-    return configs[0].name if configs else None
 
 
 def _code(name: str) -> Any:
