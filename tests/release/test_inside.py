@@ -56,7 +56,7 @@ def test_whatever_passes_lies_below(name):
 
 def test_a_file_is_moved_and_gets_its_mode(places):
     root, _ = places
-    move_inside(root, "part", "dogs/deep/one", 0o640)
+    move_inside(root, [("part", "dogs/deep/one")], 0o640)
     assert (root / "dogs/deep/one").read_bytes() == b"new"
     assert stat.S_IMODE((root / "dogs/deep/one").stat().st_mode) == 0o640
     assert not (root / "part").exists()
@@ -64,7 +64,7 @@ def test_a_file_is_moved_and_gets_its_mode(places):
 
 def test_a_link_at_the_new_name_is_replaced(places):
     root, other = places
-    move_inside(root, "part", "cats/link")
+    move_inside(root, [("part", "cats/link")])
     assert (root / "cats/link").read_bytes() == b"new"
     assert (other / "file").read_bytes() == b"old"
 
@@ -72,8 +72,8 @@ def test_a_link_at_the_new_name_is_replaced(places):
 def test_a_link_on_the_way_is_not_followed(places):
     root, other = places
     for way in (
-        lambda: move_inside(root, "part", "link/file"),
-        lambda: move_inside(root, "link/file", "mine"),
+        lambda: move_inside(root, [("part", "link/file")]),
+        lambda: move_inside(root, [("link/file", "mine")]),
         lambda: unlink_inside(root, "link/file"),
         lambda: sha256_inside(root, "link/file"),
         lambda: sha256_inside(root, "cats/link"),

@@ -7,10 +7,12 @@ the functions here, which walk from folder to folder without following a link.
 """
 
 import contextlib
+import dataclasses
 import hashlib
+import itertools
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from io import BufferedReader
 from pathlib import Path, PurePath, PurePosixPath
 
@@ -60,9 +62,10 @@ def open_inside(root: Path, name: PurePath | str) -> Iterator[BufferedReader]:
       RunError: it, or a folder on the way, is a link; or it is no ordinary file.
       OSError: it cannot be read.
     """
-    with _place(root, name) as (last, folder):
+    with _open_folder(root, _checked(name).parent) as folder:
+        last, within = folder.at(name)
         try:
-            descriptor = os.open(last, _FILE, dir_fd=folder)
+            descriptor = os.open(last, _FILE, dir_fd=within)
         except OSError as error:
             raise _described(error, root, name) from error
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -90,38 +93,50 @@ def holds(root: Path, name: str, expected: str) -> bool:
 
 
 def move_inside(
-    root: Path, old: PurePath | str, new: PurePath | str, mode: int | None = None
+    root: Path, moves: Iterable[tuple[str, str]], mode: int | None = None
 ) -> None:
-    """Gives a file below a folder another name there; folders are made as needed.
+    """Gives files below a folder other names there; folders are made as needed.
 
-    A link at the new name is replaced, not followed.
+    A link at a new name is replaced, not followed.
 
     Args:
       root: the folder.
-      old: its name.
-      new: the name that it gets.
-      mode: permission bits that it gets, once it has its name.
+      moves: for each file its name and the one that it gets, in this order.
+      mode: permission bits that they get, each once it has its name.
 
     Raises:
       RunError: a folder on the way is a link.
-      OSError: it cannot be moved; its name is the old one then.
+      OSError: one cannot be moved; it and those behind it have their old names then.
     """
-    with (
-        _place(root, old) as (source, source_folder),
-        _place(root, new, create=True) as (target, target_folder),
-    ):
-        # Open beforehand, so that the mode goes to this file and no other.
-        descriptor = os.open(source, _FILE, dir_fd=source_folder)
-        try:
-            os.replace(
-                source, target, src_dir_fd=source_folder, dst_dir_fd=target_folder
-            )
-            if mode is not None and hasattr(os, "fchmod"):
-                os.fchmod(descriptor, mode)
-        except OSError as error:
-            raise _described(error, root, new) from error
-        finally:
-            os.close(descriptor)
+    for (old, new), alike in itertools.groupby(moves, _folders):
+        with (
+            _open_folder(root, old) as source,
+            _open_folder(root, new, create=True) as target,
+        ):
+            for before, after in alike:
+                try:
+                    _move(source, before, target, after, mode)
+                except OSError as error:
+                    raise _described(error, root, after) from error
+
+
+def _folders(move: tuple[str, str]) -> tuple[PurePosixPath, PurePosixPath]:
+    old, new = move
+    return inside(old).parent, inside(new).parent
+
+
+def _move(
+    source: "_Folder", old: str, target: "_Folder", new: str, mode: int | None
+) -> None:
+    (old_name, old_folder), (new_name, new_folder) = source.at(old), target.at(new)
+    # Open beforehand, so that the mode goes to this file and no other.
+    descriptor = os.open(old_name, _FILE, dir_fd=old_folder)
+    try:
+        os.replace(old_name, new_name, src_dir_fd=old_folder, dst_dir_fd=new_folder)
+        if mode is not None and hasattr(os, "fchmod"):
+            os.fchmod(descriptor, mode)
+    finally:
+        os.close(descriptor)
 
 
 def unlink_inside(root: Path, name: PurePath | str) -> None:
@@ -133,9 +148,14 @@ def unlink_inside(root: Path, name: PurePath | str) -> None:
     """
     with (
         contextlib.suppress(FileNotFoundError),
-        _place(root, name) as (last, folder),
+        _open_folder(root, _checked(name).parent) as folder,
     ):
-        os.unlink(last, dir_fd=folder)
+        last, within = folder.at(name)
+        os.unlink(last, dir_fd=within)
+
+
+def _checked(name: PurePath | str) -> PurePosixPath:
+    return inside(name if isinstance(name, str) else name.as_posix())
 
 
 def own_folder(root: Path, name: str) -> Path:
@@ -184,33 +204,48 @@ def usual_mode(folder: Path) -> int:
         probe.unlink()
 
 
+@dataclasses.dataclass(frozen=True)
+class _Folder:
+    """A folder, open where the system can look a name up in an open one."""
+
+    path: Path
+    descriptor: int | None
+
+    def at(self, name: PurePath | str) -> tuple[str, int | None]:
+        """For functions of `os`: what a file in it is called, and where."""
+        last = PurePath(name).name
+        if self.descriptor is None:
+            return str(self.path / last), None
+        return last, self.descriptor
+
+
 @contextlib.contextmanager
-def _place(
-    root: Path, name: PurePath | str, *, create: bool = False
-) -> Iterator[tuple[str, int | None]]:
-    """The last part of a name, and its folder, open: for functions of `os`."""
-    *folders, last = inside(PurePath(name).as_posix()).parts
+def _open_folder(
+    root: Path, name: PurePath, *, create: bool = False
+) -> Iterator[_Folder]:
+    """A folder below a folder, with no link on the way."""
+    parts, path = name.parts, root / name
     if not _BY_FOLDER:
-        path = root
-        for part in folders:
-            path /= part
+        here = root
+        for part in parts:
+            here /= part
             if create:
-                path.mkdir(exist_ok=True)
-            check_folder(path)
-        yield str(path / last), None
+                here.mkdir(exist_ok=True)
+            check_folder(here)
+        yield _Folder(path, None)
         return
     with contextlib.ExitStack() as stack:
         # The folder itself was named by the user, who may have meant a link.
-        here = _opened(stack, root, _FOLDER & ~os.O_NOFOLLOW, None)
-        for part in folders:
+        last = _opened(stack, root, _FOLDER & ~os.O_NOFOLLOW, None)
+        for part in parts:
             if create:
                 with contextlib.suppress(FileExistsError):
-                    os.mkdir(part, dir_fd=here)
+                    os.mkdir(part, dir_fd=last)
             try:
-                here = _opened(stack, part, _FOLDER, here)
+                last = _opened(stack, part, _FOLDER, last)
             except OSError as error:
                 raise _described(error, root, name) from error
-        yield last, here
+        yield _Folder(path, last)
 
 
 def _opened(

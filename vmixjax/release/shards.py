@@ -142,8 +142,8 @@ def settle(files: Files, sink: Sink) -> None:
         return
     root = sink.root
     mode = usual_mode(root / WORK)
-    for name, (path, _) in files.parts.items():
-        move_inside(root, path.relative_to(root), name, mode)
+    moves = [(f"{WORK}/{path.name}", name) for name, (path, _) in files.parts.items()]
+    move_inside(root, moves, mode)
 
 
 def read_windows(

@@ -164,7 +164,7 @@ class Vault:
             source=_bytes(entry.source),
             restored=_bytes(entry.restored),
             folder=_bytes(entry.folder),
-            config=msgspec.convert(dataclasses.asdict(entry.config), Config),
+            config=_config(entry.config),
             levels=(entry.levels.shape[0], entry.levels.shape[1]),
             height=entry.height,
             width=entry.width,
@@ -451,6 +451,11 @@ def _close(seal: AESGCM, value: bytes, about: bytes) -> bytes:
 
 def _open(seal: AESGCM, sealed: bytes, about: bytes) -> bytes:
     return seal.decrypt(sealed[:_NONCE], sealed[_NONCE:], about)
+
+
+@functools.cache
+def _config(config: MixConfig) -> Config:
+    return Config(config.tile_size, config.ladder, config.channels)
 
 
 def _bytes(name: str) -> bytes:

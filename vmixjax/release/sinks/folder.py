@@ -11,6 +11,8 @@ from pathlib import Path
 from vmixjax.release.errors import RunError
 from vmixjax.release.examples import Example, Field, Label
 from vmixjax.release.images import ImageError, encode_png
+from vmixjax.release.inside import create_private, own_folder
+from vmixjax.release.manifest import WORK
 from vmixjax.release.sinks.sink import Files, Shard, below, not_stored, number, part
 
 _UNDER_WAY = 64
@@ -77,11 +79,12 @@ class FolderSink:
 
 class _Writer:
     def __init__(self, root: Path, files: Files, disk: Executor) -> None:
-        self._root, self._files, self._disk = root, files, disk
+        self._work = own_folder(root, WORK)
+        self._files, self._disk = files, disk
         self._storing: deque[Future[None]] = deque()
 
     def add(self, name: str, record: bytes) -> None:
-        path = part(self._root)
+        path = part(self._work)
         self._files.parts[name] = path, ""
         self._storing.append(self._disk.submit(self._store, name, path, record))
         # A disk that is slower than we are must not fill the memory.
@@ -98,7 +101,7 @@ class _Writer:
 
     def _store(self, name: str, path: Path, record: bytes) -> None:
         expected = hashlib.sha256(record).hexdigest()
-        with path.open("wb") as file:
+        with open(create_private(path), "wb") as file:  # noqa: PTH123 (a descriptor)
             file.write(record)
             file.flush()
             os.fsync(file.fileno())

@@ -14,7 +14,7 @@ from typing import Protocol
 from vmixjax.release.errors import RunError
 from vmixjax.release.examples import Example
 from vmixjax.release.images import ImageError
-from vmixjax.release.inside import check_folder, create_private, inside, own_folder
+from vmixjax.release.inside import check_folder, inside, own_folder
 from vmixjax.release.manifest import MANIFEST, WORK
 
 _PART = ".part"
@@ -130,19 +130,18 @@ def below(name: str, example: Example) -> str:
     return path.as_posix()
 
 
-def part(root: Path) -> Path:
-    """A new file under way, on the file system that it will stay on.
+def part(work: Path) -> Path:
+    """What a new file under way is called, in the folder for such.
 
-    Nobody but its owner may read it before it has its name: it may be an original.
+    It is made by `create_private`: nobody but its owner may read it before it has its
+    name, since it may be an original.
     """
-    path = own_folder(root, WORK) / f"{secrets.token_hex(16)}{_PART}"
-    os.close(create_private(path))
-    return path
+    return work / f"{secrets.token_hex(16)}{_PART}"
 
 
-def part_folder(root: Path) -> Path:
-    """A new folder under way, likewise."""
-    return own_folder(own_folder(root, WORK), f"{secrets.token_hex(16)}{_PART}")
+def part_folder(work: Path) -> Path:
+    """A new folder under way, in the folder for such."""
+    return own_folder(work, f"{secrets.token_hex(16)}{_PART}")
 
 
 def sweep(root: Path) -> None:

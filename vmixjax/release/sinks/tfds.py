@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from pathlib import Path
@@ -16,7 +17,8 @@ from tensorflow_datasets.proto import tf_example_pb2
 from vmixjax.release.errors import RunError
 from vmixjax.release.examples import Example, Field, Label, Pixels, Text
 from vmixjax.release.images import encode_png
-from vmixjax.release.inside import move_inside
+from vmixjax.release.inside import create_private, move_inside, own_folder
+from vmixjax.release.manifest import WORK
 from vmixjax.release.sinks.sink import (
     Files,
     Shard,
@@ -122,8 +124,10 @@ class TfdsSink:
         del disk
         place = f"{shard.number:05d}-of-{shard.shards:05d}"
         name = f"{self._name}-{shard.split}.array_record-{place}"
-        path = part(self.root)
+        path = part(own_folder(self.root, WORK))
         files.parts[name] = path, ""
+        # Its own way to make a file would let others read it.
+        os.close(create_private(path))
         records = _Records(path)
         try:
             yield records
@@ -168,13 +172,15 @@ class TfdsSink:
         ]
         info.set_splits(tfds.core.SplitDict(splits))
         # Aside first: TFDS does not write them at once.
-        folder = part_folder(self.root)
+        folder = part_folder(own_folder(self.root, WORK))
         info.write_to_directory(folder)
         written = {}
         for path in sorted(folder.iterdir()):
             flush(path)
             written[path.name] = sha256(path)
-            move_inside(self.root, path.relative_to(self.root), path.name)
+        move_inside(
+            self.root, [(f"{WORK}/{folder.name}/{name}", name) for name in written]
+        )
         folder.rmdir()
         return written
 

@@ -14,7 +14,8 @@ from vmixjax.release._tar import member_header
 from vmixjax.release.errors import RunError
 from vmixjax.release.examples import Example, Field, Label, Raw
 from vmixjax.release.images import encode_png
-from vmixjax.release.inside import is_plain
+from vmixjax.release.inside import create_private, is_plain, own_folder
+from vmixjax.release.manifest import WORK
 from vmixjax.release.sinks.sink import Files, Shard, below, check, number, part
 
 
@@ -74,9 +75,9 @@ class WebDatasetSink:
     def write(self, shard: Shard, files: Files, disk: Executor) -> Iterator["_Tar"]:
         """See `Sink.write`."""
         del disk
-        path = part(self.root)
+        path = part(own_folder(self.root, WORK))
         files.parts[f"{shard.name}.tar"] = path, ""
-        with path.open("wb") as file:
+        with open(create_private(path), "wb") as file:  # noqa: PTH123 (a descriptor)
             tar = _Tar(file)
             yield tar
             tar.write(bytes(2 * tarfile.BLOCKSIZE))
