@@ -125,7 +125,7 @@ _RANGES = {
     "mixing.strength": (0, 1),
     "model.patch_size": (1, 2**14),
     "model.width": (1, 2**14),
-    "optimizer.learning_rate": (0, 1e6),
+    "optimizer.learning_rate": (0, 1e30),
     "optimizer.weight_decay": (0, 1e6),
     "optimizer.adaptation": (0, 1),
     "optimizer.label_smoothing": (0, 1),

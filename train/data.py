@@ -252,7 +252,7 @@ def _tfds(
     if not isinstance(label, Label) or label.names is None:
         raise RunError(
             f"{name} has the features {', '.join(['image', *source.fields])}; image "
-            f"and label, a class, are needed"
+            f"and label are needed, the label a class"
         )
     return _FromTfds(source, named), label.names
 

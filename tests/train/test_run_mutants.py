@@ -46,12 +46,16 @@ def _compiled_once(tmp_path_factory):
         "jax_persistent_cache_min_entry_size_bytes": 0,
     }
     before = {name: getattr(jax.config, name) for name in values}
+    # What other tests have left in this process is not looked at for each mutant.
+    gc.collect()
+    gc.freeze()
     for settings in (values, before):
         for name, value in settings.items():
             jax.config.update(name, value)
         compilation_cache.reset_cache()
         if settings is values:
             yield
+    gc.unfreeze()
 
 
 @pytest.fixture(scope="module")
