@@ -12,6 +12,7 @@ import json
 import os
 import re
 import resource
+import shutil
 import signal
 import sqlite3
 import stat
@@ -118,6 +119,59 @@ def write_photos(folder):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         write_png(folder / name, original(name))
     return folder
+
+
+def write_releases(root):
+    """A release of photographs in each format, with its vault."""
+    write_photos(root / "photos")
+    for kind in KINDS:
+        kept = ["--vault", root / f"vault-{kind}", "--format", kind]
+        arguments = ["mix", root / "photos", root / kind, *OPTIONS, *kept]
+        assert main([*map(str, arguments)]) == 0
+    return root
+
+
+def copy(made, kind, folder, name):
+    """Copies of a release and its vault, to spoil."""
+    mixed, vault = folder / name, folder / f"vault-{kind}"
+    shutil.copytree(made / kind, mixed)
+    shutil.copytree(made / f"vault-{kind}", vault)
+    return mixed, vault
+
+
+def in_json(name, content):
+    return {"pythonClassName": name, "jsonFeature": {"json": json.dumps(content)}}
+
+
+def planted(form, whole, evil):
+    """What features.json holds, with a class somewhere that is the attacker's."""
+    base = "tensorflow_datasets.core.features"
+    label = whole["featuresDict"]["features"]["label"]
+    legacy = {"type": evil, "content": {}}
+    if form == "top":
+        whole["pythonClassName"] = evil
+    elif form == "feature":
+        label["pythonClassName"] = evil
+    elif form == "snake case":
+        del label["pythonClassName"]
+        label["python_class_name"] = evil
+    elif form == "legacy":
+        return legacy
+    elif form == "legacy, below":
+        name = f"{base}.features_dict.FeaturesDict"
+        return {"type": name, "content": {"image": legacy}}
+    elif form == "JSON in JSON":
+        return in_json(f"{base}.features_dict.FeaturesDict", {"image": legacy})
+    elif form == "JSON in a sequence":
+        name = f"{base}.sequence_feature.Sequence"
+        more = in_json(name, {"feature": legacy, "length": None})
+        whole["featuresDict"]["features"]["more"] = more
+    elif form == "below a sequence":
+        below = {"feature": {"pythonClassName": evil, "text": {}}}
+        name = f"{base}.sequence_feature.Sequence"
+        more = {"pythonClassName": name, "sequence": below}
+        whole["featuresDict"]["features"]["more"] = more
+    return whole
 
 
 def private(path, data):

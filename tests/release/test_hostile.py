@@ -44,13 +44,7 @@ _numbers = itertools.count()
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     """A release in each format, with vaults."""
-    root = tmp_path_factory.mktemp("made")
-    meddler.write_photos(root / "photos")
-    for kind in KINDS:
-        kept = ["--vault", root / f"vault-{kind}", "--format", kind]
-        arguments = ["mix", root / "photos", root / kind, *OPTIONS, *kept]
-        assert main([*map(str, arguments)]) == 0
-    return root
+    return meddler.write_releases(tmp_path_factory.mktemp("made"))
 
 
 @pytest.fixture
@@ -59,11 +53,7 @@ def copied(made, tmp_path):
 
     def copy(kind):
         # A name of its own: Python remembers what it has imported.
-        mixed = tmp_path / f"hostile_{next(_numbers)}"
-        vault = tmp_path / f"vault-{kind}"
-        shutil.copytree(made / kind, mixed)
-        shutil.copytree(made / f"vault-{kind}", vault)
-        return mixed, vault
+        return meddler.copy(made, kind, tmp_path, f"hostile_{next(_numbers)}")
 
     return copy
 
@@ -113,41 +103,6 @@ def _dict(features):
     return {"pythonClassName": name, "featuresDict": {"features": features}}
 
 
-def _in_json(name, content):
-    return {"pythonClassName": name, "jsonFeature": {"json": json.dumps(content)}}
-
-
-def _planted(form, whole, evil):
-    """What features.json holds, with a class somewhere that is the attacker's."""
-    base = "tensorflow_datasets.core.features"
-    label = whole["featuresDict"]["features"]["label"]
-    legacy = {"type": evil, "content": {}}
-    if form == "top":
-        whole["pythonClassName"] = evil
-    elif form == "feature":
-        label["pythonClassName"] = evil
-    elif form == "snake case":
-        del label["pythonClassName"]
-        label["python_class_name"] = evil
-    elif form == "legacy":
-        return legacy
-    elif form == "legacy, below":
-        name = f"{base}.features_dict.FeaturesDict"
-        return {"type": name, "content": {"image": legacy}}
-    elif form == "JSON in JSON":
-        return _in_json(f"{base}.features_dict.FeaturesDict", {"image": legacy})
-    elif form == "JSON in a sequence":
-        name = f"{base}.sequence_feature.Sequence"
-        more = _in_json(name, {"feature": legacy, "length": None})
-        whole["featuresDict"]["features"]["more"] = more
-    elif form == "below a sequence":
-        below = {"feature": {"pythonClassName": evil, "text": {}}}
-        name = f"{base}.sequence_feature.Sequence"
-        more = {"pythonClassName": name, "sequence": below}
-        whole["featuresDict"]["features"]["more"] = more
-    return whole
-
-
 FORMS = [
     "top",
     "feature",
@@ -166,7 +121,7 @@ def plant_code(release, form):
     (release / "evil.py").write_text(f"open({str(mark)!r}, 'w').close()\n")
     evil = f"{release.name}.evil.X"
     path = release / "features.json"
-    meddler.change_json(path, lambda whole: _planted(form, whole, evil))
+    meddler.change_json(path, lambda whole: meddler.planted(form, whole, evil))
     resum(release)
     return mark
 

@@ -4,7 +4,6 @@ import base64
 import itertools
 import json
 import re
-import shutil
 import zlib
 
 import meddler
@@ -13,8 +12,6 @@ import pytest
 from meddler import COUNT, KINDS, OPTIONS, png, refused, resum, run
 from tensorflow_datasets.proto import tf_example_pb2
 
-from vmixjax.cli import main
-
 HIDDEN = np.random.default_rng(0).bytes(8192)
 STOLEN = base64.b64encode(meddler.png([(b"IHDR", b"an original")]) * 99)
 
@@ -22,26 +19,14 @@ STOLEN = base64.b64encode(meddler.png([(b"IHDR", b"an original")]) * 99)
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     """A release in each format, with vaults."""
-    root = tmp_path_factory.mktemp("made")
-    meddler.write_photos(root / "photos")
-    for kind in KINDS:
-        kept = ["--vault", root / f"vault-{kind}", "--format", kind]
-        arguments = ["mix", root / "photos", root / kind, *OPTIONS, *kept]
-        assert main([*map(str, arguments)]) == 0
-    return root
+    return meddler.write_releases(tmp_path_factory.mktemp("made"))
 
 
 @pytest.fixture
 def copied(made, tmp_path):
     """Copies of a release and its vault, to spoil."""
 
-    def copy(kind):
-        mixed, vault = tmp_path / kind, tmp_path / f"vault-{kind}"
-        shutil.copytree(made / kind, mixed)
-        shutil.copytree(made / f"vault-{kind}", vault)
-        return mixed, vault
-
-    return copy
+    return lambda kind: meddler.copy(made, kind, tmp_path, kind)
 
 
 def found_wrong(capsys, *arguments):

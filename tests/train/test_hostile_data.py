@@ -46,33 +46,13 @@ def refused_by_fit(capsys, source, tmp_path, *more):
     assert not (tmp_path / "run" / "checkpoints").exists()
 
 
-BASE = "tensorflow_datasets.core.features"
-
-
-def planted(form, whole, evil):
-    """What features.json holds, with a class somewhere that is the attacker's."""
-    legacy = {"type": evil, "content": {}}
-    if form == "feature":
-        whole["featuresDict"]["features"]["label"]["pythonClassName"] = evil
-    elif form == "snake case":
-        del whole["pythonClassName"]
-        whole["python_class_name"] = evil
-    elif form == "legacy":
-        return legacy
-    elif form == "JSON in JSON":
-        text = json.dumps({"image": legacy})
-        name = f"{BASE}.features_dict.FeaturesDict"
-        return {"pythonClassName": name, "jsonFeature": {"json": text}}
-    return whole
-
-
 @pytest.mark.parametrize("named", [False, True])
 @pytest.mark.parametrize("form", ["feature", "snake case", "legacy", "JSON in JSON"])
 def test_no_code_comes_from_data(mixed, tmp_path, monkeypatch, capsys, form, named):
     mark, evil = tmp_path / "it-ran", f"{mixed.name}.evil.X"
     (mixed / "evil.py").write_text(f"open({str(mark)!r}, 'w').close()\n")
     path = mixed / "features.json"
-    meddler.change_json(path, lambda whole: planted(form, whole, evil))
+    meddler.change_json(path, lambda whole: meddler.planted(form, whole, evil))
     # As from a checkout that the data lie in.
     monkeypatch.syspath_prepend(tmp_path)
     source, more = mixed, []
