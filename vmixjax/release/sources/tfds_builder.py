@@ -244,7 +244,10 @@ def _counted(
         raise _damaged(folder, f"{_INFO} has other numbers of files than of lengths")
     for path, length in zip(map(Path, names), lengths, strict=True):
         if path.parent.resolve() != folder.resolve() or not is_inside(path, folder):
-            raise _damaged(folder, f"{path} lies elsewhere")
+            raise _damaged(
+                folder,
+                f"{path} is not in it, or a link that leads out of it",
+            )
         try:
             count = check_array_record(
                 path, limit=max(_MOST_RECORD, path.stat().st_size)
