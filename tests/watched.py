@@ -23,7 +23,7 @@ import mutants
 MUTANTS = int(os.environ.get("VMIXJAX_MUTANTS", "50"))
 """Of each kind."""
 ONLY = os.environ.get("VMIXJAX_MUTANT")
-"""The number of the one to look at, if it is only that."""
+"""The numbers of those to look at, if it is only these, with commas between."""
 
 SECONDS, BYTES = 10, 2**30
 """What a command may take at most."""
@@ -52,7 +52,7 @@ def each_mutant(kind, tmp_path, check):
     """
     faults, began = [], time.monotonic()
     _most.clear()
-    for number in range(MUTANTS) if ONLY is None else [int(ONLY)]:
+    for number in range(MUTANTS) if ONLY is None else map(int, ONLY.split(",")):
         folder, before = tmp_path / f"{kind}-{number}", len(faults)
         folder.mkdir()
         for way in check(mutants.chance(kind, number), folder):

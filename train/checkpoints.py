@@ -126,6 +126,23 @@ class _Stored(msgspec.Struct, forbid_unknown_fields=True):
     classes: Annotated[tuple[str, ...], msgspec.Meta(min_length=1)]
 
 
+class _Metrics(msgspec.Struct):
+    """By which the best checkpoint is found."""
+
+    accuracy: Annotated[float, msgspec.Meta(ge=0, le=1)]
+
+
+class _Metadata(msgspec.Struct):
+    """What Orbax reads of every checkpoint at once."""
+
+    item_handlers: dict[str, str] | str | None = None
+    metrics: dict[str, Any] | None = None
+    performance_metrics: dict[str, Any] | None = None
+    init_timestamp_nsecs: int | None = None
+    commit_timestamp_nsecs: int | None = None
+    custom_metadata: dict[str, Any] | None = None
+
+
 @dataclasses.dataclass
 class Checkpoints:
     """The checkpoints in a workdir; `open_checkpoints` makes one."""
@@ -222,8 +239,12 @@ def open_checkpoints(
       workdir: of the run.
       keep: newest checkpoints to keep, beside the best.
       say: shows a line to the user.
+
+    Raises:
+      RunError: what is noted of a checkpoint, by which the best is found, is damaged.
     """
     folder = (workdir / _FOLDER).resolve()
+    _check_notes(folder)
     policies = checkpoint_managers.preservation_policy
     options = ocp.CheckpointManagerOptions(
         create=True,
@@ -235,8 +256,33 @@ def open_checkpoints(
             ]
         ),
     )
-    with ocp.CheckpointManager(folder, options=options) as manager:
+    try:
+        manager = ocp.CheckpointManager(folder, options=options)
+    except OSError:
+        raise
+    except Exception as error:
+        # On what it does not expect Orbax raises whatever its parts do.
+        raise RunError(
+            f"{folder} is damaged: remove its newest checkpoint, or train anew in "
+            f"another folder"
+        ) from error
+    with manager:
         yield Checkpoints(folder, manager, say)
+
+
+def _check_notes(folder: Path) -> None:
+    """Sees that Orbax can read what it reads of all checkpoints before any is chosen."""
+    there = folder.iterdir() if folder.is_dir() else ()
+    steps = [path for path in there if path.name.isdecimal()]
+    for step in sorted(steps, key=lambda path: int(path.name)):
+        try:
+            read_json(step / "metrics" / "metrics", _Metrics, _MOST_BYTES)
+            read_json(step / "_CHECKPOINT_METADATA", _Metadata, _MOST_BYTES)
+        except (OSError, ValueError) as error:
+            raise RunError(
+                f"the notes on a checkpoint, {step}, are damaged: remove that folder, "
+                f"and go on from the one before"
+            ) from error
 
 
 @contextmanager
