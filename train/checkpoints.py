@@ -271,7 +271,7 @@ def open_checkpoints(
 
 
 def _check_notes(folder: Path) -> None:
-    """Sees that Orbax can read what it reads of all checkpoints before any is chosen."""
+    """Sees that Orbax can read what it reads of all before one is chosen."""
     there = folder.iterdir() if folder.is_dir() else ()
     steps = [path for path in there if path.name.isdecimal()]
     for step in sorted(steps, key=lambda path: int(path.name)):
