@@ -365,6 +365,9 @@ def open_vault(
             yield vault
     except sqlite3.Error as error:
         raise VaultError(f"--vault {folder} cannot be used: {error}") from error
+    except UnicodeDecodeError as error:
+        # What SQLite says of a damaged file quotes it.
+        raise VaultError(f"--vault {folder} {_DAMAGED}") from error
 
 
 _DAMAGED = "was changed or is damaged; use a copy from before"
