@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -43,8 +44,8 @@ def test_the_newest_version_is_taken_or_the_one_that_is_named(prepared, tmp_path
         ("pets:1.*.*", "1.10.0"),
     ):
         found = open_prepared(name, str(tmp_path))
-        assert found.folder == tmp_path / "pets" / version
-        assert [length for _, length in found.files["train"]] == [4]
+        assert Path(found.data_dir) == tmp_path / "pets" / version
+        assert found.info.splits["train"].shard_lengths == [4]
     with pytest.raises(RunError, match=r"TFDS has no data set 'pets:2\.0\.0'"):
         open_prepared("pets:2.0.0", str(tmp_path))
 
@@ -53,7 +54,7 @@ def test_a_config_is_found_where_there_is_one_or_it_is_named(prepared, tmp_path)
     put(prepared, tmp_path / "pets" / "small", "1.0.0")
     for name in ("pets", "pets/small", "pets/small:1.0.0"):
         found = open_prepared(name, str(tmp_path))
-        assert found.folder == tmp_path / "pets" / "small" / "1.0.0"
+        assert Path(found.data_dir) == tmp_path / "pets" / "small" / "1.0.0"
     put(prepared, tmp_path / "pets" / "large", "1.0.0")
     with pytest.raises(RunError, match="name one of them: pets/large, pets/small"):
         open_prepared("pets", str(tmp_path))

@@ -2,21 +2,14 @@
 
 import json
 import os
-import stat
 from pathlib import Path
 from typing import TypeVar
 
 import msgspec
 
 from vmixjax.release.errors import RunError
+from vmixjax.release.inside import open_ordinary
 
-_FLAGS = (
-    os.O_RDONLY
-    # Opening a pipe would wait for who writes to it.
-    | getattr(os, "O_NONBLOCK", 0)
-    | getattr(os, "O_NOFOLLOW", 0)
-    | getattr(os, "O_BINARY", 0)
-)
 _T = TypeVar("_T")
 
 
@@ -34,18 +27,15 @@ def read_bounded(path: Path, limit: int) -> bytes:
     """
     if path.is_symlink():
         raise RunError(f"{path} is a link; put the file itself there")
-    descriptor = os.open(path, _FLAGS)
-    status = os.fstat(descriptor)
-    if not stat.S_ISREG(status.st_mode):
-        os.close(descriptor)
-        raise RunError(f"{path} is no ordinary file; put one there")
+    descriptor = open_ordinary(path, path, "put one there")
     with open(descriptor, "rb") as file:  # noqa: PTH123 (a descriptor, not a path)
-        if status.st_size > limit:
+        size = os.fstat(descriptor).st_size
+        if size > limit:
             raise RunError(
-                f"{path} holds {status.st_size} bytes, more than there is to say; use "
-                f"a copy from before"
+                f"{path} holds {size} bytes, more than there is to say; use a copy "
+                f"from before"
             )
-        return file.read(status.st_size)
+        return file.read(size)
 
 
 def read_json(path: Path, kind: type[_T], limit: int) -> _T:

@@ -54,7 +54,7 @@ def is_plain(name: str) -> bool:
 
 
 @contextlib.contextmanager
-def open_inside(root: Path, name: PurePath | str) -> Iterator[BufferedReader]:
+def open_inside(root: Path, name: str) -> Iterator[BufferedReader]:
     """Opens an ordinary file below a folder for reading.
 
     Raises:
@@ -62,20 +62,39 @@ def open_inside(root: Path, name: PurePath | str) -> Iterator[BufferedReader]:
       RunError: it, or a folder on the way, is a link; or it is no ordinary file.
       OSError: it cannot be read.
     """
-    with _open_folder(root, _checked(name).parent) as folder:
+    with _open_folder(root, inside(name).parent) as folder:
         last, within = folder.at(name)
         try:
-            descriptor = os.open(last, _FILE, dir_fd=within)
+            descriptor = open_ordinary(last, root / name, "remove it", within)
         except OSError as error:
             raise _described(error, root, name) from error
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise RunError(f"{root / name} is no ordinary file; remove it")
     with open(descriptor, "rb") as file:  # noqa: PTH123 (a descriptor, not a path)
         yield file
 
 
-def sha256_inside(root: Path, name: PurePath | str) -> str:
+def open_ordinary(
+    name: Path | str, path: Path, mend: str, folder: int | None = None
+) -> int:
+    """A descriptor of an ordinary file, for reading; a link is not followed.
+
+    Args:
+      name: of the file, in an open folder if one is given.
+      path: what complaints call it.
+      mend: what to do where it is something else.
+      folder: a descriptor.
+
+    Raises:
+      RunError: it is no ordinary file.
+      OSError: it is a link, not there, or cannot be opened.
+    """
+    descriptor = os.open(name, _FILE, dir_fd=folder)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise RunError(f"{path} is no ordinary file; {mend}")
+    return descriptor
+
+
+def sha256_inside(root: Path, name: str) -> str:
     """SHA-256 of a file below a folder, read in pieces. Raises as `open_inside`."""
     with open_inside(root, name) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
@@ -139,7 +158,7 @@ def _move(
         os.close(descriptor)
 
 
-def unlink_inside(root: Path, name: PurePath | str) -> None:
+def unlink_inside(root: Path, name: str) -> None:
     """Removes a file below a folder, if it is there; of a link, the link itself.
 
     Raises:
@@ -148,14 +167,10 @@ def unlink_inside(root: Path, name: PurePath | str) -> None:
     """
     with (
         contextlib.suppress(FileNotFoundError),
-        _open_folder(root, _checked(name).parent) as folder,
+        _open_folder(root, inside(name).parent) as folder,
     ):
         last, within = folder.at(name)
         os.unlink(last, dir_fd=within)
-
-
-def _checked(name: PurePath | str) -> PurePosixPath:
-    return inside(name if isinstance(name, str) else name.as_posix())
 
 
 def own_folder(root: Path, name: str) -> Path:
@@ -211,9 +226,9 @@ class _Folder:
     path: Path
     descriptor: int | None
 
-    def at(self, name: PurePath | str) -> tuple[str, int | None]:
+    def at(self, name: str) -> tuple[str, int | None]:
         """For functions of `os`: what a file in it is called, and where."""
-        last = PurePath(name).name
+        last = PurePosixPath(name).name
         if self.descriptor is None:
             return str(self.path / last), None
         return last, self.descriptor

@@ -117,9 +117,8 @@ def _check_files(root: Path, manifest: Manifest, report: Report) -> None:
     folders = {"."}
     for name, checksum in expected.items():
         try:
-            path = inside(name)
-            folders |= {str(folder) for folder in path.parents}
-            if sha256_inside(root, path) != checksum:
+            folders |= {str(folder) for folder in inside(name).parents}
+            if sha256_inside(root, name) != checksum:
                 report.problems.append(f"{name} was changed: its SHA-256 is another")
         except FileNotFoundError:
             report.problems.append(f"{name} is missing")

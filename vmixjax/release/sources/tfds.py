@@ -57,8 +57,7 @@ class TfdsSource:
         keep: Sequence[str] | None,
         formats: Collection[str],
     ) -> None:
-        prepared = open_prepared(name, data_dir)
-        builder = prepared.builder
+        builder = open_prepared(name, data_dir)
         info = builder.info
         self._formats = formats
         unknown = sorted(set(splits) - set(info.splits))
@@ -66,7 +65,7 @@ class TfdsSource:
             has = ", ".join(info.splits)
             raise RunError(f"--splits {unknown[0]}: {name} has {has} only")
         self.name = info.name
-        self.places: Sequence[Path] = (prepared.folder,)
+        self.places: Sequence[Path] = (Path(builder.data_dir),)
         self.splits: Mapping[str, int] = {
             split: info.splits[split].num_examples for split in splits or info.splits
         }

@@ -7,12 +7,11 @@ nothing here is handed to TFDS that names a class which is not TFDS's own, files
 elsewhere, or more records than there are. Whatever reads TFDS folders opens them here.
 """
 
-import dataclasses
 import difflib
 import functools
 import inspect
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -46,23 +45,8 @@ def is_prepared(folder: Path) -> bool:
     return (folder / _INFO).is_file()
 
 
-@dataclasses.dataclass(frozen=True)
-class Prepared:
-    """A data set that TFDS has prepared, and that is what it says.
-
-    Attributes:
-      folder: where it lies.
-      builder: of TFDS.
-      files: of each split, in their order, and how many records each holds.
-    """
-
-    folder: Path
-    builder: Any
-    files: Mapping[str, Sequence[tuple[Path, int]]]
-
-
-def open_prepared(name: str, data_dir: str | None) -> Prepared:
-    """A data set that TFDS has prepared.
+def open_prepared(name: str, data_dir: str | None) -> Any:
+    """The TFDS builder of a data set that is prepared, and is what it says.
 
     Args:
       name: of a data set, as TFDS takes it, or its folder.
@@ -97,11 +81,9 @@ def open_prepared(name: str, data_dir: str | None) -> Prepared:
             f"{name} in {folder} cannot be read by number: prepare it as ArrayRecord, "
             f"`{_BUILD.format(name)}`"
         )
-    files = {
-        split: _counted(folder, names[split], [length for length in lengths if length])
-        for split, lengths in splits.items()
-    }
-    return Prepared(folder, builder, files)
+    for split, lengths in splits.items():
+        _check_files(folder, names[split], [length for length in lengths if length])
+    return builder
 
 
 def _folder_of(name: str, data_dir: str | None) -> Path:
@@ -236,10 +218,8 @@ def _check_names(folder: Path, names: Iterable[str]) -> None:
             raise _damaged(folder, f"{_FEATURES} has a feature {name!r}") from error
 
 
-def _counted(
-    folder: Path, names: list[str], lengths: list[int]
-) -> list[tuple[Path, int]]:
-    """The files of a split, which must be here and hold as many records as is said."""
+def _check_files(folder: Path, names: list[str], lengths: list[int]) -> None:
+    """Refuses files that are elsewhere, or hold fewer or more records than is said."""
     if len(names) != len(lengths):
         raise _damaged(folder, f"{_INFO} has other numbers of files than of lengths")
     for path, length in zip(map(Path, names), lengths, strict=True):
@@ -260,7 +240,6 @@ def _counted(
             raise _damaged(
                 folder, f"{path.name} holds {count} records, and {_INFO} says {length}"
             )
-    return list(zip(map(Path, names), lengths, strict=True))
 
 
 def _parse(folder: Path, name: str, kind: Message) -> Any:
