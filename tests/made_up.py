@@ -1,8 +1,8 @@
 """Findings of audits that never were."""
 
-from vmixjax.audit.evidence import (
-    Evidence,
-    Finding,
+from vmixjax.audit.results import (
+    AttackResult,
+    AuditResults,
     Inversion,
     KeySharing,
     Membership,
@@ -21,12 +21,12 @@ def finding(method, attack, **values):
         "ssim_each": (0.1,) * 100,
         "seconds": 1.0,
     }
-    return Finding(method, attack, **{**known, **values})
+    return AttackResult(method, attack, **{**known, **values})
 
 
 def evidence(*findings, clean=0.8, classes=10, learned=(0.6, 0.5, 0.4)):
     names = list(dict.fromkeys(one.method for one in findings))
-    return Evidence(
+    return AuditResults(
         images=100,
         public=1000,
         side=32,

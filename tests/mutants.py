@@ -19,7 +19,7 @@ import zlib
 
 from PIL import Image
 
-from vmixjax.release._png import SIGNATURE
+from vmixjax.data.codecs.png import SIGNATURE
 
 _HUGE = 60 * 2**30
 """Bytes that a file says it holds; nobody should ask for as many."""

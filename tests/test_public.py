@@ -11,7 +11,7 @@ import pytest
 
 import vmixjax
 import vmixjax.attacks
-from vmixjax import baselines, metrics, optimizers
+from vmixjax import methods, metrics, optimizers
 
 NAMES = sorted(vmixjax.__all__)
 FUNCTIONS = [name for name in NAMES if inspect.isfunction(getattr(vmixjax, name))]
@@ -134,7 +134,7 @@ def test_no_type_says_anything_goes(name):
 
 def public_functions():
     """Those of the modules that the README names, beside the table of contents."""
-    for module in (baselines, metrics, optimizers):
+    for module in (methods, metrics, optimizers):
         for name in getattr(module, "__all__", vars(module)):
             function = getattr(module, name)
             if (

@@ -26,8 +26,8 @@ from orbax.checkpoint import checkpoint_managers
 from train.config import Config, check, differences, from_values
 from train.errors import RunError
 from train.step import State
-from vmixjax.release.atomic import atomic_path
-from vmixjax.release.bounded import read_json
+from vmixjax.atomic import atomic_path
+from vmixjax.data.bounded import read_json
 
 _RUN = "run.json"
 _FOLDER = "checkpoints"

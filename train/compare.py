@@ -14,7 +14,7 @@ import jax
 from train.config import Config, Form, OptimizerName
 from train.fit import fit
 from train.metrics import read
-from vmixjax.release.atomic import atomic_path
+from vmixjax.atomic import atomic_path
 
 CLEAN, MIXED, CANONICAL = "clean", "mixed", "mixed + canonical"
 

@@ -1,5 +1,5 @@
 """What ends a run with one line instead of a traceback."""
 
-from vmixjax.release.errors import RunError
+from vmixjax.errors import RunError
 
 __all__ = ["RunError"]

@@ -15,7 +15,7 @@ import jax
 from tensorboardX import SummaryWriter
 from tqdm import tqdm
 
-from vmixjax.release.atomic import atomic_path
+from vmixjax.atomic import atomic_path
 
 _LINES = "metrics.jsonl"
 CURVES = "curves.png"

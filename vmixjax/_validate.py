@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vmixjax._network import LARGEST_BASE, factors
+from vmixjax._shuffle.stages import LARGEST_BASE, factors
 from vmixjax.config import MixConfig
 
 LONGEST_SIDE = 65_535

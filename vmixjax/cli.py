@@ -300,7 +300,7 @@ def _say(line: str) -> None:
 @contextlib.contextmanager
 def _refusals(dst: Path | None = None) -> Iterator[None]:
     """Turns what a run cannot go on from into one line; `dst` is where it writes."""
-    from vmixjax.release.errors import RunError
+    from vmixjax.errors import RunError
     from vmixjax.release.vault import VaultError
 
     try:
@@ -339,10 +339,10 @@ def _rung(text: str) -> tuple[int, int]:
 
 
 def _vfe(options: Vfe) -> int:
+    from vmixjax.data.codecs.images import ImageError, read_image
+    from vmixjax.data.files import find_files
     from vmixjax.entropy import vfe
     from vmixjax.planning import vfe_range
-    from vmixjax.release.files import find_files
-    from vmixjax.release.images import ImageError, read_image
     from vmixjax.release.progress import Progress
     from vmixjax.release.recipe import fit_image
 
@@ -415,14 +415,14 @@ def _mix(options: Mix) -> int:
     if options.sensitivity is not None and not options.sensitivity.is_dir():
         raise _Refusal(f"--sensitivity {options.sensitivity} is not a folder of masks")
 
+    from vmixjax.data.formats.sinks import Format
+    from vmixjax.data.formats.sources import format_of
+    from vmixjax.release.config import ReleaseConfig
     from vmixjax.release.mix import mix_release, run_local
-    from vmixjax.release.order import Order
     from vmixjax.release.progress import Progress
     from vmixjax.release.recipe import Recipe
-    from vmixjax.release.sinks import Format
-    from vmixjax.release.sources import format_of
 
-    order = Order(
+    order = ReleaseConfig(
         src=options.src,
         dst=options.dst,
         recipe=Recipe(config, options.fit, strength, target, options.sensitivity),
@@ -502,8 +502,8 @@ def _unmix(options: Unmix) -> int:
 
 
 def _verify(options: Verify) -> int:
+    from vmixjax.data.formats.sources import open_source
     from vmixjax.release.progress import Progress
-    from vmixjax.release.sources import open_source
     from vmixjax.release.verify import verify_release
 
     with _refusals():
@@ -532,9 +532,9 @@ def _verify(options: Verify) -> int:
 
 
 def _audit(options: Audit) -> int:
-    from vmixjax.audit import AuditOrder, audit_images
+    from vmixjax.audit import AuditConfig, audit_images
 
-    order = AuditOrder(
+    order = AuditConfig(
         src=options.src,
         public=options.public,
         methods=options.methods,

@@ -22,8 +22,8 @@ import jax.numpy as jnp
 
 from vmixjax import _validate
 from vmixjax._grid import cut, join
+from vmixjax._shuffle.permute import permute
 from vmixjax.config import Channels, MixConfig, check_channels
-from vmixjax.permutation import permute
 from vmixjax.planning import Plan
 
 
@@ -48,7 +48,7 @@ def mix(key: jax.Array, image: jax.typing.ArrayLike, plan: Plan) -> jax.Array:
         a plan for another shape, a count of blocks with a prime factor above 1021.
 
     Source: section "spatial and chromatic shuffling" of the paper (Li et al., NDSS
-    2024) for what is shuffled; how, is ours (`vmixjax.permutation`).
+    2024) for what is shuffled; how, is ours (`vmixjax._shuffle.permute`).
     """
     return _rearrange(key, image, plan, inverse=False)
 

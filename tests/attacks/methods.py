@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import vmixjax
-from vmixjax.attacks.knowledge import Knowledge
+from vmixjax.attacks.threat_model import ThreatModel
 from vmixjax.demo.photographs import NAMES, load_photograph
 
 KEY = jax.random.key(3)
@@ -27,7 +27,7 @@ def mixing(shape, region, block=1, channels="independent"):
     def protect(key, image):
         return vmixjax.mix(key, image, plan)
 
-    return Knowledge(protect, PUBLIC, region=region, block=block)
+    return ThreatModel(protect, PUBLIC, region=region, block=block)
 
 
 def mixed(knowledge, images, seed=0):

@@ -10,7 +10,7 @@ from flax import nnx
 
 import vmixjax
 from vmixjax.attacks.gradient_inversion import gradient_inversion
-from vmixjax.attacks.knowledge import Knowledge
+from vmixjax.attacks.threat_model import ThreatModel
 
 CLASSES = 10
 IMAGES = crops("astronaut", side=32, stride=32)[[6, 12]][:, ::2, ::2]
@@ -19,7 +19,9 @@ KEY = jax.random.key(0)
 PLAN = vmixjax.full_plan(
     IMAGES.shape[1:], vmixjax.MixConfig(tile_size=8, ladder=((8, 1),))
 )
-KNOWN = Knowledge(lambda key, image: vmixjax.mix(key, image, PLAN), jnp.asarray(IMAGES))
+KNOWN = ThreatModel(
+    lambda key, image: vmixjax.mix(key, image, PLAN), jnp.asarray(IMAGES)
+)
 
 
 class LeNet(nnx.Module):

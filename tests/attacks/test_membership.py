@@ -5,14 +5,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from vmixjax.attacks.knowledge import Knowledge
 from vmixjax.attacks.membership import (
     loss_threshold,
     membership_metrics,
     shadow_models,
 )
-from vmixjax.attacks.recogniser import train_classifier
+from vmixjax.attacks.threat_model import ThreatModel
 from vmixjax.demo.learning import enlarged_digits
+from vmixjax.networks.classifier import train_classifier
 
 MEMBERS = 100
 KEY = jax.random.key(0)
@@ -36,7 +36,7 @@ IMAGES, LABELS = data()
 ASKED, OTHERS = slice(0, 2 * MEMBERS), slice(2 * MEMBERS, 3 * MEMBERS)
 PUBLIC = slice(3 * MEMBERS, 5 * MEMBERS)
 IS_MEMBER = np.arange(2 * MEMBERS) < MEMBERS
-KNOWN = Knowledge(unchanged, IMAGES[PUBLIC], labels=LABELS[PUBLIC])
+KNOWN = ThreatModel(unchanged, IMAGES[PUBLIC], labels=LABELS[PUBLIC])
 
 
 @functools.cache
@@ -91,7 +91,7 @@ def test_each_query_has_keys_of_its_own_and_the_attack_repeats_itself():
         asked.append(np.asarray(images))
         return jnp.zeros((len(images), 10))
 
-    known = Knowledge(noisy, IMAGES[PUBLIC])
+    known = ThreatModel(noisy, IMAGES[PUBLIC])
     for _ in range(2):
         loss_threshold(
             KEY,
@@ -119,8 +119,8 @@ def test_metrics_by_hand():
 @pytest.mark.parametrize(
     ("known", "options", "words"),
     [
-        (Knowledge(unchanged, IMAGES[:9]), {}, "knowledge.labels must be given"),
-        (Knowledge(unchanged, IMAGES[:7]), {}, "public must be at least 8 images"),
+        (ThreatModel(unchanged, IMAGES[:9]), {}, "knowledge.labels must be given"),
+        (ThreatModel(unchanged, IMAGES[:7]), {}, "public must be at least 8 images"),
         (KNOWN, {"members": 201}, "members must be 2 to 200"),
         (KNOWN, {"shadows": 0}, "shadows must be at least 1"),
         (KNOWN, {"queries": 0}, "queries must be at least 1"),

@@ -11,9 +11,9 @@ from PIL import Image
 
 from vmixjax import audit
 from vmixjax.audit.budgets import BUDGETS
-from vmixjax.baselines import METHODS
 from vmixjax.cli import main
 from vmixjax.demo.learning import enlarged_digits
+from vmixjax.methods import METHODS
 
 TINY = dataclasses.replace(
     BUDGETS["quick"],
@@ -75,7 +75,7 @@ def order(digits, **options):
         "splits": (),
         "seed": 0,
     }
-    return audit.AuditOrder(**{**values, **options})
+    return audit.AuditConfig(**{**values, **options})
 
 
 def test_an_audit_writes_its_report_and_goes_on_where_it_was(digits, tmp_path, capsys):

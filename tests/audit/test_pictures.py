@@ -3,7 +3,7 @@ import pytest
 from PIL import Image
 
 from vmixjax.audit.pictures import load_pictures, overlap, split_pictures
-from vmixjax.release.errors import RunError
+from vmixjax.errors import RunError
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from made_up import evidence, finding
 
-from vmixjax.audit.evidence import Exhibits, Sheet
 from vmixjax.audit.report import render
+from vmixjax.audit.results import Figures, Sheet
 
 BROWSER = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))),
@@ -31,7 +31,7 @@ def page():
     ]
     clean = {"sent": some(), "gradient_inversion": some()}
     gradients = (Sheet("clean", some(), clean, (0.9,) * 4),)
-    return render(found, Exhibits(tuple(sheets), gradients))
+    return render(found, Figures(tuple(sheets), gradients))
 
 
 class Tags(HTMLParser):

@@ -13,8 +13,8 @@ import oracle
 import pytest
 
 from vmixjax.cli import main
-from vmixjax.release._png import SIGNATURE
-from vmixjax.release.images import write_png
+from vmixjax.data.codecs.images import write_png
+from vmixjax.data.codecs.png import SIGNATURE
 from vmixjax.release.manifest import WORK
 
 KILLS = int(os.environ.get("VMIXJAX_KILLS", "3"))

@@ -6,11 +6,11 @@ import time
 import numpy as np
 import pytest
 
-from vmixjax.release.examples import Example
-from vmixjax.release.images import ImageError
+from vmixjax.data.codecs.images import ImageError
+from vmixjax.data.example import Example
 from vmixjax.release.shards import list_shards, read_windows
 from vmixjax.release.threads import Threads, start_threads
-from vmixjax.release.work import Task
+from vmixjax.release.transforms import Task
 
 MEGABYTE = 2**20
 

@@ -8,8 +8,8 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from vmixjax.cli import main
-from vmixjax.release.images import read_image, write_png
-from vmixjax.release.sinks.sink import sha256
+from vmixjax.data.codecs.images import read_image, write_png
+from vmixjax.data.writing import sha256
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from train.models.resnet import resnet8, resnet18, resnet50
 from train.models.shufflenet import ShuffleNetV2
 from train.models.vit import vit_s, vit_ti
 from vmixjax.demo.learning import SmallCNN
-from vmixjax.release.errors import none_of
+from vmixjax.errors import none_of
 
 MODELS: dict[str, Callable[..., nnx.Module]] = {
     "cnn": SmallCNN,

@@ -10,7 +10,7 @@ from flax import nnx
 from train.models.layers import classify
 
 
-class Activated(nnx.Module):
+class ConvGeluNorm(nnx.Module):
     """A convolution, GELU and batch norm, in this order."""
 
     def __init__(
@@ -53,19 +53,19 @@ class ConvMixer(nnx.Module):
     ) -> None:
         patch = (patch_size, patch_size)
         options: dict[str, Any] = {"dtype": dtype, "rngs": rngs}
-        self.embed = Activated(
+        self.embed = ConvGeluNorm(
             shape[2], width, patch, strides=patch_size, padding="VALID", **options
         )
         self.across = nnx.List(
             [
-                Activated(
+                ConvGeluNorm(
                     width, width, (kernel, kernel), feature_group_count=width, **options
                 )
                 for _ in range(depth)
             ]
         )
         self.through = nnx.List(
-            [Activated(width, width, (1, 1), **options) for _ in range(depth)]
+            [ConvGeluNorm(width, width, (1, 1), **options) for _ in range(depth)]
         )
         self.head = nnx.Linear(width, classes, rngs=rngs)
 

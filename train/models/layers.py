@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 
-class Normed(nnx.Module):
+class ConvNorm(nnx.Module):
     """A convolution without bias, batch norm and, as a rule, ReLU.
 
     Args:
@@ -65,11 +65,11 @@ class Spread(nnx.Module):
     Args:
       inputs: channels that come in.
       outputs: channels that go out.
-      options: as of `Normed`.
+      options: as of `ConvNorm`.
     """
 
     def __init__(self, inputs: int, outputs: int, **options: Any) -> None:
-        self.values = Normed(inputs, 4 * outputs, 1, **options)
+        self.values = ConvNorm(inputs, 4 * outputs, 1, **options)
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """(B, H, W, inputs) -> (B, 2 * H, 2 * W, outputs)."""

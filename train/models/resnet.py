@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from train.models.layers import Normed, Spread, classify
+from train.models.layers import ConvNorm, Spread, classify
 
 Stem = Literal["imagenet", "cifar", "patch", "spread"]
 """How an image becomes features.
@@ -28,10 +28,10 @@ class BasicBlock(nnx.Module):
     expansion = 1
 
     def __init__(self, inputs: int, width: int, stride: int, **options: Any) -> None:
-        self.first = Normed(inputs, width, 3, stride=stride, **options)
-        self.second = Normed(width, width, 3, relu=False, **options)
+        self.first = ConvNorm(inputs, width, 3, stride=stride, **options)
+        self.second = ConvNorm(width, width, 3, relu=False, **options)
         self.shortcut = (
-            Normed(inputs, width, 1, stride=stride, relu=False, **options)
+            ConvNorm(inputs, width, 1, stride=stride, relu=False, **options)
             if stride > 1 or inputs != width
             else None
         )
@@ -49,11 +49,11 @@ class Bottleneck(nnx.Module):
 
     def __init__(self, inputs: int, width: int, stride: int, **options: Any) -> None:
         outputs = self.expansion * width
-        self.first = Normed(inputs, width, 1, **options)
-        self.second = Normed(width, width, 3, stride=stride, **options)
-        self.third = Normed(width, outputs, 1, relu=False, **options)
+        self.first = ConvNorm(inputs, width, 1, **options)
+        self.second = ConvNorm(width, width, 3, stride=stride, **options)
+        self.third = ConvNorm(width, outputs, 1, relu=False, **options)
         self.shortcut = (
-            Normed(inputs, outputs, 1, stride=stride, relu=False, **options)
+            ConvNorm(inputs, outputs, 1, stride=stride, relu=False, **options)
             if stride > 1 or inputs != outputs
             else None
         )
@@ -100,15 +100,15 @@ class ResNet(nnx.Module):
         self.pool = stem == "imagenet"
         strides = [2 if stage > saved else 1 for stage in range(len(blocks))]
         if stem == "patch":
-            self.stem: nnx.Module = Normed(
+            self.stem: nnx.Module = ConvNorm(
                 inputs, width, patch_size, stride=patch_size, padding="VALID", **options
             )
         elif stem == "spread":
             self.stem = Spread(inputs, width, **options)
         elif stem == "cifar":
-            self.stem = Normed(inputs, width, 3, **options)
+            self.stem = ConvNorm(inputs, width, 3, **options)
         else:
-            self.stem = Normed(inputs, width, 7, stride=2, padding=(3, 3), **options)
+            self.stem = ConvNorm(inputs, width, 7, stride=2, padding=(3, 3), **options)
         inputs, stages = width, []
         for stage, (count, stride) in enumerate(zip(blocks, strides, strict=True)):
             for i in range(count):

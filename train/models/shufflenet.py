@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from train.models.layers import Normed, Spread, classify
+from train.models.layers import ConvNorm, Spread, classify
 from train.models.resnet import Stem
 
 
@@ -20,16 +20,16 @@ class Unit(nnx.Module):
         half = outputs // 2
         self.split = stride == 1
         entering = inputs // 2 if self.split else inputs
-        self.first = Normed(entering, half, 1, **options)
-        self.depthwise = Normed(
+        self.first = ConvNorm(entering, half, 1, **options)
+        self.depthwise = ConvNorm(
             half, half, 3, stride=stride, groups=half, relu=False, **options
         )
-        self.last = Normed(half, half, 1, **options)
+        self.last = ConvNorm(half, half, 1, **options)
         if not self.split:
-            self.aside_depthwise = Normed(
+            self.aside_depthwise = ConvNorm(
                 inputs, inputs, 3, stride=stride, groups=inputs, relu=False, **options
             )
-            self.aside_last = Normed(inputs, half, 1, **options)
+            self.aside_last = ConvNorm(inputs, half, 1, **options)
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """(B, H, W, inputs) -> (B, H / stride, W / stride, outputs)."""
@@ -69,13 +69,15 @@ class ShuffleNetV2(nnx.Module):
         options: dict[str, Any] = {"dtype": dtype, "rngs": rngs}
         self.pool = stem == "imagenet"
         if stem == "patch":
-            self.stem: nnx.Module = Normed(
+            self.stem: nnx.Module = ConvNorm(
                 shape[2], 24, patch_size, stride=patch_size, padding="VALID", **options
             )
         elif stem == "spread":
             self.stem = Spread(shape[2], 24, **options)
         else:
-            self.stem = Normed(shape[2], 24, 3, stride=2 if self.pool else 1, **options)
+            self.stem = ConvNorm(
+                shape[2], 24, 3, stride=2 if self.pool else 1, **options
+            )
         inputs, units = 24, []
         for stage, (count, width) in enumerate(((4, 116), (8, 232), (4, 464))):
             for i in range(count):
@@ -84,11 +86,11 @@ class ShuffleNetV2(nnx.Module):
                 units.append(
                     Unit(inputs, width, 2 if down else 1, **options)
                     if i or down
-                    else Normed(inputs, width, 1, **options)
+                    else ConvNorm(inputs, width, 1, **options)
                 )
                 inputs = width
         self.units = nnx.List(units)
-        self.last = Normed(inputs, 1024, 1, **options)
+        self.last = ConvNorm(inputs, 1024, 1, **options)
         self.head = nnx.Linear(1024, classes, rngs=rngs)
 
     def __call__(self, x: jax.Array) -> jax.Array:

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from vmixjax import _validate
-from vmixjax.attacks.knowledge import Knowledge
+from vmixjax.attacks.threat_model import ThreatModel
 
 
 def images(name: str, value: jax.typing.ArrayLike) -> jax.Array:
@@ -23,7 +23,7 @@ def images(name: str, value: jax.typing.ArrayLike) -> jax.Array:
     return array
 
 
-def region(knowledge: Knowledge, shape: tuple[int, ...]) -> tuple[int, int]:
+def region(knowledge: ThreatModel, shape: tuple[int, ...]) -> tuple[int, int]:
     """Height and width of a region in images of a shape: the image where None."""
     height, width = shape[-3:-1]
     if knowledge.region is None:
@@ -38,7 +38,7 @@ def region(knowledge: Knowledge, shape: tuple[int, ...]) -> tuple[int, int]:
     return knowledge.region, knowledge.region
 
 
-def block(knowledge: Knowledge, shape: tuple[int, ...]) -> int:
+def block(knowledge: ThreatModel, shape: tuple[int, ...]) -> int:
     """Side of a block that divides the regions of images of a shape."""
     _validate.size("knowledge.block", knowledge.block)
     height, width = region(knowledge, shape)

@@ -1,4 +1,4 @@
-"""Finding the blocks of several channels that belong together."""
+"""AttackResult the blocks of several channels that belong together."""
 
 import jax
 import jax.numpy as jnp

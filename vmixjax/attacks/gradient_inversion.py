@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import optax
 
 from vmixjax.attacks._batches import check_images, check_labels
-from vmixjax.attacks.knowledge import Knowledge
+from vmixjax.attacks.threat_model import ThreatModel
 
 Gradient = Any
 """A pytree of float arrays, shaped as the model's parameters."""
@@ -25,7 +25,7 @@ GradientOf = Callable[[jax.Array, jax.Array], Gradient]
 def gradient_inversion(
     key: jax.Array,
     protected: jax.typing.ArrayLike,
-    knowledge: Knowledge,
+    knowledge: ThreatModel,
     *,
     gradient_of: GradientOf,
     gradients: Gradient,

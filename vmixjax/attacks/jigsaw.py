@@ -8,7 +8,7 @@ from vmixjax.attacks import _checks
 from vmixjax.attacks._assembly import assemble
 from vmixjax.attacks._colours import partners
 from vmixjax.attacks._pieces import cut_pieces, join_pieces
-from vmixjax.attacks.knowledge import Knowledge
+from vmixjax.attacks.threat_model import ThreatModel
 from vmixjax.config import Channels, check_channels
 
 MOST_PIECES = 256
@@ -18,7 +18,7 @@ MOST_PIECES = 256
 def jigsaw(
     key: jax.Array,
     protected: jax.typing.ArrayLike,
-    knowledge: Knowledge,
+    knowledge: ThreatModel,
     *,
     channels: Channels = "independent",
 ) -> jax.Array:

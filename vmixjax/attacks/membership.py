@@ -17,8 +17,8 @@ import numpy as np
 from sklearn.metrics import roc_auc_score, roc_curve
 
 from vmixjax.attacks._batches import check_images, check_labels
-from vmixjax.attacks.knowledge import Knowledge
-from vmixjax.attacks.recogniser import train_classifier
+from vmixjax.attacks.threat_model import ThreatModel
+from vmixjax.networks.classifier import train_classifier
 
 FEWEST_PUBLIC = 8
 
@@ -29,7 +29,7 @@ LogitsOf = Callable[[jax.Array], jax.Array]
 def loss_threshold(
     key: jax.Array,
     images: jax.typing.ArrayLike,
-    knowledge: Knowledge,
+    knowledge: ThreatModel,
     *,
     labels: jax.typing.ArrayLike,
     logits_of: LogitsOf,
@@ -64,7 +64,7 @@ def loss_threshold(
 def shadow_models(
     key: jax.Array,
     images: jax.typing.ArrayLike,
-    knowledge: Knowledge,
+    knowledge: ThreatModel,
     *,
     labels: jax.typing.ArrayLike,
     logits_of: LogitsOf,
@@ -217,7 +217,7 @@ def _asked(
     key: jax.Array,
     images: jax.Array,
     labels: jax.Array,
-    knowledge: Knowledge,
+    knowledge: ThreatModel,
     logits_of: LogitsOf,
     queries: int,
 ) -> tuple[jax.Array, jax.Array, int]:

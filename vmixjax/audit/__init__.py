@@ -4,22 +4,22 @@ import dataclasses
 import json
 from pathlib import Path
 
+from vmixjax.atomic import atomic_path
 from vmixjax.audit.budgets import BUDGETS
 from vmixjax.audit.methods import check_kind, named, usual
 from vmixjax.audit.pictures import Pictures, load_pictures, overlap, split_pictures
 from vmixjax.audit.report import render
 from vmixjax.audit.run import ATTACKS, Audit, run_audit
 from vmixjax.audit.verdict import judge
-from vmixjax.release.atomic import atomic_path
-from vmixjax.release.errors import RunError, none_of
+from vmixjax.errors import RunError, none_of
 
 
 @dataclasses.dataclass(frozen=True)
-class AuditOrder:
+class AuditConfig:
     """What somebody asks for.
 
     Attributes:
-      src: the owner's images, as `vmixjax.release.sources.open_source` takes them.
+      src: the owner's images, as `vmixjax.data.formats.sources.open_source` takes them.
       public: the attacker's; None takes half of `src`.
       methods: names, as `vmixjax.audit.methods.named` takes them; the usual if empty.
       attacks: names out of `ATTACKS`; all if empty.
@@ -41,7 +41,7 @@ class AuditOrder:
     seed: int
 
 
-def audit_images(order: AuditOrder, out: Path) -> str:
+def audit_images(order: AuditConfig, out: Path) -> str:
     """Makes an audit, and writes `report.html` and `audit.json`.
 
     Interrupted, it goes on where it was when called again.
@@ -100,7 +100,7 @@ def _check_attacks(attacks: tuple[str, ...]) -> None:
             raise RunError(none_of("--attacks", name, ATTACKS))
 
 
-def _pictures(order: AuditOrder) -> tuple[Pictures, Pictures]:
+def _pictures(order: AuditConfig) -> tuple[Pictures, Pictures]:
     """The owner's images and the attacker's, of one size."""
     budget = BUDGETS[order.budget]
     if order.image_size is not None and (order.image_size < 8 or order.image_size % 8):
@@ -143,4 +143,4 @@ def _pictures(order: AuditOrder) -> tuple[Pictures, Pictures]:
     return private, public
 
 
-__all__ = ["ATTACKS", "AuditOrder", "RunError", "audit_images"]
+__all__ = ["ATTACKS", "AuditConfig", "RunError", "audit_images"]

@@ -8,8 +8,8 @@ import jax
 import optax
 from flax import nnx
 
-from vmixjax.attacks._training import Parameters, first_weights
 from vmixjax.attacks.gradient_inversion import Gradient, GradientOf
+from vmixjax.networks.training import Parameters, init_params
 
 
 class FederatedNet(nnx.Module):
@@ -62,7 +62,7 @@ def federated_gradient(
       (image float32 from 0 to 1, label) -> gradient of the model's loss.
     """
     side, _, channels = image_shape
-    graph, parameters = first_weights(key, FederatedNet, side, channels, classes)
+    graph, parameters = init_params(key, FederatedNet, side, channels, classes)
 
     def gradient_of(image: jax.Array, label: jax.Array) -> Gradient:
         def loss(parameters: Parameters) -> jax.Array:

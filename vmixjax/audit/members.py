@@ -7,14 +7,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vmixjax.attacks.knowledge import Knowledge
 from vmixjax.attacks.membership import (
     loss_threshold,
     membership_metrics,
     shadow_models,
 )
-from vmixjax.attacks.recogniser import train_classifier
+from vmixjax.attacks.threat_model import ThreatModel
 from vmixjax.audit.budgets import CLASSIFIER_BATCH
+from vmixjax.networks.classifier import train_classifier
 
 SHADOWS = 2
 """Networks of the attacker's own, to compare with."""
@@ -24,7 +24,7 @@ def find_members(
     key: jax.Array,
     images: jax.Array,
     labels: jax.Array,
-    knowledge: Knowledge,
+    knowledge: ThreatModel,
     *,
     classes: int,
     steps: int,
@@ -45,7 +45,7 @@ def find_members(
       queries: how often it is asked about each image.
 
     Returns:
-      The fields of `vmixjax.audit.evidence.Membership`, but for the method.
+      The fields of `vmixjax.audit.results.Membership`, but for the method.
     """
     half = len(images) // 2
     fit, ask, attack = jax.random.split(key, 3)

@@ -5,10 +5,10 @@ import dataclasses
 import jax
 
 import vmixjax
-from vmixjax import baselines
-from vmixjax.baselines.methods import METHODS, Method, method
 from vmixjax.config import Channels, MixConfig
-from vmixjax.release.errors import RunError, none_of
+from vmixjax.errors import RunError, none_of
+from vmixjax.methods.methods import METHODS, Method, method
+from vmixjax.methods.noise import noise_epsilon
 
 _MODES: dict[str, Channels] = {
     "mix": "independent",
@@ -192,9 +192,9 @@ def _title(found: Method) -> str:
 
 
 def _remark(found: Method, shape: tuple[int, int, int]) -> str:
-    remark = f"See vmixjax.baselines. {_KEYS[found.keys]}"
+    remark = f"See vmixjax.methods. {_KEYS[found.keys]}"
     if found.name == "gaussian_noise" and found.strength is not None:
-        epsilon = baselines.noise_epsilon(found.strength, shape)
+        epsilon = noise_epsilon(found.strength, shape)
         remark += (
             f" For a single image it is ({epsilon:,.0f}, 1e-5)-differentially private."
         )

@@ -10,10 +10,10 @@ from PIL import Image, ImageOps
 from tqdm import tqdm
 
 from vmixjax._printable import printable
-from vmixjax.release.errors import RunError
-from vmixjax.release.examples import Label, Source
-from vmixjax.release.images import ImageError
-from vmixjax.release.sources import open_source
+from vmixjax.data.codecs.images import ImageError
+from vmixjax.data.example import Label, Source
+from vmixjax.data.formats.sources import open_source
+from vmixjax.errors import RunError
 
 FEWEST = 8
 """Images with which numbers begin to mean anything."""

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Sequence
 from matplotlib.figure import Figure
 
 from vmixjax._page import chart, figure_of, page, strip
-from vmixjax.audit.evidence import (
+from vmixjax.audit.results import (
     CLEAN,
-    Evidence,
-    Exhibits,
-    Finding,
+    AttackResult,
+    AuditResults,
+    Figures,
     Protection,
     Sheet,
 )
@@ -51,7 +51,7 @@ _ATTACKS = {
 }
 
 
-def render(evidence: Evidence, exhibits: Exhibits) -> str:
+def render(evidence: AuditResults, exhibits: Figures) -> str:
     """The report as HTML text, every picture in it as a data URI."""
     methods, sheets = evidence.methods, exhibits.sheets
     first = methods[0]
@@ -126,12 +126,12 @@ def _list(items: Iterable[tuple[str, str]]) -> str:
     return f"<ul>{''.join(lines)}</ul>"
 
 
-def _columns(evidence: Evidence) -> list[str]:
+def _columns(evidence: AuditResults) -> list[str]:
     there = {finding.attack for finding in evidence.findings}
     return [name for name in _ATTACKS if name in there]
 
 
-def _table(evidence: Evidence, field: str, form: str) -> str:
+def _table(evidence: AuditResults, field: str, form: str) -> str:
     columns = _columns(evidence)
     head = "".join(f'<th scope="col">{name}</th>' for name in columns)
     rows = []
@@ -153,7 +153,7 @@ def _cell(value: float | None, best: float | None, form: str) -> str:
     return f"<td{best_one}>{value:{form}}</td>"
 
 
-def _recognition(evidence: Evidence) -> str:
+def _recognition(evidence: AuditResults) -> str:
     if evidence.clean is None:
         return "<p>The images have no classes, so recognition was not measured.</p>"
     return (
@@ -163,7 +163,7 @@ def _recognition(evidence: Evidence) -> str:
     )
 
 
-def _faces(evidence: Evidence) -> str:
+def _faces(evidence: AuditResults) -> str:
     if all(finding.faces is None for finding in evidence.findings):
         return ""
     return (
@@ -172,7 +172,7 @@ def _faces(evidence: Evidence) -> str:
     )
 
 
-def _sharing(evidence: Evidence) -> str:
+def _sharing(evidence: AuditResults) -> str:
     """What one key for all images would give away."""
     if not evidence.key_sharing:
         return ""
@@ -190,7 +190,7 @@ def _sharing(evidence: Evidence) -> str:
     )
 
 
-def _training(evidence: Evidence, exhibits: Exhibits) -> str:
+def _training(evidence: AuditResults, exhibits: Figures) -> str:
     """What a network that was trained on images gives away of them."""
     parts = []
     if evidence.inversions:
@@ -250,7 +250,7 @@ def _plain_table(
     )
 
 
-def _gradient_sheet(evidence: Evidence, sheet: Sheet) -> str:
+def _gradient_sheet(evidence: AuditResults, sheet: Sheet) -> str:
     title = _title(evidence, sheet.method)
     rows = [("original images", "originals", sheet.originals)]
     if sheet.method != CLEAN:
@@ -261,11 +261,11 @@ def _gradient_sheet(evidence: Evidence, sheet: Sheet) -> str:
     return f'<div class="sheet">{"".join(pictures)}</div>'
 
 
-def _title(evidence: Evidence, name: str) -> str:
+def _title(evidence: AuditResults, name: str) -> str:
     return "images as they are" if name == CLEAN else _method(evidence, name).title
 
 
-def _sheet(evidence: Evidence, sheet: Sheet, likest: str) -> str:
+def _sheet(evidence: AuditResults, sheet: Sheet, likest: str) -> str:
     """Originals, what protects them, and the best pictures recovered."""
     shown = ["none"] + ([likest] if likest != "none" else [])
     rows = [figure_of(strip(sheet.originals), "original images", "originals")]
@@ -275,14 +275,14 @@ def _sheet(evidence: Evidence, sheet: Sheet, likest: str) -> str:
     return f'<div class="sheet">{"".join(rows)}</div>'
 
 
-def _whole(evidence: Evidence, sheet: Sheet) -> str:
+def _whole(evidence: AuditResults, sheet: Sheet) -> str:
     method = _method(evidence, sheet.method)
     rows = [figure_of(strip(sheet.originals), "original images", "originals")]
     rows += [_row(evidence, sheet, name) for name in sheet.recovered]
     return f'<h3>{_text(method.title)}</h3><div class="sheet">{"".join(rows)}</div>'
 
 
-def _row(evidence: Evidence, sheet: Sheet, attack: str) -> str:
+def _row(evidence: AuditResults, sheet: Sheet, attack: str) -> str:
     found = _finding(evidence, sheet.method, attack)
     title = _method(evidence, sheet.method).title
     name = f"protected: {title}" if attack == "none" else f"recovered by {attack}"
@@ -293,15 +293,15 @@ def _row(evidence: Evidence, sheet: Sheet, attack: str) -> str:
     )
 
 
-def _method(evidence: Evidence, name: str) -> Protection:
+def _method(evidence: AuditResults, name: str) -> Protection:
     return next(method for method in evidence.methods if method.name == name)
 
 
-def _finding(evidence: Evidence, method: str, attack: str) -> Finding:
+def _finding(evidence: AuditResults, method: str, attack: str) -> AttackResult:
     return next(one for one in evidence.of(method) if one.attack == attack)
 
 
-def _summary(evidence: Evidence, verdicts: Sequence[Verdict]) -> str:
+def _summary(evidence: AuditResults, verdicts: Sequence[Verdict]) -> str:
     """A row for each method: what is recovered, and what is learned."""
     rows = []
     pairs = zip(evidence.methods, verdicts, strict=True)
@@ -346,7 +346,7 @@ def _words(cell: str) -> str:
     return f"<td{words}>{_text(cell)}</td>"
 
 
-def _trade_off(evidence: Evidence, verdicts: Sequence[Verdict]) -> str:
+def _trade_off(evidence: AuditResults, verdicts: Sequence[Verdict]) -> str:
     """Accuracy that is left to learn from, against the best attack."""
     if evidence.clean is None:
         return ""
@@ -359,7 +359,7 @@ def _trade_off(evidence: Evidence, verdicts: Sequence[Verdict]) -> str:
     )
 
 
-def _plot(evidence: Evidence, verdicts: Sequence[Verdict], measure: str) -> str:
+def _plot(evidence: AuditResults, verdicts: Sequence[Verdict], measure: str) -> str:
     figure = Figure(figsize=(4.4, 3.8), layout="constrained")
     axes = figure.subplots()
     words = []

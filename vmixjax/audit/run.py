@@ -11,15 +11,15 @@ import numpy as np
 from tqdm import tqdm
 
 import vmixjax
-from vmixjax.audit.bench import GUESS, SHOWN, UNPROTECTED, Bench
+from vmixjax.atomic import atomic_path
 from vmixjax.audit.budgets import Budget
-from vmixjax.audit.evidence import Evidence, Exhibits, Sheet
 from vmixjax.audit.matching import matched
 from vmixjax.audit.methods import Audited
 from vmixjax.audit.pictures import Pictures
+from vmixjax.audit.results import AuditResults, Figures, Sheet
+from vmixjax.audit.session import GUESS, SHOWN, UNPROTECTED, AuditSession
 from vmixjax.audit.verdict import judge
-from vmixjax.release.atomic import atomic_path
-from vmixjax.release.errors import RunError
+from vmixjax.errors import RunError
 
 RECOVERING = ("thumbnail", "restoration", "jigsaw", "average", "known_pairs")
 """Those that give pictures back; the protected image itself is always looked at."""
@@ -67,7 +67,7 @@ class Audit:
         }
 
 
-def run_audit(audit: Audit, work: Path) -> tuple[Evidence, Exhibits]:
+def run_audit(audit: Audit, work: Path) -> tuple[AuditResults, Figures]:
     """Makes every attack on every method, unless `work` has its result already.
 
     Args:
@@ -80,7 +80,7 @@ def run_audit(audit: Audit, work: Path) -> tuple[Evidence, Exhibits]:
     """
     settings = audit.settings()
     _claim(work, settings)
-    bench = Bench(audit.private, audit.public, audit.budget, audit.seed, work)
+    bench = AuditSession(audit.private, audit.public, audit.budget, audit.seed, work)
     methods = _settled(audit, bench)
     first = methods[0]
     tried = [(one, attack) for one in methods for attack in _fitting(one, audit)]
@@ -110,7 +110,7 @@ def run_audit(audit: Audit, work: Path) -> tuple[Evidence, Exhibits]:
     ]
     if "known_pairs" in audit.attacks and shuffles:
         sharing.append(bench.key_sharing(shuffles[0]))
-    evidence = Evidence(
+    evidence = AuditResults(
         images=len(audit.private),
         public=len(audit.public),
         side=audit.private.shape[0],
@@ -127,7 +127,7 @@ def run_audit(audit: Audit, work: Path) -> tuple[Evidence, Exhibits]:
         settings=settings,
     )
     sheets = tuple(_sheet(evidence, bench, one) for one in methods)
-    return evidence, Exhibits(sheets, tuple(gradients))
+    return evidence, Figures(sheets, tuple(gradients))
 
 
 def _claim(work: Path, settings: dict[str, Any]) -> None:
@@ -147,7 +147,7 @@ def _claim(work: Path, settings: dict[str, Any]) -> None:
         file.write(json.dumps(settings, indent=1).encode())
 
 
-def _settled(audit: Audit, bench: Bench) -> list[Audited]:
+def _settled(audit: Audit, bench: AuditSession) -> list[Audited]:
     """The methods, each with one strength, and none twice."""
     first = audit.methods[0]
     methods: dict[str, Audited] = {}
@@ -190,7 +190,7 @@ def _mean_vfe(images: np.ndarray) -> float:
     return float(measure(images).mean())
 
 
-def _sheet(evidence: Evidence, bench: Bench, one: Audited) -> Sheet:
+def _sheet(evidence: AuditResults, bench: AuditSession, one: Audited) -> Sheet:
     """Images from the best recovered to the worst, evenly chosen."""
     likest = judge(evidence, one.name).likest
     found = {finding.attack: finding for finding in evidence.of(one.name)}

@@ -8,8 +8,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from vmixjax.attacks.recogniser import Classifier
-from vmixjax.release.atomic import atomic_path
+from vmixjax.atomic import atomic_path
+from vmixjax.networks.classifier import Classifier
 
 
 class Store:

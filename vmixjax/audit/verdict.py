@@ -7,7 +7,7 @@ by somebody who saw nothing, and that of the original itself.
 import dataclasses
 import math
 
-from vmixjax.audit.evidence import Evidence, Finding
+from vmixjax.audit.results import AttackResult, AuditResults
 
 GRADES = (
     (0.90, "everything"),
@@ -94,7 +94,7 @@ class Verdict:
         return text + "."
 
 
-def judge(evidence: Evidence, method: str) -> Verdict:
+def judge(evidence: AuditResults, method: str) -> Verdict:
     """The verdict on one method."""
     findings = evidence.of(method)
     found = [
@@ -134,7 +134,7 @@ def judge(evidence: Evidence, method: str) -> Verdict:
     )
 
 
-def shares(evidence: Evidence, finding: Finding) -> dict[str, float]:
+def shares(evidence: AuditResults, finding: AttackResult) -> dict[str, float]:
     """How far a finding lies between a guess and the original, by each measure."""
     guess = evidence.guess
     values = {LIKENESS: (finding.ssim - guess.ssim) / (1 - guess.ssim)}
@@ -160,7 +160,7 @@ def _by_luck(chance: float, count: int) -> float:
     return chance + 3 * math.sqrt(chance * (1 - chance) / count)
 
 
-def advice(evidence: Evidence) -> list[str]:
+def advice(evidence: AuditResults) -> list[str]:
     """What would improve the settings, as far as the numbers say."""
     verdicts = {one.name: judge(evidence, one.name) for one in evidence.methods}
     first = evidence.methods[0]

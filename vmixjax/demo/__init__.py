@@ -36,13 +36,13 @@ def run_demo(out: Path) -> DemoResult:
     Raises:
       OSError: the report cannot be written.
     """
+    from vmixjax.atomic import atomic_path
     from vmixjax.demo.learning import learn_clean_and_mixed
     from vmixjax.demo.page import render
     from vmixjax.demo.photographs import mix_photographs
-    from vmixjax.release.atomic import atomic_path
 
     report = out / "report.html"
-    # Opened first: a folder that cannot be written to says so before the work.
+    # ReleaseJob first: a folder that cannot be written to says so before the work.
     with atomic_path(report) as file:
         photographs = mix_photographs(SEED)
         lessons = learn_clean_and_mixed(SEED)

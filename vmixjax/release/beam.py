@@ -13,13 +13,13 @@ from collections.abc import Iterator, Sequence
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from vmixjax.release.errors import RunError
-from vmixjax.release.images import ImageError
+from vmixjax.data.codecs.images import ImageError
+from vmixjax.data.writing import Shard
+from vmixjax.errors import RunError
+from vmixjax.release.config import ReleaseConfig, ReleaseJob, open_job
 from vmixjax.release.journal import Journal
-from vmixjax.release.order import Opened, Order, open_order
 from vmixjax.release.progress import Progress
 from vmixjax.release.shards import write_shard
-from vmixjax.release.sinks.sink import Shard
 from vmixjax.release.threads import start_threads
 
 _SECONDS = 2.0
@@ -27,8 +27,8 @@ _SECONDS = 2.0
 
 
 def run_beam(
-    order: Order,
-    opened: Opened,
+    order: ReleaseConfig,
+    opened: ReleaseJob,
     shards: Sequence[Shard],
     journal: Journal,
     progress: Progress,
@@ -86,7 +86,7 @@ def _watched(
 class _MixShard(beam.DoFn):
     """Writes one shard, as the engine on one machine does."""
 
-    def __init__(self, order: Order) -> None:
+    def __init__(self, order: ReleaseConfig) -> None:
         self._order = order
 
     def setup(self) -> None:
@@ -105,7 +105,7 @@ class _MixShard(beam.DoFn):
                 logging.getLogger(__name__).warning("skipped: %s", error)
 
         with (
-            open_order(order, self._source, first=False, rows=rows) as opened,
+            open_job(order, self._source, first=False, rows=rows) as opened,
             start_threads(1) as threads,
         ):
             shard = opened.shards[element]

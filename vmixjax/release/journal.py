@@ -17,16 +17,17 @@ from typing import Any, Literal
 
 import msgspec
 
-from vmixjax.release.atomic import atomic_path
-from vmixjax.release.bounded import read_json
-from vmixjax.release.errors import RunError
-from vmixjax.release.inside import (
+from vmixjax.atomic import atomic_path
+from vmixjax.data.bounded import read_json
+from vmixjax.data.inside import (
     check_folder,
     holds,
     inside,
     own_folder,
     unlink_inside,
 )
+from vmixjax.data.writing import Files, Shard, Sink, sweep
+from vmixjax.errors import RunError
 from vmixjax.release.manifest import (
     MANIFEST,
     WORK,
@@ -38,7 +39,6 @@ from vmixjax.release.manifest import (
     read_manifest,
 )
 from vmixjax.release.shards import discard, settle
-from vmixjax.release.sinks.sink import Files, Shard, Sink, sweep
 
 BEGUN = "begun.json"
 """In the folder for files under way: what release was begun."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from vmixjax.config import MixConfig
-from vmixjax.release.errors import RunError
+from vmixjax.errors import RunError
 from vmixjax.release.private import read_private
 
 _BYTES = 32

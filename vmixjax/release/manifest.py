@@ -13,11 +13,11 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from vmixjax.atomic import atomic_path
 from vmixjax.config import Channels
-from vmixjax.release.atomic import atomic_path
-from vmixjax.release.bounded import parse_json, read_bounded
-from vmixjax.release.errors import RunError
-from vmixjax.release.fitting import Fit
+from vmixjax.data.bounded import parse_json, read_bounded
+from vmixjax.data.fitting import Fit
+from vmixjax.errors import RunError
 from vmixjax.release.keys import digest
 
 MANIFEST = "release.json"
@@ -44,7 +44,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class About(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How a release is mixed: see `Recipe` and `Order`."""
+    """How a release is mixed: see `Recipe` and `ReleaseConfig`."""
 
     config: Config
     fit: Fit

@@ -7,9 +7,11 @@ from typing import Any
 
 import msgspec
 
-from vmixjax.release.errors import RunError
-from vmixjax.release.images import ImageError
-from vmixjax.release.inside import holds
+from vmixjax.data.codecs.images import ImageError
+from vmixjax.data.inside import holds
+from vmixjax.data.writing import Shard
+from vmixjax.errors import RunError
+from vmixjax.release.config import ReleaseConfig, ReleaseJob, merge_rows, open_job
 from vmixjax.release.journal import Journal
 from vmixjax.release.keys import digest
 from vmixjax.release.manifest import (
@@ -20,20 +22,20 @@ from vmixjax.release.manifest import (
     signature,
     write_manifest,
 )
-from vmixjax.release.order import Opened, Order, merge_rows, open_order
 from vmixjax.release.progress import Progress
 from vmixjax.release.shards import write_shard
-from vmixjax.release.sinks.sink import Shard
 from vmixjax.release.threads import start_threads
 
 _LONG = ("shards", "signature")
 """What `write_manifest` does not return."""
 
-Engine = Callable[[Order, Opened, Sequence[Shard], Journal, Progress], None]
+Engine = Callable[[ReleaseConfig, ReleaseJob, Sequence[Shard], Journal, Progress], None]
 """Writes shards of an order, and notes each in the journal."""
 
 
-def mix_release(order: Order, engine: Engine, progress: Progress) -> dict[str, Any]:
+def mix_release(
+    order: ReleaseConfig, engine: Engine, progress: Progress
+) -> dict[str, Any]:
     """Mixes a data set, or does what is left of it.
 
     Args:
@@ -53,7 +55,7 @@ def mix_release(order: Order, engine: Engine, progress: Progress) -> dict[str, A
     source = order.source()
     about = order.about(source)
     Journal(order.dst).look(about)
-    with open_order(order, source) as opened, ThreadPoolExecutor() as threads:
+    with open_job(order, source) as opened, ThreadPoolExecutor() as threads:
         journal = Journal(order.dst, opened.secret, opened.identity)
         marks = {
             "source": digest(opened.secret, b"vmixjax source", source.traces()),
@@ -82,8 +84,8 @@ def mix_release(order: Order, engine: Engine, progress: Progress) -> dict[str, A
 
 
 def run_local(
-    order: Order,
-    opened: Opened,
+    order: ReleaseConfig,
+    opened: ReleaseJob,
     shards: Sequence[Shard],
     journal: Journal,
     progress: Progress,
@@ -107,8 +109,8 @@ def run_local(
 
 
 def _finish(
-    order: Order,
-    opened: Opened,
+    order: ReleaseConfig,
+    opened: ReleaseJob,
     journal: Journal,
     about: Mapping[str, Any],
 ) -> dict[str, Any]:
@@ -153,7 +155,7 @@ def _finish(
 
 
 def _complete(
-    order: Order, opened: Opened, forgotten: bool, journal: Journal
+    order: ReleaseConfig, opened: ReleaseJob, forgotten: bool, journal: Journal
 ) -> dict[str, Any]:
     """A release that is there already, if it is what is asked for."""
     manifest, written = read_signed(order.dst)

@@ -8,7 +8,7 @@ import os
 import stat
 from pathlib import Path
 
-from vmixjax.release.errors import RunError
+from vmixjax.errors import RunError
 
 _ROOT = 0
 

@@ -6,9 +6,9 @@ from pathlib import Path, PurePath
 import numpy as np
 
 from vmixjax.config import MixConfig
-from vmixjax.release.examples import Example
-from vmixjax.release.fitting import Fit, fit
-from vmixjax.release.images import ImageError, read_image
+from vmixjax.data.codecs.images import ImageError, read_image
+from vmixjax.data.example import Example
+from vmixjax.data.fitting import Fit, fit
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Recipe:
     target_vfe: float | None = None
     masks: Path | None = None
 
-    def in_short(self) -> "Recipe":
+    def prune_ladder(self) -> "Recipe":
         """The same, on a ladder without the levels that no tile will have.
 
         Fewer random numbers are drawn then.

@@ -11,14 +11,14 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, wait
 
-from vmixjax.release.examples import Source
-from vmixjax.release.images import ImageError
-from vmixjax.release.inside import move_inside, usual_mode
+from vmixjax.data.codecs.images import ImageError
+from vmixjax.data.example import Source
+from vmixjax.data.inside import move_inside, usual_mode
+from vmixjax.data.room import Claim, NoRoom, Room, at_once
+from vmixjax.data.writing import Files, Shard, Sink, Writer
 from vmixjax.release.manifest import WORK, Tally
-from vmixjax.release.room import Claim, NoRoom, Room, at_once
-from vmixjax.release.sinks.sink import Files, Shard, Sink, Writer
 from vmixjax.release.threads import Threads
-from vmixjax.release.work import Done, Task, Work
+from vmixjax.release.transforms import Done, Task, Work
 
 _IMAGES, _BYTES = 256, 2**24
 """A window of a shard: images that are worked on together are among so many."""

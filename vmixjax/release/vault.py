@@ -35,8 +35,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
 from vmixjax.config import MixConfig
-from vmixjax.release.bounded import parse_json
-from vmixjax.release.inside import create_private
+from vmixjax.data.bounded import parse_json
+from vmixjax.data.inside import create_private
 from vmixjax.release.keys import looks_random, new_secret
 from vmixjax.release.manifest import Config, Count, Manifest, is_signed
 from vmixjax.release.private import check_private, check_private_folder

@@ -15,11 +15,15 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from vmixjax.data.codecs.images import ImageError
+from vmixjax.data.example import Source
+from vmixjax.data.formats.sinks import Format, open_sink
+from vmixjax.data.inside import inside, sha256_inside
+from vmixjax.data.room import Claim
+from vmixjax.data.writing import Shard, Sink
+from vmixjax.errors import RunError
 from vmixjax.release.batches import batch_size, vfe_batch
-from vmixjax.release.errors import RunError
-from vmixjax.release.examples import Source
-from vmixjax.release.images import ImageError
-from vmixjax.release.inside import inside, sha256_inside
+from vmixjax.release.config import read_passphrase
 from vmixjax.release.manifest import (
     MANIFEST,
     WORK,
@@ -28,16 +32,12 @@ from vmixjax.release.manifest import (
     read_signed,
     release_identity,
 )
-from vmixjax.release.order import read_passphrase
 from vmixjax.release.progress import Progress
-from vmixjax.release.room import Claim
 from vmixjax.release.shards import list_shards, read_windows
-from vmixjax.release.sinks import Format, open_sink
-from vmixjax.release.sinks.sink import Shard, Sink
 from vmixjax.release.threads import start_threads
+from vmixjax.release.transforms import Task, restore
 from vmixjax.release.unmix import open_release
 from vmixjax.release.vault import Vault, open_vault
-from vmixjax.release.work import Task, restore
 
 _WINDOW = 256
 _CLOSE = 1e-4

@@ -1,0 +1,242 @@
+"""How fast vmixjax is, beside a plain copy and beside other ways to do the same.
+
+    python -m benchmarks --out benchmarks.json
+
+Run it on an idle machine. All ways run in turn, several times over; the tables give
+medians, as ratios of one run: times differ from machine to machine and hour to hour,
+ratios much less. What limits the figures is in `notes.md` beside this file.
+"""
+
+import dataclasses
+import json
+import platform
+import sys
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import tyro
+
+import vmixjax
+from benchmarks import functions, peers, training
+from benchmarks.measure import medians
+from benchmarks.releases import releases
+from train.config import Model
+
+CEILING = "x + 1, the ceiling"
+REGION = 16
+CONFIG = vmixjax.MixConfig(REGION, ((REGION, 1),))
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """What to measure.
+
+    Attributes:
+      tables: which: the functions and their peers on one batch; time per pixel over
+        sizes and regions; first calls; training steps; releases of photographs; every
+        function for every size, dtype, batch.
+      batch: images of 224 x 224 x 3 in the first table.
+      sizes: sides of the images in the grid.
+      dtypes: dtypes in the grid.
+      batches: batch sizes in the grid.
+      most_values: larger batches in the grid are left out.
+      times: rounds.
+      out: where to write all figures as JSON.
+    """
+
+    tables: tuple[str, ...] = (
+        "peers",
+        "scaling",
+        "first",
+        "training",
+        "release",
+        "grid",
+    )
+    batch: int = 256
+    sizes: tuple[int, ...] = (32, 224, 1024)
+    dtypes: tuple[str, ...] = ("uint8", "float32")
+    batches: tuple[int, ...] = (1, 32, 256)
+    most_values: int = 1_000_000_000
+    times: int = 9
+    out: Path | None = None
+
+
+def beside_peers(settings: Settings) -> list[dict[str, Any]]:
+    """All functions and all peers on one batch."""
+    images = functions.images_of(settings.batch, 224, "uint8")
+    ours = functions.ours(images, CONFIG)
+    ways = {name: one.run for name, one in ours.items()}
+    ways |= peers.peers(images, REGION)
+    seconds = medians(ways, times=settings.times)
+    return [
+        {
+            "way": name,
+            "images per second": settings.batch / taken,
+            "of ceiling": seconds[CEILING] / taken,
+            "mix is faster by": taken / seconds["mix"],
+            **(_costs(ours[name], images.nbytes) if name in ours else {}),
+        }
+        for name, taken in seconds.items()
+    ]
+
+
+def scaling(settings: Settings) -> list[dict[str, Any]]:
+    """Mixing as many pixels in images of other sizes, and in regions of other sizes."""
+    pixels = 256 * 224 * 224
+    ways = {}
+    for side in (32, 64, 128, 256, 512, 1024, 2048):
+        images = functions.images_of(max(1, round(pixels / side**2)), side, "uint8")
+        mix = functions.ours(images, CONFIG, ("mix",))["mix"]
+        ways[f"{side} x {side}, region 16", images.size] = mix.run
+    images = functions.images_of(pixels // 256**2, 256, "uint8")
+    for region in (8, 32, 64):
+        config = vmixjax.MixConfig(region, ((region, 1),))
+        mix = functions.ours(images, config, ("mix",))["mix"]
+        ways[f"256 x 256, region {region}", images.size] = mix.run
+    taken = medians({name: ways[name, n] for name, n in ways}, times=settings.times)
+    each = {name: taken[name] / n for name, n in ways}
+    least = min(each.values())
+    return [
+        {"images": name, "ns per value": one * 1e9, "of the fastest": one / least}
+        for name, one in each.items()
+    ]
+
+
+def first_calls(_: Settings) -> list[dict[str, Any]]:
+    """Seconds until a first mix of one image, compiling included."""
+    rows = []
+    for config, side in (
+        (CONFIG, 224),
+        (vmixjax.MixConfig(), 224),
+        (vmixjax.MixConfig(channels="joint"), 224),
+        (vmixjax.MixConfig(28, ((14, 2), (4, 2), (28, 1)), "joint"), 224),
+        (vmixjax.MixConfig(224, ((224, 1),)), 224),
+        (vmixjax.MixConfig(64, ((64, 1),)), 2048),
+        (vmixjax.MixConfig(31, ((31, 1),)), 124),
+        (vmixjax.MixConfig(251, ((251, 1),)), 251),
+    ):
+        images = functions.images_of(1, side, "uint8")
+        mix = functions.ours(images, config, ("mix",))["mix"]
+        rows.append({"config": str(config), "first call in s": mix.first_call})
+    return rows
+
+
+def in_training(settings: Settings) -> list[dict[str, Any]]:
+    """Training steps of a ResNet on clean images and on mixed ones."""
+    if jax.default_backend() == "cpu":
+        model, side, batch, region = Model("resnet18"), 32, 32, 4
+    else:
+        model, side, batch, region = Model("resnet50"), 224, 128, 16
+    ways = training.steps(model, side, batch, region)
+    seconds = medians(ways, times=settings.times, at_most=120)
+    return [
+        {
+            "step": f"{model.name}, {batch} x {side}^2, {name}",
+            "images per second": batch / taken,
+            "of clean": taken / seconds["clean"],
+        }
+        for name, taken in seconds.items()
+    ]
+
+
+def in_releases(settings: Settings) -> list[dict[str, Any]]:
+    """A folder of photographs, released, and only decoded and encoded."""
+    count, side = 1000, 224
+    with releases(count, side) as ways:
+        seconds = medians(ways, times=min(settings.times, 5), at_most=60)
+    return [
+        {
+            "way": f"{name}, {count} x {side}^2",
+            "images per second": count / taken,
+            **{
+                f"of {codec}": seconds[codec] / taken
+                for codec in seconds
+                if codec.startswith("decode")
+            },
+        }
+        for name, taken in seconds.items()
+    ]
+
+
+def grid(settings: Settings) -> list[dict[str, Any]]:
+    """Every function for every size, dtype and batch, of the ceiling."""
+    rows = []
+    for side in settings.sizes:
+        for dtype in settings.dtypes:
+            for batch in settings.batches:
+                if batch * side**2 * 3 > settings.most_values:
+                    continue
+                images = functions.images_of(batch, side, dtype)
+                ours = functions.ours(images, CONFIG)
+                ways = {name: one.run for name, one in ours.items()}
+                seconds = medians(ways, times=min(settings.times, 5), at_most=5)
+                for name, taken in seconds.items():
+                    row = {
+                        "way": name,
+                        "images": f"{batch} x {side}^2 {dtype}",
+                        "of ceiling": seconds[CEILING] / taken,
+                        "images per second": batch / taken,
+                        **_costs(ours[name], images.nbytes),
+                    }
+                    rows.append(row)
+                _print(f"{batch} x {side}^2 {dtype}", rows[-len(seconds) :])
+    return rows
+
+
+def _costs(one: functions.Compiled, size: int) -> dict[str, float]:
+    return {
+        "first call in s": one.first_call,
+        "memory, of images": one.temporary / size,
+        "bytes, of ceiling": one.moved / (2 * size),
+    }
+
+
+def _print(title: str, rows: list[dict[str, Any]]) -> None:
+    print(f"\n{title}\n")
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    cells = [[_cell(row.get(column)) for column in columns] for row in rows]
+    widths = [max(map(len, x)) for x in zip(columns, *cells, strict=True)]
+    for line in (columns, ["-" * width for width in widths], *cells):
+        padded = (x.ljust(w) for x, w in zip(line, widths, strict=True))
+        print("  ".join(padded).rstrip(), flush=True)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float | np.floating):
+        return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
+    return "" if value is None else str(value)
+
+
+def main() -> None:
+    """Measures what is asked for, prints the tables, writes the JSON."""
+    settings = tyro.cli(Settings, description=__doc__)
+    tables = {
+        "peers": beside_peers,
+        "scaling": scaling,
+        "first": first_calls,
+        "training": in_training,
+        "release": in_releases,
+        "grid": grid,
+    }
+    unknown = set(settings.tables) - set(tables)
+    if unknown:
+        sys.exit(f"--tables has {sorted(unknown)}; choose from {list(tables)}")
+    device = jax.devices()[0]
+    found: dict[str, Any] = {
+        "device": f"{device.device_kind}, {jax.device_count()} of {device.platform}",
+        "machine": f"{platform.machine()}, Python {platform.python_version()}",
+        "jax": jax.__version__,
+    }
+    print(", ".join(found.values()))
+    for name in settings.tables:
+        found[name] = tables[name](settings)
+        if name != "grid":
+            _print(name, found[name])
+        if settings.out:
+            settings.out.write_text(json.dumps(found, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

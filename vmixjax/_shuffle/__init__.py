@@ -1,0 +1,1 @@
+"""The shuffle: stages of random turns, their bits, their application."""

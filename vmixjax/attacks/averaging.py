@@ -1,0 +1,98 @@
+"""Average: many mixes of the same images, which show more than one of them does.
+
+A trainer who is handed a fresh mix in every epoch has them, and so has whoever gets a
+release that was made twice.
+"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+
+from vmixjax.attacks import _checks
+from vmixjax.attacks._pieces import cut_regions, join_regions
+from vmixjax.attacks.threat_model import ThreatModel
+
+
+def average(
+    key: jax.Array,
+    protected: jax.typing.ArrayLike,
+    knowledge: ThreatModel,
+    *,
+    repeats: jax.typing.ArrayLike,
+) -> jax.Array:
+    """What stays when what changes from mix to mix is averaged away.
+
+    With regions, every pixel becomes its mean over the mixes, moved towards the mean
+    of its region by as much as the mixes say that only chance tells the two apart:
+    with s^2 the variance of a value over the mixes and v that of the means over a
+    region's pixels, by a share of min(1, s^2 / (n v)) for n mixes (shrinkage, as
+    James and Stein's). So full mixing gives region means from a few mixes; weaker
+    levels, which move values less far than `knowledge.region`, give what they keep:
+    smaller regions' means, or the mean block of each region.
+
+    Without regions values stay where they are and are changed: every pixel is its
+    mean, or its median where values were cut off at 0 or 255, since that pulls a mean
+    away from the ends of the range but not a median.
+
+    Args:
+      key: of no use here; every attack has one.
+      protected: uint8 (B, H, W, C).
+      knowledge: `region` as above; None where values do not move.
+      repeats: uint8 (M, B, H, W, C), M other mixes of the same images, each by keys
+        of its own. `protected` is counted too, so n is M + 1.
+
+    Returns:
+      uint8 (B, H, W, C).
+
+    Raises:
+      TypeError: images that are not uint8.
+      ValueError: repeats of another shape, a region that does not divide its images.
+
+    Source: ours; the paper does not consider it. Shrinkage: James and Stein,
+    "Estimation with Quadratic Loss" (Berkeley Symposium, 1961).
+    """
+    del key
+    protected = _checks.images("protected", protected)
+    repeats = jnp.asarray(repeats)
+    if repeats.dtype != jnp.uint8:
+        raise TypeError(
+            f"repeats must be uint8; got {repeats.dtype}. Convert it with "
+            f"repeats.astype(...)"
+        )
+    if repeats.ndim != 5 or repeats.shape[1:] != protected.shape or not len(repeats):
+        raise ValueError(
+            f"repeats must be other mixes of the protected images, shape (M, "
+            f"{', '.join(map(str, protected.shape))}) with M of at least 1; got "
+            f"{repeats.shape}"
+        )
+    region = _checks.region(knowledge, protected.shape)
+    if knowledge.region is None:
+        return _still(protected, repeats)
+    return _moving(protected, repeats, region)
+
+
+@jax.jit
+def _still(protected: jax.Array, repeats: jax.Array) -> jax.Array:
+    values = jnp.concatenate([protected[None], repeats])
+    cut_off = jnp.any((values == 0) | (values == 255), axis=0)
+    median = jnp.median(values.astype(jnp.float32), axis=0)
+    return _drawn(jnp.where(cut_off, median, values.astype(jnp.float32).mean(0)))
+
+
+@functools.partial(jax.jit, static_argnums=2)
+def _moving(
+    protected: jax.Array, repeats: jax.Array, region: tuple[int, int]
+) -> jax.Array:
+    values = jnp.concatenate([protected[None], repeats]).astype(jnp.float32)
+    count = values.shape[0]
+    means = cut_regions(values.mean(0), region)
+    chance = cut_regions(values.var(0, ddof=1), region).mean((3, 4), keepdims=True)
+    middle = means.mean((3, 4), keepdims=True)
+    spread = means.var((3, 4), keepdims=True)
+    share = jnp.minimum(chance / count, spread) / jnp.where(spread > 0, spread, 1)
+    return _drawn(join_regions(means + share * (middle - means)))
+
+
+def _drawn(values: jax.Array) -> jax.Array:
+    return jnp.round(values).astype(jnp.uint8)

@@ -1,0 +1,1 @@
+"""Data sets: examples, the codecs of images, the formats that hold them."""

@@ -1,0 +1,1 @@
+"""Image files to arrays and back, one file for each codec."""

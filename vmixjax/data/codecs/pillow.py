@@ -1,0 +1,112 @@
+"""What Pillow decodes, without its warnings, and upright."""
+
+import contextlib
+import io
+import threading
+import warnings
+from collections.abc import Iterator
+
+import numpy as np
+from PIL import Image
+
+from vmixjax.data.codecs.refusal import ONE_PICTURE, TO_PNG, Refusal, check_size
+from vmixjax.data.room import Claim, at_once
+
+_ORIENTATION = 274  # in EXIF
+
+# What a Pillow mode becomes. Modes not listed (I, F, ...) are 32 bit or stranger.
+_TARGET_MODES = {
+    "1": "L",
+    "L": "L",
+    "LA": "LA",
+    "La": "LA",
+    "PA": "RGBA",
+    "RGB": "RGB",
+    "RGBX": "RGB",
+    "RGBA": "RGBA",
+    "RGBa": "RGBA",
+    "CMYK": "RGB",
+    "YCbCr": "RGB",
+    "LAB": "RGB",
+}
+
+_warnings_lock = threading.Lock()
+
+
+def upright(image: np.ndarray, orientation: object) -> np.ndarray:
+    """Turn a (H, W, C) image as its EXIF orientation says; unknown ones mean 1."""
+    if orientation in (5, 6, 7, 8):
+        image = image.swapaxes(0, 1)
+    if orientation in (3, 4, 7, 8):
+        image = image[::-1]
+    if orientation in (2, 3, 6, 7):
+        image = image[:, ::-1]
+    return image
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keep Pillow's warnings (oversized, odd EXIF) from escaping or being raised.
+
+    `catch_warnings` swaps state of the whole process: two threads in it at once could
+    leave the wrong filters behind. Hence the lock, and hence its narrow use, around
+    header and metadata parsing only; pixels of most formats are decoded in parallel.
+    """
+    with _warnings_lock, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"PIL\.")
+        yield
+
+
+def decode_pillow(
+    data: bytes, kind: str, claim: Claim = at_once
+) -> tuple[Image.Image, object]:
+    """Decode a file of the format `kind` with Pillow.
+
+    Args:
+        data: The bytes of the file.
+        kind: The format, as Pillow calls it.
+        claim: Asks for the room that it takes.
+
+    Returns:
+        The loaded image, not turned yet, and its EXIF orientation.
+    """
+    try:
+        with quiet():
+            image = Image.open(io.BytesIO(data), formats=[kind])
+    except Image.DecompressionBombError as error:
+        raise Refusal("has too many pixels", "scale it down or cut it up") from error
+    check_size(*image.size, claim)
+    # Phones write their photos as MPO: a JPEG with a second picture (depth map, gain
+    # map, the other eye) behind it. The first, which is open now, is the photo; all
+    # plain JPEG readers show just that one.
+    if image.format != "MPO":
+        with quiet():
+            animated = getattr(image, "is_animated", False)
+        if animated:
+            raise Refusal("holds more than one picture", ONE_PICTURE)
+    # Loading a TIFF parses metadata again, and may warn.
+    with quiet() if kind == "TIFF" else contextlib.nullcontext():
+        image.load()
+    # After loading: EXIF may come behind the pixels, and Pillow turns TIFF files
+    # itself as it loads them, taking the tag away.
+    with quiet():
+        orientation = image.getexif().get(_ORIENTATION)
+    return image, orientation
+
+
+def pillow_array(image: Image.Image, orientation: object) -> np.ndarray:
+    """Convert a loaded Pillow image to an upright (H, W, C) array."""
+    if image.mode.startswith("I;16"):
+        return upright(np.array(image, np.uint16)[:, :, None], orientation)
+    if image.mode == "P":
+        target = "RGBA" if "transparency" in image.info else "RGB"
+    elif image.mode == "L" and image.format == "GIF" and "transparency" in image.info:
+        target = "LA"
+    elif image.mode in _TARGET_MODES:
+        target = _TARGET_MODES[image.mode]
+    else:
+        raise Refusal(f"has samples of the kind {image.mode!r}", TO_PNG)
+    if image.mode != target:
+        image = image.convert(target)
+    array = np.array(image)
+    return upright(array if array.ndim == 3 else array[:, :, None], orientation)

@@ -1,0 +1,41 @@
+"""Why a file is refused, and what to do: common ground of the decoders."""
+
+from PIL import Image
+
+from vmixjax.data.room import Claim, at_once
+
+COPY_AGAIN = "copy it again from its source"
+TO_PNG = "save it as an 8 or 16 bit PNG"
+ONE_PICTURE = "save the picture you want as a file of its own"
+
+
+class Refusal(Exception):
+    """A fault and its mend, not yet naming the file."""
+
+    def __init__(self, fault: str, mend: str) -> None:
+        super().__init__(f"{fault}; {mend}")
+
+
+_PER_PIXEL = 8
+"""Bytes that decoding takes: four of Pillow's, and as many of an array."""
+
+
+def check_size(width: int, height: int, claim: Claim = at_once) -> None:
+    """Refuse sizes that are empty or beyond Pillow's limit, before any decoding.
+
+    Pillow itself only warns up to twice its limit, and the other decoders have none.
+
+    Args:
+        width: Of the image, in pixels.
+        height: Likewise.
+        claim: Is asked for the room that it takes, if it is not refused.
+    """
+    if width < 1 or height < 1:
+        raise Refusal(f"has no pixels ({width} x {height})", COPY_AGAIN)
+    limit = Image.MAX_IMAGE_PIXELS
+    if limit is not None and width * height > limit:
+        raise Refusal(
+            f"has {width} x {height} pixels, over the limit of {limit}",
+            "scale it down or cut it up",
+        )
+    claim(_PER_PIXEL * width * height)

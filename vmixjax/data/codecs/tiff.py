@@ -1,0 +1,147 @@
+"""TIFF files: what their tags say, and 16 bits where Pillow would keep 8."""
+
+import io
+import logging
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import tifffile
+from PIL import TiffImagePlugin
+
+from vmixjax.data.codecs.pillow import decode_pillow, pillow_array, quiet, upright
+from vmixjax.data.codecs.png import check_inflated
+from vmixjax.data.codecs.refusal import (
+    COPY_AGAIN,
+    ONE_PICTURE,
+    TO_PNG,
+    Refusal,
+    check_size,
+)
+from vmixjax.data.room import Claim, at_once
+
+_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 256, 257, 258, 259, 262
+_FILL_ORDER, _ORIENTATION, _SAMPLES, _PREDICTOR = 266, 274, 277, 317
+_EXTRA_SAMPLES, _SAMPLE_FORMAT = 338, 339
+_SEGMENTS = (273, 279, 324, 325)  # starts and sizes, of strips and of tiles
+_KNOWN_BITS: tuple[set[int], ...] = ({1}, {2}, {4}, {8}, {16})
+# Compressions of 16 bit colour: none, and deflate under its two numbers. Others
+# would need tifffile's codecs, a large package of its own.
+_COMPRESSIONS_16 = (1, 8, 32946)
+
+# tifffile logs what it finds odd, and may quote the file. With no handler anywhere
+# that would go to standard error; an application's own handlers still get it.
+logging.getLogger("tifffile").addHandler(logging.NullHandler())
+
+
+@dataclass
+class _Tiff:
+    """What the one directory of a TIFF file says, and the bytes of the file.
+
+    The tags are read by Pillow, and so even where it cannot decode the pixels. Tags
+    that may have several values are tuples. In a damaged file any value may be of
+    another type; what that raises in use, `read_image` turns into a refusal.
+    """
+
+    data: bytes
+    tags: TiffImagePlugin.ImageFileDirectory_v2
+
+    def numbers(self, tag: int, *default: int) -> tuple[int, ...]:
+        """Return the values of a tag, or the default if it is not there."""
+        with quiet():  # values are decoded as they are first asked for
+            value = self.tags.get(tag, default)
+        return value if isinstance(value, tuple) else (value,)
+
+    def number(self, tag: int, *default: int) -> int:
+        """Return the one value of a tag, or the default if it is not there."""
+        (value,) = self.numbers(tag, *default)
+        return value
+
+
+def _parse(data: bytes) -> _Tiff:
+    """Read the tags of a TIFF file, which must have one page."""
+    with quiet():
+        big = 43 in data[2:4]
+        tags = TiffImagePlugin.ImageFileDirectory_v2(data[: 16 if big else 8])
+        file = io.BytesIO(data)
+        file.seek(tags.next)
+        tags.load(file)
+    if tags.next:
+        raise Refusal("holds more than one page", ONE_PICTURE)
+    return _Tiff(data, tags)
+
+
+def decode_tiff(data: bytes, claim: Claim = at_once) -> np.ndarray:
+    """Decode a TIFF file of one page to an upright (H, W, C) array."""
+    tiff = _parse(data)
+    check_size(tiff.number(_WIDTH), tiff.number(_HEIGHT), claim)
+    samples = tiff.number(_SAMPLES, 1)
+    bits = set(tiff.numbers(_BITS, 1))
+    if set(tiff.numbers(_SAMPLE_FORMAT, 1)) != {1} or bits not in _KNOWN_BITS:
+        raise Refusal(
+            "has samples that are not unsigned numbers of up to 8 or of 16 bits",
+            TO_PNG,
+        )
+    if bits != {16} or (samples == 1 and tiff.number(_PHOTOMETRIC) == 1):
+        return pillow_array(*decode_pillow(data, "TIFF"))
+    return upright(_decode_16(tiff), tiff.number(_ORIENTATION, 1))
+
+
+def _decode_16(tiff: _Tiff) -> np.ndarray:
+    """Decode a 16 bit TIFF page to (H, W, C) uint16, not turned yet.
+
+    For what Pillow cannot do in 16 bits: colour, alpha, and grey where 0 is white.
+    """
+    photometric, extra = tiff.number(_PHOTOMETRIC), tiff.numbers(_EXTRA_SAMPLES)
+    colours = {0: 1, 1: 1, 2: 3}.get(photometric, 0)
+    channels = colours + len(extra)
+    if not colours or tiff.number(_SAMPLES, 1) != channels or len(extra) > 1:
+        raise Refusal("has 16 bit samples neither grey nor RGB", TO_PNG)
+    if extra == (1,):
+        raise Refusal("has premultiplied 16 bit alpha", "save it without alpha")
+    compression, predictor = tiff.number(_COMPRESSION, 1), tiff.number(_PREDICTOR, 1)
+    if compression not in _COMPRESSIONS_16 or predictor not in (1, 2):
+        raise Refusal(
+            "has 16 bit colour in a compression that is not supported",
+            "save it uncompressed, with deflate compression, or as PNG",
+        )
+    if tiff.number(_FILL_ORDER, 1) != 1:
+        raise Refusal("has an unusual bit order", TO_PNG)
+    shape = tiff.number(_HEIGHT), tiff.number(_WIDTH), channels
+    with tifffile.TiffFile(io.BytesIO(tiff.data)) as file:
+        page = file.pages.first
+        # A tag given twice may be read otherwise by tifffile than by Pillow.
+        if page.compression != compression or page.planarconfig not in (1, 2):
+            raise Refusal("is damaged (wrong tags)", COPY_AGAIN)
+        _check_segments(tiff.data, page, 2 * math.prod(shape))
+        array = page.asarray(squeeze=False)
+    # (separate samples, 1, H, W, interleaved samples): all of them are in one place.
+    array = np.moveaxis(array[:, 0], 0, 2).reshape(shape).astype(np.uint16)
+    if photometric == 0:
+        array[:, :, 0] = 65535 - array[:, :, 0]
+    # An extra sample that is said to be no alpha is padding; Pillow drops it too.
+    return array[:, :, :colours] if extra == (0,) else array
+
+
+def _check_segments(data: bytes, page: tifffile.TiffPage, needed: int) -> None:
+    """Refuse strips or tiles that are not all there, or inflate beyond measure.
+
+    tifffile itself puts zeros where a segment is missing, and inflates without bound.
+    """
+    if page.is_tiled:
+        check_size(page.tilewidth, page.tilelength)
+    # As stored: tifffile drops those that are too many for the height.
+    counts = {page.tags[tag].count for tag in _SEGMENTS if tag in page.tags}
+    if counts != {math.prod(page.chunked)}:
+        raise Refusal("is damaged (wrong number of strips or tiles)", COPY_AGAIN)
+    total = 0
+    for start, size in zip(page.dataoffsets, page.databytecounts, strict=True):
+        if start < 1 or size < 1 or start + size > len(data):
+            raise Refusal("is truncated", COPY_AGAIN)
+        # The last tiles go on beyond the image, by less than a tile.
+        limit = 64 * needed + 2**24 if page.is_tiled else 2 * needed + 2**20
+        deflated = page.compression != 1
+        segment = data[start : start + size]
+        total += check_inflated([segment], limit) if deflated else size
+    if total < needed:
+        raise Refusal("is truncated", COPY_AGAIN)

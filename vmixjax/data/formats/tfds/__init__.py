@@ -1,0 +1,1 @@
+"""Data sets as TFDS has them."""

@@ -1,0 +1,258 @@
+"""A data set that TFDS has prepared, read without TensorFlow."""
+
+import re
+from collections.abc import Collection, Container, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow_datasets as tfds
+from google.protobuf.message import DecodeError
+from tensorflow_datasets.proto import tf_example_pb2
+
+from vmixjax.data.codecs.images import ImageError, decode_image
+from vmixjax.data.codecs.png import png_extras
+from vmixjax.data.example import (
+    Example,
+    Field,
+    Label,
+    Pixels,
+    Raw,
+    Text,
+    numbered_candidates,
+)
+from vmixjax.data.formats.tfds.builder import open_prepared
+from vmixjax.data.room import Claim, at_once
+from vmixjax.errors import RunError
+
+IMAGE = "image"
+_MOST_SIDE = 2**24
+_NAMING = ("id", "name", "path", "file", "filename", "url", "key", "uri")
+"""Last words of the names of fields that name an image."""
+
+
+class TfdsSource:
+    """Splits of a TFDS data set.
+
+    Args:
+      name: of a data set, or its folder.
+      data_dir: where TFDS keeps its data sets; by default where TFDS looks.
+      splits: those to read; all if empty.
+      drop: features to leave behind.
+      keep: features to let through although they hold arrays, or pixels;
+        None lets all of them through.
+      formats: of images that are read; see `images.FORMATS`.
+
+    Raises:
+      RunError: it is unknown or not prepared, has no image, or has other features that
+        may show what the image shows and are neither dropped nor kept.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        data_dir: str | None,
+        splits: Sequence[str],
+        drop: Sequence[str],
+        keep: Sequence[str] | None,
+        formats: Collection[str],
+    ) -> None:
+        builder = open_prepared(name, data_dir)
+        info = builder.info
+        self._formats = formats
+        unknown = sorted(set(splits) - set(info.splits))
+        if unknown:
+            has = ", ".join(info.splits)
+            raise RunError(f"--splits {unknown[0]}: {name} has {has} only")
+        self.name = info.name
+        self.places: Sequence[Path] = (Path(builder.data_dir),)
+        self.splits: Mapping[str, int] = {
+            split: info.splits[split].num_examples for split in splits or info.splits
+        }
+        features = dict(info.features.items())
+        image = features.pop(IMAGE, None)
+        if (
+            not isinstance(image, tfds.features.Image)
+            or image.np_dtype == np.float32
+            or len(image.shape) != 3
+            or image.shape[2] not in (1, 2, 3, 4)
+            or any(side is not None and side > _MOST_SIDE for side in image.shape)
+        ):
+            raise RunError(
+                f"{name} has no feature {IMAGE!r} that is an image of whole numbers; "
+                f"it has {', '.join(info.features)}"
+            )
+        self.pixels: Pixels | None = Pixels(image.shape, np.dtype(image.np_dtype))
+        for option, names in (("--drop", drop), ("--keep", keep or ())):
+            strange = sorted(set(names) - set(features))
+            if strange:
+                raise RunError(
+                    f"{option} {strange[0]}: {name} has {', '.join(features)} beside "
+                    f"the image"
+                )
+        self.fields: Mapping[str, Field] = {
+            key: _field(key, feature, keep is None or key in keep)
+            for key, feature in features.items()
+            if key not in drop
+        }
+        self._declared = _Declared(info.features)
+        self._traces = [
+            f"{split}\0{info.splits[split].shard_lengths}\0{info.splits[split].num_bytes}"
+            for split in self.splits
+        ]
+        raw = tfds.decode.DeserializeMethod.RAW_BYTES
+        self._records: Mapping[str, Sequence[bytes]] = {
+            split: builder.as_data_source(split, deserialize_method=raw)
+            for split, count in self.splits.items()
+            if count
+        }
+
+    def read(self, split: str, index: int, claim: Claim = at_once) -> Example:
+        """See `Source.read`."""
+        name = f"{split}/{index}"
+        features = self._features(self._record(split, index), name)
+        content = features[IMAGE].bytes_list.value
+        if len(content) != 1:
+            raise ImageError(f"{name} holds no image")
+        values = {}
+        for key, field in self.fields.items():
+            try:
+                values[key] = _value(key, field, features, self._declared)
+            except (IndexError, ValueError) as error:
+                raise ImageError(
+                    f"{name} has no {key} as its data set promises; mend the data set"
+                ) from error
+        image = decode_image(content[0], name, formats=self._formats, claim=claim)
+        pixels = self._fitting(image, name)
+        label = self.fields.get("label")
+        folder = split
+        if isinstance(label, Label) and values["label"] >= 0:
+            number = values["label"]
+            folder += f"/{label.names[number] if label.names else number}"
+        kept = f"{folder}/{index}"
+        return Example(name=name, folder=folder, kept=kept, image=pixels, values=values)
+
+    def candidates(self, name: str) -> Iterator[tuple[str, int]]:
+        """See `Source.candidates`."""
+        split, _, _ = name.partition("/")
+        splits = {split: self.splits[split]} if split in self.splits else self.splits
+        yield from numbered_candidates(name, splits)
+
+    def extras(self, split: str, index: int) -> Iterator[str]:
+        """See `Source.extras`: of the image, and features that nobody declared."""
+        record = self._record(split, index)
+        features = self._features(record, f"{split}/{index}")
+        for content in features[IMAGE].bytes_list.value:
+            yield from png_extras(content)
+        strange = sorted(name for name in features if name not in self._declared)
+        for name in strange:
+            yield f"the feature {name!r}"
+        again = tf_example_pb2.Example.FromString(record)
+        again.DiscardUnknownFields()
+        if not strange and again.SerializeToString(deterministic=True) != record:
+            yield "data in none of its features"
+
+    def loose(self) -> Iterator[str]:
+        """See `Source.loose`: what lies between records was checked beforehand."""
+        yield from ()
+
+    def traces(self) -> Iterator[str]:
+        """See `Source.traces`: lengths of shards, and bytes."""
+        yield from self._traces
+
+    def _record(self, split: str, index: int) -> bytes:
+        try:
+            return self._records[split][index]
+        except Exception as error:
+            # The reader has its own kinds of errors, and they quote paths.
+            raise RunError(
+                f"{self.name}, {split}/{index}, can no longer be read; bring its files "
+                f"back and run again"
+            ) from error
+
+    def _features(self, record: bytes, name: str) -> Mapping[str, Any]:
+        try:
+            example = tf_example_pb2.Example.FromString(record)
+        except DecodeError as error:
+            raise ImageError(
+                f"{self.name}, {name}, is damaged; use the file as it was written"
+            ) from error
+        features: Mapping[str, Any] = example.features.feature
+        return features
+
+    def _fitting(self, image: np.ndarray, name: str) -> np.ndarray:
+        """The image with the channels that the features promise, as TFDS reads it."""
+        assert self.pixels is not None
+        height, width, channels = self.pixels.shape
+        # JPEG and PNG files that happen to be grey are stored so.
+        if image.shape[2] == 1 and channels == 3:
+            image = np.repeat(image, 3, axis=2)
+        expected = (height or image.shape[0], width or image.shape[1], channels)
+        if image.shape != expected or image.dtype != self.pixels.dtype:
+            raise ImageError(
+                f"{name} is {image.shape} {image.dtype}, not {expected} "
+                f"{self.pixels.dtype} as its data set promises; mend the data set"
+            )
+        return image
+
+
+def _field(key: str, feature: Any, keep: bool) -> Field:
+    """What a feature is to us; arrays and pixels pass only when they are meant to."""
+    if isinstance(feature, tfds.features.ClassLabel):
+        return Label(tuple(feature.names))
+    naming = key.replace("/", "_").split("_")[-1] in _NAMING and not keep
+    scalar = isinstance(feature, tfds.features.Scalar)
+    if isinstance(feature, tfds.features.Text) or (scalar and _is_text(feature)):
+        return Text(naming)
+    if scalar and naming:
+        raise RunError(
+            f"the feature {key!r} may tell whose image it is: leave it behind with "
+            f"--drop {key}, or let it through with --keep {key}"
+        )
+    if not scalar and not keep:
+        kind = type(feature).__name__
+        raise RunError(
+            f"the feature {key!r} ({kind}) may show what the images show: leave it "
+            f"behind with --drop {key}, or let it through with --keep {key}"
+        )
+    return Raw(feature)
+
+
+def _is_text(feature: Any) -> bool:
+    return np.dtype(feature.np_dtype).kind in "OSU"
+
+
+class _Declared(Container[str]):
+    """The names that the features of a data set have in its records."""
+
+    def __init__(self, features: Any) -> None:
+        info = features.get_serialized_info()
+        self._names = frozenset(tfds.core.utils.flatten_nest_dict(info))
+
+    def __contains__(self, name: object) -> bool:
+        # A sequence of sequences lies there in several parts.
+        whole = re.sub(r"/ragged_(flat_values|row_lengths_\d+)$", "", str(name))
+        return name in self._names or whole in self._names
+
+
+def _value(
+    key: str, field: Field, features: Mapping[str, Any], declared: Container[str]
+) -> Any:
+    """What a record has for a field.
+
+    Raises:
+      IndexError, ValueError: nothing, or nothing that it can have.
+    """
+    if isinstance(field, Label):
+        number = int(features[key].int64_list.value[0])
+        if field.names is not None and number >= len(field.names):
+            raise ValueError(f"{number} is no class")
+        return number
+    if isinstance(field, Text):
+        return features[key].bytes_list.value[0].decode("utf-8", "surrogateescape")
+    # Nested features have flat names: all that begin with the key.
+    return {
+        flat: features[flat]
+        for flat in sorted(features)
+        if (flat == key or flat.startswith(f"{key}/")) and flat in declared
+    }

@@ -1,0 +1,241 @@
+"""A data set that TFDS reads by itself: ArrayRecord files and their description."""
+
+import contextlib
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Executor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow_datasets as tfds
+from array_record.python import array_record_module
+from tensorflow_datasets.proto import tf_example_pb2
+
+from vmixjax.data.codecs.images import encode_png
+from vmixjax.data.example import Example, Field, Label, Pixels, Text
+from vmixjax.data.inside import create_private, move_inside, own_folder
+from vmixjax.data.writing import (
+    Files,
+    Shard,
+    flush,
+    not_stored,
+    number,
+    part,
+    part_folder,
+    sha256,
+)
+from vmixjax.errors import RunError
+from vmixjax.release.manifest import WORK
+
+_IMAGE = "image"
+_TEMPLATE = "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}"
+_ABOUT = (
+    "Images mixed by vmixjax: regions of pixels are shuffled, so that it is hard to "
+    "recognise what they show."
+)
+
+
+class TfdsSink:
+    """ArrayRecord files, `features.json` and `dataset_info.json`.
+
+    Args:
+      root: folder to write to.
+      name: of the data set.
+      fields: what belongs to each image.
+      pixels: what all images have in common.
+
+    Raises:
+      RunError: nothing is known of the images.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        name: str,
+        fields: Mapping[str, Field],
+        pixels: Pixels | None,
+    ) -> None:
+        if pixels is None:
+            raise RunError("SRC has no image that can be read; --format tfds needs one")
+        self.root, self._name = root, name
+        self._fields = {
+            "label" if key == "cls" else key: (key, field)
+            for key, field in fields.items()
+        }
+        self.holds: Sequence[str] = sorted(self._fields)
+        # TFDS stores names without what surrounds them.
+        classes = {
+            key: [name.strip() for name in field.names]
+            for key, (_, field) in self._fields.items()
+            if isinstance(field, Label) and field.names is not None
+        }
+        self._classes = json.dumps(classes, sort_keys=True).encode()
+        image = tfds.features.Image(
+            shape=pixels.shape,
+            dtype=np.dtype(pixels.dtype).type,
+            encoding_format="png",
+        )
+        self._features = tfds.features.FeaturesDict(
+            {
+                _IMAGE: image,
+                **{key: _feature(field) for key, (_, field) in self._fields.items()},
+            }
+        )
+
+    def output(self, example: Example, shard: Shard, index: int, names: bool) -> str:
+        """See `Sink.output`: records have no names, so it is always the number."""
+        del example, names
+        return f"{shard.split}/{number(index, shard.count)}"
+
+    def encode(self, example: Example, output: str) -> bytes:
+        """See `Sink.encode`: a `tf.train.Example`."""
+        record = self._record(example)
+        image = record.features.feature[_IMAGE]
+        image.bytes_list.value.append(encode_png(example.image))
+        serialized: bytes = record.SerializeToString(deterministic=True)
+        return serialized
+
+    def belongings(self, example: Example) -> bytes:
+        """See `Sink.belongings`: the other features, and the names of classes."""
+        serialized: bytes = self._record(example).SerializeToString(deterministic=True)
+        return self._classes + serialized
+
+    def _record(self, example: Example) -> Any:
+        record = tf_example_pb2.Example()
+        features = record.features.feature
+        for name, (key, field) in self._fields.items():
+            value = example.values[key]
+            if isinstance(field, Label):
+                features[name].int64_list.value.append(value)
+            elif isinstance(field, Text):
+                data = value.encode("utf-8", "surrogateescape")
+                features[name].bytes_list.value.append(data)
+            else:
+                for flat, feature in value.items():
+                    features[flat].CopyFrom(feature)
+        return record
+
+    @contextlib.contextmanager
+    def write(self, shard: Shard, files: Files, disk: Executor) -> Iterator["_Records"]:
+        """See `Sink.write`."""
+        del disk
+        place = f"{shard.number:05d}-of-{shard.shards:05d}"
+        name = f"{self._name}-{shard.split}.array_record-{place}"
+        path = part(own_folder(self.root, WORK))
+        files.parts[name] = path, ""
+        # Its own way to make a file would let others read it.
+        os.close(create_private(path))
+        records = _Records(path)
+        try:
+            yield records
+        except BaseException:
+            # What stops the run is what people are to hear of.
+            with contextlib.suppress(RunError):
+                records.close()
+            raise
+        records.close()
+        records.check()
+        flush(path)
+        files.parts[name] = path, sha256(path)
+
+    def finish(self, counts: Mapping[str, list[tuple[int, int]]]) -> dict[str, str]:
+        """See `Sink.finish`: what TFDS knows of a data set."""
+        template = tfds.core.ShardedFileTemplate(
+            data_dir=self.root,
+            dataset_name=self._name,
+            filetype_suffix="array_record",
+            template=_TEMPLATE,
+        )
+        info = tfds.core.DatasetInfo(
+            builder=tfds.core.dataset_info.DatasetIdentity(
+                name=self._name,
+                version=tfds.core.Version("1.0.0"),
+                data_dir=str(self.root),
+                module_name="",
+            ),
+            description=_ABOUT,
+            features=self._features,
+            supervised_keys=(_IMAGE, "label") if "label" in self._fields else None,
+        )
+        info.set_file_format(tfds.core.FileFormat.ARRAY_RECORD)
+        splits = [
+            tfds.core.SplitInfo(
+                name=split,
+                shard_lengths=[length for length, _ in shards],
+                num_bytes=sum(size for _, size in shards),
+                filename_template=template.replace(split=split),
+            )
+            for split, shards in counts.items()
+        ]
+        info.set_splits(tfds.core.SplitDict(splits))
+        # Aside first: TFDS does not write them at once.
+        folder = part_folder(own_folder(self.root, WORK))
+        info.write_to_directory(folder)
+        written = {}
+        for path in sorted(folder.iterdir()):
+            flush(path)
+            written[path.name] = sha256(path)
+        move_inside(
+            self.root, [(f"{WORK}/{folder.name}/{name}", name) for name in written]
+        )
+        folder.rmdir()
+        return written
+
+
+class _Records:
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        # One record to a group, so that any of them is read alone; PNG is compressed.
+        self._writer = array_record_module.ArrayRecordWriter(
+            str(path), "group_size:1,uncompressed"
+        )
+        self._digest = hashlib.sha256()
+        self._count = 0
+
+    def add(self, name: str, record: bytes) -> None:
+        del name
+        with _one_line():
+            self._writer.write(record)
+        self._digest.update(record)
+        self._count += 1
+
+    def close(self) -> None:
+        with _one_line():
+            self._writer.close()
+
+    def check(self) -> None:
+        """Reads back what was written, record by record."""
+        digest, count = hashlib.sha256(), 0
+        reader = array_record_module.ArrayRecordReader(str(self._path))
+        try:
+            count = reader.num_records()
+            for start in range(0, count, 64):
+                for record in reader.read(range(start, min(start + 64, count))):
+                    digest.update(record)
+        finally:
+            reader.close()
+        if count != self._count or digest.digest() != self._digest.digest():
+            raise not_stored()
+
+
+@contextlib.contextmanager
+def _one_line() -> Iterator[None]:
+    """ArrayRecord tells what is wrong with a disk at length, as a RuntimeError."""
+    try:
+        yield
+    except RuntimeError as error:
+        reason = str(error).partition(";")[0].removeprefix("write() failed: ")
+        raise RunError(
+            f"DST cannot be written: {reason}; mend that, and run again"
+        ) from error
+
+
+def _feature(field: Field) -> Any:
+    if isinstance(field, Label):
+        if field.names is None:
+            return tfds.features.Scalar(np.int64)
+        return tfds.features.ClassLabel(names=list(field.names))
+    return tfds.features.Text() if isinstance(field, Text) else field.feature

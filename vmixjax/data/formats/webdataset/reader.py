@@ -1,0 +1,244 @@
+"""A WebDataset: tar files of samples, each some files that differ in the suffix."""
+
+import array
+import tarfile
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+
+from vmixjax.data.codecs.images import ImageError, decode_image
+from vmixjax.data.codecs.png import png_extras
+from vmixjax.data.example import (
+    Example,
+    Field,
+    Label,
+    Pixels,
+    Text,
+    numbered_candidates,
+)
+from vmixjax.data.formats.webdataset.tar import loose, open_tar, walk
+from vmixjax.data.room import Claim, at_once
+from vmixjax.errors import RunError
+
+_IMAGES = {"png", "jpg", "jpeg", "webp", "bmp", "tif", "tiff", "gif"}
+_LABEL, _TEXT = "cls", "txt"
+_MOST = 2**63
+"""Numbers of classes have 64 bits."""
+
+_MOST_BYTES = 2**30
+"""Of all members of a sample."""
+
+
+class WebDatasetSource:
+    """Samples of tar files, in their order.
+
+    Kept in memory is where in its file each sample begins, and nothing else.
+
+    Args:
+      tars: the files.
+      drop: suffixes of members to leave behind.
+      keep: suffixes of members, other than cls and txt, to let through as text; None
+        lets all of them through.
+      formats: of images that are read; see `images.FORMATS`.
+
+    Raises:
+      RunError: a file is no tar, two samples have the same key, a sample has no image
+        or several, or members that may show what the image shows.
+    """
+
+    name = "mixed"
+    pixels: Pixels | None = None
+
+    def __init__(
+        self,
+        tars: Sequence[Path],
+        drop: Sequence[str],
+        keep: Sequence[str] | None,
+        formats: Collection[str],
+    ) -> None:
+        self._tars = tuple(tars)
+        self._formats = formats
+        self.places: Sequence[Path] = self._tars
+        self._drop = frozenset(drop)
+        self._starts = [array.array("q") for _ in tars]
+        suffixes: set[str] = set()
+        seen: set[int] = set()
+        for tar, starts in zip(tars, self._starts, strict=True):
+            previous = None
+            for member in _members(tar):
+                key, suffix = _key(member.name)
+                if key != previous:
+                    if hash(key) in seen:
+                        raise RunError(
+                            f"two samples in SRC have the key {key!r}; rename one"
+                        )
+                    seen.add(hash(key))
+                    starts.append(member.offset)
+                    previous = key
+                suffixes.add(suffix)
+        if not seen:
+            raise RunError(f"SRC {tars[0]} holds no samples")
+        for option, names in (("--drop", drop), ("--keep", keep or ())):
+            strange = sorted(set(names) - suffixes)
+            if strange:
+                raise RunError(
+                    f"{option} {strange[0]}: the samples have "
+                    f"{', '.join(sorted(suffixes))}"
+                )
+        fields: dict[str, Field] = {}
+        for suffix in sorted(suffixes - _IMAGES - self._drop):
+            if suffix == _LABEL:
+                fields[suffix] = Label()
+            elif suffix == _TEXT or keep is None or suffix in keep:
+                fields[suffix] = Text()
+            else:
+                raise RunError(
+                    f"the samples have members .{suffix}, which may show what the "
+                    f"images show: leave them behind with --drop {suffix}, or let them "
+                    f"through with --keep {suffix}"
+                )
+        self.fields: Mapping[str, Field] = fields
+        self.splits: Mapping[str, int] = {"train": sum(map(len, self._starts))}
+
+    def read(self, split: str, index: int, claim: Claim = at_once) -> Example:
+        """See `Source.read`."""
+        del split
+        path, key, kept = self._sample(index)
+        where = f"{path}: {key}"
+        images = sorted(_IMAGES & set(kept))
+        if len(images) != 1:
+            raise ImageError(
+                f"{where} has {len(images)} images; it needs one, and others dropped "
+                f"with --drop SUFFIX"
+            )
+        values: dict[str, int | str] = {}
+        for name, field in self.fields.items():
+            try:
+                text = kept[name].decode()
+                values[name] = _class(text) if isinstance(field, Label) else text
+            except (KeyError, ValueError) as error:
+                raise ImageError(
+                    f"{where} has no .{name} that can be read; mend it, or drop all "
+                    f"with --drop {name}"
+                ) from error
+        return Example(
+            name=key,
+            folder=str(values.get(_LABEL, "")),
+            kept=key,
+            image=decode_image(
+                kept[images[0]], where, formats=self._formats, claim=claim
+            ),
+            values=values,
+        )
+
+    def candidates(self, name: str) -> Iterator[tuple[str, int]]:
+        """See `Source.candidates`."""
+        yield from numbered_candidates(name, self.splits)
+
+    def extras(self, split: str, index: int) -> Iterator[str]:
+        """See `Source.extras`: members that are declared are checked elsewhere."""
+        del split
+        _, _, members = self._sample(index)
+        for suffix in sorted(_IMAGES & set(members)):
+            yield from png_extras(members[suffix])
+
+    def loose(self) -> Iterator[str]:
+        """See `Source.loose`: owners, times, other members, and what lies between."""
+        for tar in self._tars:
+            for what in loose(tar):
+                yield f"{tar.name}: {what}"
+
+    def traces(self) -> Iterator[str]:
+        """See `Source.traces`: sizes of files, and their samples."""
+        for tar, starts in zip(self._tars, self._starts, strict=True):
+            yield f"{tar.name}\0{tar.stat().st_size}\0{len(starts)}"
+
+    def _sample(self, index: int) -> tuple[Path, str, dict[str, bytes]]:
+        """Where a sample is, its key, and those of its members that are wanted."""
+        tar = 0
+        while index >= len(self._starts[tar]):
+            index -= len(self._starts[tar])
+            tar += 1
+        path = self._tars[tar]
+        key, members = _sample(path, self._starts[tar][index])
+        wanted = {name: members[name] for name in members if name not in self._drop}
+        return path, key, wanted
+
+
+def list_tars(path: Path) -> list[Path]:
+    """The tar files that a path names; none if it is something else.
+
+    Raises:
+      RunError: a list names a file that is not there.
+    """
+    if path.is_dir():
+        files = [p for p in sorted(path.iterdir()) if not p.name.startswith(".")]
+        files = [p for p in files if p.is_file() and p.suffix != ".json"]
+        only = [p for p in files if p.suffix == ".tar"]
+        return only if len(only) == len(files) else []
+    if path.suffix == ".tar":
+        return [path]
+    if path.suffix != ".txt":
+        return []
+    lines = path.read_text(errors="surrogateescape").splitlines()
+    tars = [path.parent / line.strip() for line in lines if line.strip()]
+    for tar in tars:
+        if tar.suffix != ".tar" or not tar.is_file():
+            raise RunError(f"SRC {path} lists {tar}, which is no tar file there")
+    return tars
+
+
+def _members(path: Path) -> Iterator[tarfile.TarInfo]:
+    """Each ordinary member."""
+    try:
+        with open_tar(path) as file:
+            for member in walk(file):
+                if member.isfile():
+                    yield member
+    except ValueError as error:
+        raise RunError(f"{path} is no whole tar file; copy it again") from error
+
+
+def _class(text: str) -> int:
+    number = int(text)
+    if not -_MOST <= number < _MOST:
+        raise ValueError(f"{number} is no number of a class")
+    return number
+
+
+def _key(name: str) -> tuple[str, str]:
+    """A sample's key is all up to the first dot of the file's own name."""
+    path = PurePosixPath(name)
+    stem, _, suffix = path.name.partition(".")
+    return (path.parent / stem).as_posix(), suffix.lower()
+
+
+def _sample(path: Path, start: int) -> tuple[str, dict[str, bytes]]:
+    """The key and the members of the sample that begins at a place in a file."""
+    found: dict[str, bytes] = {}
+    sample, left = "", _MOST_BYTES
+    try:
+        with open_tar(path) as file, open_tar(path) as content:
+            file.seek(start)
+            for member in walk(file):
+                if not member.isfile():
+                    continue
+                key, suffix = _key(member.name)
+                if found and key != sample:
+                    break
+                left -= member.size
+                if left < 0:
+                    raise ImageError(
+                        f"{path}: {key} has more than {_MOST_BYTES} bytes; cut it up"
+                    )
+                sample = key
+                content.seek(member.offset_data)
+                found[suffix] = content.read(member.size)
+    except FileNotFoundError as error:
+        raise RunError(
+            f"{path} was there and is gone; bring it back and run again"
+        ) from error
+    except ImageError:
+        raise
+    except ValueError as error:
+        raise RunError(f"{path} has changed; bring it back and run again") from error
+    return sample, found

@@ -1,0 +1,1 @@
+"""The small networks of the demo, the attacks and the audit, and their training."""
