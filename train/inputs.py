@@ -15,7 +15,7 @@ from train.config import Config
 from train.errors import RunError
 from vmixjax._grid import cut
 from vmixjax.demo.learning import centred
-from vmixjax.release.strength import target_at
+from vmixjax.planning import target_vfe
 
 Prepare = Callable[[jax.Array, jax.Array], jax.Array]
 """(keys (B,), images uint8 (B, H, W, C)) -> inputs of the model, float32."""
@@ -138,7 +138,7 @@ def _mixer(
         return lambda key, image: vmixjax.mix(key, image, full)
 
     def to_strength(key: jax.Array, image: jax.Array) -> jax.Array:
-        target = target_at(mixing.strength, image, mixing.config)
+        target = target_vfe(image, mixing.strength, mixing.config)
         return vmixjax.mix(key, image, vmixjax.plan(image, target, mixing.config))
 
     return to_strength

@@ -16,6 +16,7 @@ from .mixing import unmix as unmix
 from .planning import Plan as Plan
 from .planning import full_plan as full_plan
 from .planning import plan as plan
+from .planning import target_vfe as target_vfe
 from .planning import vfe_range as vfe_range
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "image_key",
     "mix",
     "plan",
+    "target_vfe",
     "unmix",
     "vfe",
     "vfe_map",

@@ -6,10 +6,34 @@ MixConfig(tile_size=16, ladder=((16, 1),), channels='independent')
 
 import dataclasses
 import operator
-from typing import Literal, get_args
+from typing import Literal, NamedTuple
 
 Channels = Literal["independent", "shared", "joint"]
 """How the channels of an image take part in a shuffle; see `MixConfig`."""
+
+
+class ChannelMode(NamedTuple):
+    """What a channel mode means.
+
+    Attributes:
+      shares_permutation: whether one permutation serves all channels of a region, so
+        that a pixel keeps its colour.
+      crosses_channels: whether blocks move between the channels of their region too,
+        so that not even its mean colour is left.
+      summary: the same in words, for people.
+    """
+
+    shares_permutation: bool
+    crosses_channels: bool
+    summary: str
+
+
+CHANNEL_MODES: dict[str, ChannelMode] = {
+    "independent": ChannelMode(False, False, "each colour by itself"),
+    "shared": ChannelMode(True, False, "pixels keep their colour"),
+    "joint": ChannelMode(False, True, "values change colours too"),
+}
+"""What each of `Channels` means; nothing else asks for one by name."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,12 +100,22 @@ class MixConfig:
         object.__setattr__(self, "tile_size", tile)
         object.__setattr__(self, "ladder", ladder)
 
+    @property
+    def shares_permutation(self) -> bool:
+        """Whether one permutation serves all channels of a region."""
+        return CHANNEL_MODES[self.channels].shares_permutation
+
+    @property
+    def crosses_channels(self) -> bool:
+        """Whether blocks move between the channels of their region too."""
+        return CHANNEL_MODES[self.channels].crosses_channels
+
 
 def check_channels(value: object) -> None:
     """Refuses whatever is not one of `Channels`."""
-    if value not in get_args(Channels):
+    if value not in CHANNEL_MODES:
         raise ValueError(
-            f"channels must be one of {', '.join(get_args(Channels))}; got {value!r}"
+            f"channels must be one of {', '.join(CHANNEL_MODES)}; got {value!r}"
         )
 
 

@@ -113,6 +113,39 @@ def vfe_range(
     return _range(image, sensitivity, config)
 
 
+def target_vfe(
+    image: jax.typing.ArrayLike,
+    strength: jax.typing.ArrayLike,
+    config: MixConfig,
+    *,
+    sensitivity: jax.typing.ArrayLike | None = None,
+) -> jax.Array:
+    """Places a strength in the range of VFE that an image can reach.
+
+    That is lowest + strength * (highest - lowest), with the ends of `vfe_range`.
+
+    Args:
+      image: (H, W, C) uint8, uint16 or floating.
+      strength: 0 to 1. Every private tile is mixed at 0, too.
+      config: tile size, ladder and channel mode.
+      sensitivity: as for `plan`.
+
+    Returns:
+      The target, float32; infinity at strength 1. The top of the range is reached
+      before the last step where a stronger level adds no VFE to a tile, and the
+      strongest plan shuffles those tiles as well.
+
+    Raises:
+      TypeError, ValueError: as `plan`.
+
+    References:
+      Ours.
+    """
+    lowest, highest = vfe_range(image, config, sensitivity=sensitivity)
+    between = lowest + jnp.float32(strength) * (highest - lowest)
+    return jnp.where(jnp.float32(strength) == 1, jnp.inf, between)
+
+
 def full_plan(image_shape: tuple[int, ...], config: MixConfig) -> Plan:
     """The strongest level for every tile, without looking at an image.
 

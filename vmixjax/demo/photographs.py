@@ -11,7 +11,7 @@ from skimage import data
 
 import vmixjax
 from vmixjax._grid import cut
-from vmixjax.release.strength import target_at
+from vmixjax.planning import target_vfe
 
 NAMES = ("astronaut", "cat", "coffee", "rocket", "retina")
 STRENGTHS = (0.0, 0.5, 1.0)
@@ -65,7 +65,7 @@ def mix_photographs(seed: int) -> list[Photograph]:
         image = load_photograph(name)
         mixes = []
         for j, strength in enumerate(STRENGTHS):
-            target = float(target_at(strength, image, CONFIG))
+            target = float(target_vfe(image, strength, CONFIG))
             plan = vmixjax.plan(image, target, CONFIG)
             one_key = vmixjax.image_key(key, i * len(STRENGTHS) + j)
             mixed = vmixjax.mix(one_key, image, plan)

@@ -16,9 +16,8 @@ import numpy as np
 from vmixjax.config import MixConfig
 from vmixjax.entropy import vfe
 from vmixjax.mixing import mix, unmix
-from vmixjax.planning import Plan, full_plan, plan
+from vmixjax.planning import Plan, full_plan, plan, target_vfe
 from vmixjax.release.recipe import Recipe
-from vmixjax.release.strength import target_at
 
 _VALUES = 2**23
 """Of all images in a batch: enough to keep a device busy, little memory."""
@@ -120,12 +119,12 @@ def _plan(
     images: jax.Array,
     sensitivities: jax.Array | None,
     strength: jax.Array,
-    target_vfe: jax.Array,
+    asked: jax.Array,
     config: MixConfig,
 ) -> tuple[jax.Array, ...]:
     def one(image: jax.Array, sensitivity: jax.Array | None) -> tuple[jax.Array, ...]:
-        at = target_at(strength, image, config, sensitivity=sensitivity)
-        target = jnp.where(jnp.isnan(target_vfe), at, target_vfe)
+        at = target_vfe(image, strength, config, sensitivity=sensitivity)
+        target = jnp.where(jnp.isnan(asked), at, asked)
         chosen = plan(image, target, config, sensitivity=sensitivity)
         return chosen.levels, vfe(image, config.tile_size), chosen.reachable
 
