@@ -6,7 +6,6 @@ of parameters, and training is a pure jitted step from parameters to parameters.
 
 import dataclasses
 import functools
-import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -15,64 +14,18 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from flax import nnx
-from sklearn.datasets import load_digits
 from tqdm import tqdm
 
 import vmixjax
+from vmixjax.data.digits import Images, enlarged_digits
 from vmixjax.demo.photographs import region_means
+from vmixjax.networks import SmallCNN, centred
 
-ENLARGED = 4
-SIDE = 8 * ENLARGED
 CONFIG = vmixjax.MixConfig(tile_size=8, ladder=((8, 1),))
 STEPS, BATCH, EVERY = 600, 128, 20
-TEST_IMAGES = 500
 
 Mixer = Callable[[jax.Array, jax.Array], jax.Array]
 """(keys (B,), images (B, H, W, C)) -> images of the same shape and dtype."""
-
-
-class SmallCNN(nnx.Module):
-    """Three strided convolutions and a linear layer that knows places.
-
-    Not pooled at the end: where a region lies is much of what mixing leaves.
-    """
-
-    def __init__(
-        self,
-        shape: tuple[int, int, int],
-        classes: int,
-        *,
-        dtype: jnp.dtype | None = None,
-        rngs: nnx.Rngs,
-    ) -> None:
-        height, width, channels = shape
-        widths = (channels, 16, 32, 64)
-        self.convolutions = nnx.List(
-            [
-                nnx.Conv(a, b, (3, 3), strides=2, dtype=dtype, rngs=rngs)
-                for a, b in itertools.pairwise(widths)
-            ]
-        )
-        self.norms = nnx.List(
-            [nnx.LayerNorm(b, dtype=dtype, rngs=rngs) for b in widths[1:]]
-        )
-        places = -(-height // 8) * -(-width // 8)
-        self.head = nnx.Linear(places * widths[-1], classes, rngs=rngs)
-
-    def __call__(self, images: jax.Array) -> jax.Array:
-        """Images (B, H, W, C), floating -> logits (B, classes), float32."""
-        x = images
-        for convolution, norm in zip(self.convolutions, self.norms, strict=True):
-            x = nnx.relu(norm(convolution(x)))
-        return self.head(x.reshape(len(x), -1).astype(jnp.float32))
-
-
-@dataclasses.dataclass(frozen=True)
-class Images:
-    """Labelled images: uint8 (N, H, W, C) and int32 (N,)."""
-
-    images: np.ndarray
-    labels: np.ndarray
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,27 +49,6 @@ class Lessons:
     region: int
     train_images: int
     test_images: int
-
-
-def enlarged_digits() -> tuple[Images, Images]:
-    """Scikit-learn's 1,797 handwritten digits as 32 x 32 grey images: train, test."""
-    digits = load_digits()
-    small = jnp.asarray(digits.images * (255 / 16), jnp.float32)
-    large = jax.image.resize(small, (len(small), SIDE, SIDE), "linear")
-    images = np.asarray(jnp.round(large).astype(jnp.uint8))[..., None]
-    labels = digits.target.astype(np.int32)
-    # The split belongs to the data: the same whatever the seed of a run.
-    order = np.random.default_rng(0).permutation(len(labels))
-    test, train = order[:TEST_IMAGES], order[TEST_IMAGES:]
-    return (
-        Images(images[train], labels[train]),
-        Images(images[test], labels[test]),
-    )
-
-
-def centred(images: jax.Array) -> jax.Array:
-    """uint8 values of any shape -> float32 from -0.5 to 0.5, as models take them."""
-    return images.astype(jnp.float32) / 255 - 0.5
 
 
 def mixer_for(image_shape: tuple[int, int, int], config: vmixjax.MixConfig) -> Mixer:

@@ -16,6 +16,7 @@ from flax import nnx
 
 from vmixjax.attacks._batches import check_images, check_labels, in_chunks
 from vmixjax.attacks.threat_model import Protect
+from vmixjax.networks.inputs import centred
 from vmixjax.networks.training import Graph, Parameters, init_params, rate_at
 from vmixjax.networks.unet import folded
 
@@ -179,15 +180,11 @@ def untrained_classifier(
     return Classifier(*init_params(key, ConvNet, channels, classes, width=width))
 
 
-def _centred(images: jax.Array) -> jax.Array:
-    return images.astype(jnp.float32) / 255 - 0.5
-
-
 @functools.partial(jax.jit, static_argnums=(0, 1))
 def _infer(
     graph: Graph, what: str, parameters: Parameters, images: jax.Array
 ) -> jax.Array:
-    return getattr(nnx.merge(graph, parameters), what)(_centred(images))
+    return getattr(nnx.merge(graph, parameters), what)(centred(images))
 
 
 # Apart from the step, which is then one program whatever protects the images.
@@ -220,7 +217,7 @@ def _step(
     rate: jax.Array,
 ) -> tuple[Parameters, optax.OptState]:
     def loss_of(parameters: Parameters) -> jax.Array:
-        logits = nnx.merge(graph, parameters)(_centred(batch))
+        logits = nnx.merge(graph, parameters)(centred(batch))
         return optax.softmax_cross_entropy_with_integer_labels(logits, wanted).mean()
 
     gradient = jax.grad(loss_of)(parameters)
