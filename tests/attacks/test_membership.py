@@ -11,7 +11,7 @@ from vmixjax.attacks.membership import (
     shadow_models,
 )
 from vmixjax.attacks.threat_model import ThreatModel
-from vmixjax.demo.learning import enlarged_digits
+from vmixjax.data.digits import enlarged_digits
 from vmixjax.networks.classifier import train_classifier
 
 MEMBERS = 100

@@ -7,9 +7,9 @@ import pytest
 from crops import blurred, crops, pixelated, psnr
 
 import vmixjax
+from vmixjax.attacks._region_features import sorted_blocks
 from vmixjax.attacks.reconstruction import (
     restoration,
-    sorted_blocks,
     train_restorer,
 )
 from vmixjax.attacks.threat_model import ThreatModel

@@ -12,7 +12,7 @@ from PIL import Image
 from vmixjax import audit
 from vmixjax.audit.budgets import BUDGETS
 from vmixjax.cli import main
-from vmixjax.demo.learning import enlarged_digits
+from vmixjax.data.digits import enlarged_digits
 from vmixjax.methods import METHODS
 
 TINY = dataclasses.replace(

@@ -5,6 +5,8 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
+from vmixjax.attacks.threat_model import Protect
+
 VALUES = 2**19
 """Values of the images handled at once, at most, unless one image has more."""
 
@@ -45,6 +47,18 @@ def check_labels(
     if int(labels.min()) < 0:
         raise ValueError(f"{name} must be at least 0; got {int(labels.min())}")
     return labels.astype(jnp.int32)
+
+
+def check_counts(**counts: int) -> None:
+    """Nothing, or an error that names the count that is not positive."""
+    for name, value in counts.items():
+        if value < 1:
+            raise ValueError(f"{name} must be at least 1; got {value}")
+
+
+def protect_all(protect: Protect, key: jax.Array, images: jax.Array) -> jax.Array:
+    """A batch of images, each protected with a key of its own."""
+    return jax.vmap(protect)(jax.random.split(key, len(images)), images)
 
 
 def in_chunks(

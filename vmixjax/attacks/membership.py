@@ -16,7 +16,12 @@ import jax.numpy as jnp
 import numpy as np
 from sklearn.metrics import roc_auc_score, roc_curve
 
-from vmixjax.attacks._batches import check_images, check_labels
+from vmixjax.attacks._batches import (
+    check_counts,
+    check_images,
+    check_labels,
+    protect_all,
+)
 from vmixjax.attacks.threat_model import ThreatModel
 from vmixjax.networks.classifier import train_classifier
 
@@ -120,8 +125,7 @@ def shadow_models(
             f"members must be 2 to {len(public)}, the number of public images; "
             f"got {members}"
         )
-    if shadows < 1:
-        raise ValueError(f"shadows must be at least 1; got {shadows}")
+    check_counts(shadows=shadows)
     ask, train = jax.random.split(key)
     _, sure, classes = _asked(ask, images, labels, knowledge, logits_of, queries)
     others = []
@@ -208,8 +212,7 @@ def _checked(
 ) -> tuple[jax.Array, jax.Array]:
     images = check_images("images", images)
     labels = check_labels("labels", labels, images)
-    if queries < 1:
-        raise ValueError(f"queries must be at least 1; got {queries}")
+    check_counts(queries=queries)
     return images, labels
 
 
@@ -222,11 +225,10 @@ def _asked(
     queries: int,
 ) -> tuple[jax.Array, jax.Array, int]:
     """Mean loss and mean scaled confidence of each image, and the count of classes."""
-    protect = jax.vmap(knowledge.protect)
     losses, sure = [], []
     for number in range(queries):
-        keys = jax.random.split(jax.random.fold_in(key, number), len(images))
-        logits = logits_of(protect(keys, images))
+        query = jax.random.fold_in(key, number)
+        logits = logits_of(protect_all(knowledge.protect, query, images))
         classes = logits.shape[-1]
         if int(labels.max()) >= classes:
             raise ValueError(

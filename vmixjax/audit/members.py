@@ -4,9 +4,9 @@ import functools
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
+from vmixjax.attacks._batches import protect_all
 from vmixjax.attacks.membership import (
     loss_threshold,
     membership_metrics,
@@ -80,8 +80,7 @@ def find_members(
     )
     by_loss = membership_metrics(loss, is_member)
     by_shadows = membership_metrics(shadow, is_member)
-    keys = jax.random.split(ask, 2 * half)
-    seen = jnp.asarray(jax.vmap(knowledge.protect)(keys, images))
+    seen = protect_all(knowledge.protect, ask, images)
     return {
         "images": 2 * half,
         "members": model.accuracy(seen[:half], labels[:half]),

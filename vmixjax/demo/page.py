@@ -6,7 +6,8 @@ import math
 from matplotlib.figure import Figure
 
 from vmixjax._page import chart, figure_of, page, strip
-from vmixjax.demo.learning import ENLARGED, Lessons
+from vmixjax.data.digits import ENLARGED
+from vmixjax.demo.learning import Lessons
 from vmixjax.demo.photographs import CONFIG, MixedPhotograph, Photograph
 
 _STYLE = """
