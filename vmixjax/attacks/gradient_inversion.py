@@ -13,12 +13,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from flax import nnx
 
 from vmixjax import _validate, metrics
-from vmixjax.attacks._federated import federated_gradient
 from vmixjax.attacks.attack import Attack, Study, StudyResult
 from vmixjax.attacks.threat_model import ThreatModel
 from vmixjax.attacks.trial import UNPROTECTED, Trial, clean_and_first
+from vmixjax.networks import FederatedNet, init_params
+from vmixjax.networks.trainer import Parameters
 
 SHOWN = 10
 """Images that an audit shows, at most."""
@@ -172,9 +174,10 @@ def _invert(trial: Trial) -> StudyResult:
     labels = jnp.zeros(len(sent), jnp.int32)
     if trial.labels is not None:
         labels = trial.labels[:count]
-    words = np.asarray(jax.random.key_data(trial.key("federated"))).tolist()
-    shape = (*originals.shape[1:],)
-    gradient_of = _model(tuple(words), shape, max(trial.classes, 2))
+    words = jax.random.key_data(trial.key("federated"))
+    gradient_of = _model(
+        tuple(words.tolist()), originals.shape[1:], max(trial.classes, 2)
+    )
     found = gradient_inversion(
         trial.key("gradient_inversion", name),
         sent,
@@ -201,13 +204,33 @@ def _invert(trial: Trial) -> StudyResult:
     return StudyResult(values, originals[:SHOWN], shown)
 
 
-# So that what is compiled for one protection serves the others.
+# Cached, so that what is compiled for one protection serves the others.
 @functools.lru_cache(maxsize=1)
 def _model(
     words: tuple[int, ...], shape: tuple[int, int, int], classes: int
 ) -> GradientOf:
+    """Makes the function by which an owner computes what is sent of one image.
+
+    Args:
+      words: Of the key of the model's weights, which all who take part know.
+      shape: (S, S, C) of the images, S even.
+      classes: How many the labels have.
+
+    References:
+      Zhu, Liu and Han, "Deep Leakage from Gradients", 2019 (arXiv 1906.08935).
+    """
     key = jax.random.wrap_key_data(jnp.asarray(words, jnp.uint32), impl="threefry2x32")
-    return federated_gradient(key, shape, classes)
+    side, _, channels = shape
+    graph, parameters = init_params(key, FederatedNet, side, channels, classes)
+
+    def gradient_of(image: jax.Array, label: jax.Array) -> Gradient:
+        def loss(parameters: Parameters) -> jax.Array:
+            logits = nnx.merge(graph, parameters)(image)
+            return optax.softmax_cross_entropy_with_integer_labels(logits, label)
+
+        return jax.grad(loss)(parameters)
+
+    return gradient_of
 
 
 ATTACK = Attack(
