@@ -8,13 +8,7 @@ from vmixjax import _validate
 from vmixjax._grid import from_blocks, to_blocks
 from vmixjax.methods import _checks
 from vmixjax.methods._half_bytes import half_byte_order, scramble
-from vmixjax.methods.method import (
-    Method,
-    Protection,
-    Strength,
-    block_size,
-    whole_image,
-)
+from vmixjax.methods.method import Method, Protection, Strength, block_size, whole_image
 
 
 def ele(key: jax.Array, image: jax.typing.ArrayLike, *, block: int = 4) -> jax.Array:

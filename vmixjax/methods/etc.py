@@ -8,13 +8,7 @@ import jax.numpy as jnp
 from vmixjax import _validate
 from vmixjax._grid import from_blocks, to_blocks
 from vmixjax.methods import _checks
-from vmixjax.methods.method import (
-    Method,
-    Protection,
-    Strength,
-    block_size,
-    whole_image,
-)
+from vmixjax.methods.method import Method, Protection, Strength, block_size, whole_image
 
 
 def etc(key: jax.Array, image: jax.typing.ArrayLike, *, block: int = 8) -> jax.Array:

@@ -7,13 +7,7 @@ import jax
 from vmixjax import _validate
 from vmixjax._grid import from_blocks, to_blocks
 from vmixjax.methods import _checks
-from vmixjax.methods.method import (
-    Method,
-    Protection,
-    Strength,
-    block_size,
-    whole_image,
-)
+from vmixjax.methods.method import Method, Protection, Strength, block_size, whole_image
 
 
 def permute_blocks(
