@@ -50,8 +50,8 @@ def cut_blocks(images: ArrayT, size: int) -> ArrayT:
     return cut_regions(images, size).reshape(*batch, -1, size, size, channels)
 
 
-def join_blocks(blocks: ArrayT, shape: tuple[int, int]) -> ArrayT:
-    """The inverse of `cut_blocks`, to images of a height and width."""
+def join_blocks(blocks: ArrayT, shape: tuple[int, ...]) -> ArrayT:
+    """The inverse of `cut_blocks`, to images of a shape (H, W, ...)."""
     *batch, _, size, _, channels = blocks.shape
     grid = (shape[0] // size, shape[1] // size)
     return join_regions(blocks.reshape(*batch, *grid, size, size, channels))

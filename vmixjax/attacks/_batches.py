@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from vmixjax import _validate
-from vmixjax.attacks.threat_model import Protect
+from vmixjax.methods.method import Protect
 
 VALUES = 2**19
 """Values of the images handled at once, at most, unless one image has more."""

@@ -19,7 +19,8 @@ from vmixjax import _validate
 from vmixjax.attacks._batches import check_counts, in_chunks, protect_all
 from vmixjax.attacks._region_features import RegionFeatures
 from vmixjax.attacks.attack import Attack, Budget
-from vmixjax.attacks.threat_model import Protect, ThreatModel
+from vmixjax.attacks.threat_model import ThreatModel
+from vmixjax.methods.method import Protect
 from vmixjax.networks import trainer
 from vmixjax.networks.inputs import depth_to_space, mirror_half
 from vmixjax.networks.patch_discriminator import PatchDiscriminator

@@ -16,7 +16,7 @@ from flax import nnx
 
 from vmixjax import _validate
 from vmixjax.attacks._batches import check_counts, in_chunks, protect_all
-from vmixjax.attacks.threat_model import Protect
+from vmixjax.methods.method import Protect
 from vmixjax.networks import trainer
 from vmixjax.networks.conv_net import ConvNet
 from vmixjax.networks.inputs import centred, mirror_half
