@@ -300,8 +300,7 @@ def _say(line: str) -> None:
 @contextlib.contextmanager
 def _refusals(dst: Path | None = None) -> Iterator[None]:
     """Turns what a run cannot go on from into one line; `dst` is where it writes."""
-    from vmixjax.errors import RunError
-    from vmixjax.release.vault import VaultError
+    from vmixjax.errors import RunError, VaultError
 
     try:
         yield
@@ -339,9 +338,10 @@ def _rung(text: str) -> tuple[int, int]:
 
 
 def _vfe(options: Vfe) -> int:
-    from vmixjax.data.codecs.images import ImageError, read_image
+    from vmixjax.data.codecs.images import read_image
     from vmixjax.data.files import find_files
     from vmixjax.entropy import vfe
+    from vmixjax.errors import ImageError
     from vmixjax.planning import vfe_range
     from vmixjax.release.progress import Progress
     from vmixjax.release.recipe import fit_image

@@ -11,10 +11,9 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
-from vmixjax.data.codecs.images import ImageError
 from vmixjax.data.example import Example
 from vmixjax.data.inside import check_folder, inside, own_folder
-from vmixjax.errors import RunError
+from vmixjax.errors import ImageError, RunError
 from vmixjax.release.manifest import MANIFEST, WORK
 
 _PART = ".part"

@@ -7,20 +7,19 @@ from pathlib import Path
 from typing import Any
 
 from vmixjax.atomic import atomic_path
-from vmixjax.data.codecs.images import ImageError
 from vmixjax.data.example import Pixels, Source
 from vmixjax.data.files import is_inside
 from vmixjax.data.formats.sinks import Format, open_sink
 from vmixjax.data.formats.sources import open_source
 from vmixjax.data.writing import Shard, Sink
-from vmixjax.errors import RunError
+from vmixjax.errors import ImageError, RunError, VaultError
 from vmixjax.release.keys import new_secret, read_secret
 from vmixjax.release.manifest import release_identity
 from vmixjax.release.private import check_private, read_private
 from vmixjax.release.recipe import Recipe
 from vmixjax.release.shards import list_shards
 from vmixjax.release.transforms import Mixing
-from vmixjax.release.vault import Row, Vault, VaultError, open_vault
+from vmixjax.release.vault import Row, Vault, open_vault
 
 _MOST_FILES = 2**14
 """Files to a shard: their names are noted together."""

@@ -3,13 +3,13 @@
 import os
 from pathlib import Path
 
-from vmixjax.data.codecs.images import RELEASED, ImageError
+from vmixjax.data.codecs.images import RELEASED
 from vmixjax.data.example import Pixels, Source
 from vmixjax.data.files import is_inside
 from vmixjax.data.formats.sinks import Format, open_sink
 from vmixjax.data.formats.sources import format_of, open_source
 from vmixjax.data.writing import Shard, sweep
-from vmixjax.errors import RunError
+from vmixjax.errors import ImageError, RunError, VaultError
 from vmixjax.release.config import read_passphrase
 from vmixjax.release.journal import BEGUN
 from vmixjax.release.manifest import MANIFEST, WORK, read_signed
@@ -17,7 +17,7 @@ from vmixjax.release.progress import Progress
 from vmixjax.release.shards import discard, list_shards, settle, write_shard
 from vmixjax.release.threads import start_threads
 from vmixjax.release.transforms import Restoring
-from vmixjax.release.vault import Vault, VaultError, open_vault
+from vmixjax.release.vault import Vault, open_vault
 
 _SHARD = 1024
 """Images to a shard, where the format has such."""

@@ -15,13 +15,12 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from vmixjax.data.codecs.images import ImageError
 from vmixjax.data.example import Source
 from vmixjax.data.formats.sinks import Format, open_sink
 from vmixjax.data.inside import inside, sha256_inside
 from vmixjax.data.room import Claim
 from vmixjax.data.writing import Shard, Sink
-from vmixjax.errors import RunError
+from vmixjax.errors import ImageError, RunError
 from vmixjax.release.batches import batch_size, vfe_batch
 from vmixjax.release.config import read_passphrase
 from vmixjax.release.manifest import (

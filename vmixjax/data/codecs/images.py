@@ -22,6 +22,7 @@ from vmixjax.data.codecs.png import SIGNATURE, decode_png
 from vmixjax.data.codecs.refusal import COPY_AGAIN, TO_PNG, Refusal
 from vmixjax.data.codecs.tiff import decode_tiff
 from vmixjax.data.room import Claim, NoRoom, at_once
+from vmixjax.errors import ImageError
 
 _RUNS_ONLY = 3
 """zlib's Z_RLE, which its Python module does not name."""
@@ -41,10 +42,6 @@ RELEASED = frozenset({"PNG"})
 
 _MOST_BYTES = 2**30
 """Of a file: more than any image of so many pixels takes, uncompressed."""
-
-
-class ImageError(ValueError):
-    """An image file that is refused: one line with the file, the fault, the mend."""
 
 
 def read_image(

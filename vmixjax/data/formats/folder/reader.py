@@ -6,12 +6,12 @@ from pathlib import Path, PurePath
 
 import numpy as np
 
-from vmixjax.data.codecs.images import ImageError, read_image
+from vmixjax.data.codecs.images import read_image
 from vmixjax.data.codecs.png import png_extras
 from vmixjax.data.example import Example, Field, Label, Pixels
 from vmixjax.data.files import Paths, find_files, is_inside, png_names, short_name
 from vmixjax.data.room import Claim, at_once
-from vmixjax.errors import RunError
+from vmixjax.errors import ImageError, RunError
 from vmixjax.release.manifest import MANIFEST, WORK
 
 _NOT_IMAGES = {MANIFEST, WORK}

@@ -10,7 +10,7 @@ import tensorflow_datasets as tfds
 from google.protobuf.message import DecodeError
 from tensorflow_datasets.proto import tf_example_pb2
 
-from vmixjax.data.codecs.images import ImageError, decode_image
+from vmixjax.data.codecs.images import decode_image
 from vmixjax.data.codecs.png import png_extras
 from vmixjax.data.example import (
     Example,
@@ -23,7 +23,7 @@ from vmixjax.data.example import (
 )
 from vmixjax.data.formats.tfds.builder import open_prepared
 from vmixjax.data.room import Claim, at_once
-from vmixjax.errors import RunError
+from vmixjax.errors import ImageError, RunError
 
 IMAGE = "image"
 _MOST_SIDE = 2**24

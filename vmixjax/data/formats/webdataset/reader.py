@@ -5,7 +5,7 @@ import tarfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
-from vmixjax.data.codecs.images import ImageError, decode_image
+from vmixjax.data.codecs.images import decode_image
 from vmixjax.data.codecs.png import png_extras
 from vmixjax.data.example import (
     Example,
@@ -17,7 +17,7 @@ from vmixjax.data.example import (
 )
 from vmixjax.data.formats.webdataset.tar import loose, open_tar, walk
 from vmixjax.data.room import Claim, at_once
-from vmixjax.errors import RunError
+from vmixjax.errors import ImageError, RunError
 
 _IMAGES = {"png", "jpg", "jpeg", "webp", "bmp", "tif", "tiff", "gif"}
 _LABEL, _TEXT = "cls", "txt"
