@@ -21,7 +21,7 @@ from PIL import Image, PngImagePlugin
 
 from vmixjax.cli import main
 from vmixjax.data.codecs.images import encode_png, read_image, write_png
-from vmixjax.release.manifest import WORK
+from vmixjax.data.writing import WORK
 
 OPTIONS = ["--tile-size", "8", "--shard-size", "4"]
 COUNT = 10

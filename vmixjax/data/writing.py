@@ -14,7 +14,12 @@ from typing import Protocol
 from vmixjax.data.example import Example
 from vmixjax.data.inside import check_folder, inside, own_folder
 from vmixjax.errors import ImageError, RunError
-from vmixjax.release.manifest import MANIFEST, WORK
+
+MANIFEST = "release.json"
+"""What a release says of itself, in its root: no image may be called so."""
+
+WORK = "UNFINISHED"
+"""Folder in a release that is not done: files under way, and which are done."""
 
 _PART = ".part"
 

@@ -8,11 +8,11 @@ from vmixjax.data.example import Pixels, Source
 from vmixjax.data.files import is_inside
 from vmixjax.data.formats.sinks import Format, open_sink
 from vmixjax.data.formats.sources import format_of, open_source
-from vmixjax.data.writing import Shard, sweep
+from vmixjax.data.writing import MANIFEST, WORK, Shard, sweep
 from vmixjax.errors import ImageError, RunError, VaultError
 from vmixjax.release.config import read_passphrase
 from vmixjax.release.journal import BEGUN
-from vmixjax.release.manifest import MANIFEST, WORK, read_signed
+from vmixjax.release.manifest import read_signed
 from vmixjax.release.progress import Progress
 from vmixjax.release.shards import discard, list_shards, settle, write_shard
 from vmixjax.release.threads import start_threads

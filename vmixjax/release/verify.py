@@ -19,18 +19,11 @@ from vmixjax.data.example import Source
 from vmixjax.data.formats.sinks import Format, open_sink
 from vmixjax.data.inside import inside, sha256_inside
 from vmixjax.data.room import Claim
-from vmixjax.data.writing import Shard, Sink
+from vmixjax.data.writing import MANIFEST, WORK, Shard, Sink
 from vmixjax.errors import ImageError, RunError
 from vmixjax.release.batches import batch_size, vfe_batch
 from vmixjax.release.config import read_passphrase
-from vmixjax.release.manifest import (
-    MANIFEST,
-    WORK,
-    Manifest,
-    Spread,
-    read_signed,
-    release_identity,
-)
+from vmixjax.release.manifest import Manifest, Spread, read_signed, release_identity
 from vmixjax.release.progress import Progress
 from vmixjax.release.shards import list_shards, read_windows
 from vmixjax.release.threads import start_threads

@@ -11,8 +11,8 @@ from vmixjax.data.codecs.png import png_extras
 from vmixjax.data.example import Example, Field, Label, Pixels
 from vmixjax.data.files import Paths, find_files, is_inside, png_names, short_name
 from vmixjax.data.room import Claim, at_once
+from vmixjax.data.writing import MANIFEST, WORK
 from vmixjax.errors import ImageError, RunError
-from vmixjax.release.manifest import MANIFEST, WORK
 
 _NOT_IMAGES = {MANIFEST, WORK}
 _SPLITS = {"train", "test", "val", "validation"}

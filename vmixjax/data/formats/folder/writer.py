@@ -11,9 +11,8 @@ from pathlib import Path
 from vmixjax.data.codecs.images import encode_png
 from vmixjax.data.example import Example, Field, Label
 from vmixjax.data.inside import create_private, own_folder
-from vmixjax.data.writing import Files, Shard, below, not_stored, number, part
+from vmixjax.data.writing import WORK, Files, Shard, below, not_stored, number, part
 from vmixjax.errors import ImageError, RunError
-from vmixjax.release.manifest import WORK
 
 _UNDER_WAY = 64
 """Files that may wait for the disk, in memory."""

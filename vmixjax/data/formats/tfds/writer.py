@@ -18,6 +18,7 @@ from vmixjax.data.codecs.images import encode_png
 from vmixjax.data.example import Example, Field, Label, Pixels, Text
 from vmixjax.data.inside import create_private, move_inside, own_folder
 from vmixjax.data.writing import (
+    WORK,
     Files,
     Shard,
     flush,
@@ -28,7 +29,6 @@ from vmixjax.data.writing import (
     sha256,
 )
 from vmixjax.errors import RunError
-from vmixjax.release.manifest import WORK
 
 _IMAGE = "image"
 _TEMPLATE = "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}"

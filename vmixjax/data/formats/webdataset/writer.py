@@ -14,9 +14,8 @@ from vmixjax.data.codecs.images import encode_png
 from vmixjax.data.example import Example, Field, Label, Raw
 from vmixjax.data.formats.webdataset.tar import member_header
 from vmixjax.data.inside import create_private, is_plain, own_folder
-from vmixjax.data.writing import Files, Shard, below, check, number, part
+from vmixjax.data.writing import WORK, Files, Shard, below, check, number, part
 from vmixjax.errors import RunError
-from vmixjax.release.manifest import WORK
 
 
 class WebDatasetSink:
