@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from vmixjax._printable import printable
 from vmixjax.data.example import Label, Source
-from vmixjax.data.formats.sources import open_source
+from vmixjax.data.formats import open_source
 from vmixjax.errors import ImageError, RunError
 
 FEWEST = 8

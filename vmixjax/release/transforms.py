@@ -141,7 +141,7 @@ class Mixing:
                         identity=identities[i],
                         output=task.output,
                         source=task.example.name,
-                        restored=task.example.kept,
+                        restored=task.example.stem,
                         config=config,
                         levels=levels[i],
                         height=height,
@@ -252,7 +252,7 @@ def restore(
                     task.example,
                     name=entry.source,
                     folder=entry.folder,
-                    kept=entry.restored,
+                    stem=entry.restored,
                     image=unfit(image, entry.height, entry.width, entry.rest),
                     values={**task.example.values, **entry.texts},
                 )

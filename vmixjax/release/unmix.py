@@ -3,11 +3,11 @@
 import os
 from pathlib import Path
 
-from vmixjax.data.codecs.images import RELEASED
+from vmixjax.data.codecs.images import RELEASED_CODECS
 from vmixjax.data.example import Pixels, Source
 from vmixjax.data.files import is_inside
-from vmixjax.data.formats.sinks import Format, open_sink
-from vmixjax.data.formats.sources import format_of, open_source
+from vmixjax.data.formats import format_of_release, open_sink, open_source
+from vmixjax.data.formats.format import Format
 from vmixjax.data.writing import MANIFEST, WORK, Shard, sweep
 from vmixjax.errors import ImageError, RunError, VaultError
 from vmixjax.release.config import read_passphrase
@@ -29,9 +29,9 @@ def open_release(path: Path) -> tuple[Source, Format]:
     Raises:
       RunError: there is nothing that can be read.
     """
-    tfds = os.path.lexists(path / "dataset_info.json")
-    name = f"tfds:{path}" if tfds else str(path)
-    return open_source(name, keep=None, formats=RELEASED), format_of(name)
+    format = format_of_release(path)
+    source = open_source(f"{format.name}:{path}", keep=None, codecs=RELEASED_CODECS)
+    return source, format
 
 
 def unmix_release(
@@ -96,7 +96,7 @@ def unmix_release(
         if image is not None:
             shards = [_shard_of(image, source, vault)]
         sink = open_sink(
-            format,
+            format.name,
             dst,
             name=source.name,
             fields=source.fields,
