@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from vmixjax.attacks._batches import check_images, check_labels
+from vmixjax import _validate
 from vmixjax.attacks.threat_model import ThreatModel
 
 Gradient = Any
@@ -67,8 +67,8 @@ def gradient_inversion(
     0.1, and one optimiser serves all restarts: our reading.
     """
     del knowledge
-    protected = check_images("protected", protected)
-    labels = check_labels("labels", labels, protected)
+    protected = _validate.images("protected", protected)
+    labels = _validate.labels("labels", labels, len(protected))
     for name, value in {"steps": steps, "restarts": restarts}.items():
         if value < 1:
             raise ValueError(f"{name} must be at least 1; got {value}")

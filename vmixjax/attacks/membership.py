@@ -16,14 +16,10 @@ import jax.numpy as jnp
 import numpy as np
 from sklearn.metrics import roc_auc_score, roc_curve
 
-from vmixjax.attacks._batches import (
-    check_counts,
-    check_images,
-    check_labels,
-    protect_all,
-)
+from vmixjax import _validate
 from vmixjax.attacks.threat_model import ThreatModel
 from vmixjax.networks.classifier import train_classifier
+from vmixjax.networks.inputs import protect_all
 
 FEWEST_PUBLIC = 8
 
@@ -117,15 +113,15 @@ def shadow_models(
     """
     images, labels = _checked(images, labels, queries)
     name = "knowledge.public"
-    public = check_images(name, knowledge.public, fewest=FEWEST_PUBLIC)
-    public_labels = check_labels("knowledge.labels", knowledge.labels, public)
+    public = _validate.images(name, knowledge.public, fewest=FEWEST_PUBLIC)
+    public_labels = _validate.labels("knowledge.labels", knowledge.labels, len(public))
     members = len(public) // 2 if members is None else members
     if not 2 <= members <= len(public):
         raise ValueError(
             f"members must be 2 to {len(public)}, the number of public images; "
             f"got {members}"
         )
-    check_counts(shadows=shadows)
+    _validate.at_least("shadows", shadows, 1)
     ask, train = jax.random.split(key)
     _, sure, classes = _asked(ask, images, labels, knowledge, logits_of, queries)
     others = []
@@ -210,9 +206,9 @@ def membership_metrics(
 def _checked(
     images: jax.typing.ArrayLike, labels: jax.typing.ArrayLike, queries: int
 ) -> tuple[jax.Array, jax.Array]:
-    images = check_images("images", images)
-    labels = check_labels("labels", labels, images)
-    check_counts(queries=queries)
+    images = _validate.images("images", images)
+    labels = _validate.labels("labels", labels, len(images))
+    _validate.at_least("queries", queries, 1)
     return images, labels
 
 

@@ -15,16 +15,12 @@ import jax.numpy as jnp
 import optax
 from flax import nnx
 
-from vmixjax.attacks._batches import (
-    check_counts,
-    check_images,
-    in_chunks,
-    protect_all,
-)
+from vmixjax import _validate
+from vmixjax._grid import unfold
 from vmixjax.attacks._region_features import RegionFeatures
 from vmixjax.attacks.threat_model import Protect, ThreatModel
 from vmixjax.networks import trainer
-from vmixjax.networks.inputs import depth_to_space, mirror_half
+from vmixjax.networks.inputs import in_chunks, mirror_half, protect_all
 from vmixjax.networks.patch_discriminator import PatchDiscriminator
 from vmixjax.networks.trainer import Graph, Parameters, TrainState
 from vmixjax.networks.unet import UNet
@@ -47,7 +43,7 @@ class Restorer:
 
     def restore(self, protected: jax.typing.ArrayLike) -> jax.Array:
         """Protected images, uint8 (B, H, W, C) -> reconstructions, the same shape."""
-        protected = check_images("protected", protected)
+        protected = _validate.images("protected", protected)
         _check_sides("protected", protected, self.features.region, self.features.block)
         return in_chunks(
             lambda chunk: _restore(self.graph, self.features, self.parameters, chunk),
@@ -134,13 +130,14 @@ def train_restorer(
       ValueError: fewer than 4 of them, sides that the region does not divide, a region
         that the block does not divide, a count that is not positive.
     """
-    public = check_images("knowledge.public", knowledge.public, fewest=FEWEST_PUBLIC)
-    _check_sides("knowledge.public", public, knowledge.region, knowledge.block)
-    check_counts(
-        steps=steps, batch_size=batch_size, width=width, depth=depth, crop=crop
+    public = _validate.images(
+        "knowledge.public", knowledge.public, fewest=FEWEST_PUBLIC
     )
-    if adversarial < 0:
-        raise ValueError(f"adversarial must be at least 0; got {adversarial}")
+    _check_sides("knowledge.public", public, knowledge.region, knowledge.block)
+    sizes = {"batch_size": batch_size, "width": width, "depth": depth, "crop": crop}
+    for name, value in {"steps": steps, **sizes}.items():
+        _validate.at_least(name, value, 1)
+    _validate.at_least("adversarial", adversarial, 0)
     features = _features(knowledge, public.shape)
     first, train = jax.random.split(key)
     graphs, players = _players(
@@ -201,7 +198,7 @@ def _apply(network: Any, features: RegionFeatures, protected: jax.Array) -> jax.
     """uint8 -> float32, 0 to 1 where it is right."""
     given = protected.astype(jnp.float32) / 255
     correction = network(features.inputs(given))
-    return features.base(given) + depth_to_space(correction, features.patch)
+    return features.base(given) + unfold(correction, features.patch)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
@@ -232,7 +229,7 @@ def _step(
     def loss_of(network: Any, _: Any) -> tuple[jax.Array, jax.Array]:
         restored = _apply(network, features, protected)
         loss = jnp.mean((restored - wanted) ** 2)
-        if critic_graph and players.critic:
+        if critic_graph is not None and players.critic is not None:
             critic = nnx.merge(critic_graph, players.critic.parameters)
             loss -= adversarial * opinion(critic, restored).mean()
         return loss, restored
@@ -240,7 +237,7 @@ def _step(
     restorer, loss, restored = trainer.update(
         graph, loss_of, _OPTIMIZER, players.restorer, batch, rate
     )
-    if not (critic_graph and players.critic):
+    if critic_graph is None or players.critic is None:
         return _Players(restorer, None), loss
 
     def critic_loss(network: Any, _: Any) -> tuple[jax.Array, None]:

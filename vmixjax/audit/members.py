@@ -6,7 +6,6 @@ from typing import Any
 import jax
 import numpy as np
 
-from vmixjax.attacks._batches import protect_all
 from vmixjax.attacks.membership import (
     loss_threshold,
     membership_metrics,
@@ -15,6 +14,7 @@ from vmixjax.attacks.membership import (
 from vmixjax.attacks.threat_model import ThreatModel
 from vmixjax.audit.budgets import CLASSIFIER_BATCH
 from vmixjax.networks.classifier import train_classifier
+from vmixjax.networks.inputs import protect_all
 
 SHADOWS = 2
 """Networks of the attacker's own, to compare with."""

@@ -14,17 +14,11 @@ import jax.numpy as jnp
 import optax
 from flax import nnx
 
-from vmixjax.attacks._batches import (
-    check_counts,
-    check_images,
-    check_labels,
-    in_chunks,
-    protect_all,
-)
+from vmixjax import _validate
 from vmixjax.attacks.threat_model import Protect
 from vmixjax.networks import trainer
 from vmixjax.networks.conv_net import ConvNet
-from vmixjax.networks.inputs import centred, mirror_half
+from vmixjax.networks.inputs import centred, in_chunks, mirror_half, protect_all
 from vmixjax.networks.trainer import Graph, Parameters
 
 FEWEST_IMAGES = 2
@@ -55,14 +49,14 @@ class Classifier:
         self, images: jax.typing.ArrayLike, labels: jax.typing.ArrayLike
     ) -> float:
         """Share of the images, 0 to 1, that are taken for what their labels say."""
-        images = check_images("images", images)
-        labels = check_labels("labels", labels, images)
+        images = _validate.images("images", images)
+        labels = _validate.labels("labels", labels, len(images))
         return float(jnp.mean(self.logits(images).argmax(-1) == labels))
 
     def _infer(self, images: jax.typing.ArrayLike, what: str) -> jax.Array:
         return in_chunks(
             lambda chunk: _infer(self.graph, what, self.parameters, chunk),
-            check_images("images", images),
+            _validate.images("images", images),
         )
 
 
@@ -107,7 +101,9 @@ def train_classifier(
       networks.
     """
     images, labels, classes = _checked(images, labels, classes)
-    check_counts(steps=steps, batch_size=batch_size, width=width)
+    counts = {"steps": steps, "batch_size": batch_size, "width": width}
+    for name, value in counts.items():
+        _validate.at_least(name, value, 1)
     init, train = jax.random.split(key)
     network = untrained_classifier(init, images.shape[-1], classes, width=width)
     parameters = trainer.fit(
@@ -145,8 +141,8 @@ def cross_entropy(
 def _checked(
     images: jax.typing.ArrayLike, labels: jax.typing.ArrayLike, classes: int | None
 ) -> tuple[jax.Array, jax.Array, int]:
-    images = check_images("images", images, fewest=FEWEST_IMAGES)
-    labels = check_labels("labels", labels, images)
+    images = _validate.images("images", images, fewest=FEWEST_IMAGES)
+    labels = _validate.labels("labels", labels, len(images))
     highest = int(labels.max())
     classes = highest + 1 if classes is None else classes
     if highest >= classes:
