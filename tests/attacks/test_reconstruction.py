@@ -117,7 +117,7 @@ def test_sorted_single_pixels_are_the_canonical_form():
     ("changes", "options", "words"),
     [
         ({"public": PUBLIC[:3]}, {}, "knowledge.public must be at least 4 images"),
-        ({"public": PUBLIC[0]}, {}, r"knowledge.public must be images \(B, H, W, C\)"),
+        ({"public": PUBLIC[0]}, {}, r"knowledge.public must be a batch \(B, H, W, C\)"),
         ({"region": 5}, {}, "knowledge.public are 32 x 32, which are not whole"),
         ({"region": 8, "block": 3}, {}, "knowledge.block must divide"),
         ({}, {"steps": 0}, "steps must be at least 1; got 0"),

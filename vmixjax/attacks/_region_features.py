@@ -5,7 +5,7 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
-from vmixjax.networks.inputs import space_to_depth
+from vmixjax._grid import cut, enlarge, fold
 
 MOST_VALUES = 64
 """Sorted blocks of a region that the network is told of, at most, evenly chosen."""
@@ -28,10 +28,10 @@ class RegionFeatures:
 
     def inputs(self, protected: jax.Array) -> jax.Array:
         """Images (B, H, W, C) in [0, 1] -> (B, H / patch, W / patch, features)."""
-        features = [space_to_depth(protected, self.patch) - 0.5]
+        features = [fold(protected, self.patch) - 0.5]
         if self.region is not None:
             mean = self.base(protected)
-            features.append(space_to_depth(protected - mean, self.patch))
+            features.append(fold(protected - mean, self.patch))
             values = sorted_blocks(protected - mean, self.region, self.block)
             features.append(self._spread(values, protected.shape))
         return jnp.concatenate(features, -1)
@@ -40,16 +40,13 @@ class RegionFeatures:
         """Gives what the network only corrects: means of regions, or what was given."""
         if self.region is None:
             return protected
-        size, channels = self.region, protected.shape[-1]
-        squares = space_to_depth(protected, size)
-        means = squares.reshape(*squares.shape[:3], size**2, channels).mean(-2)
-        return jnp.repeat(jnp.repeat(means, size, 1), size, 2)
+        return enlarge(cut(protected, self.region).mean((2, 4)), self.region)
 
     def _spread(self, values: jax.Array, shape: tuple[int, ...]) -> jax.Array:
         """Tells each patch of a region the region's values, and which patch it is."""
         assert self.region is not None
         side = self.region // self.patch
-        values = jnp.repeat(jnp.repeat(values, side, 1), side, 2)
+        values = enlarge(values, side)
         if side == 1:
             return values
         rows, columns = shape[1] // self.patch, shape[2] // self.patch
@@ -82,7 +79,7 @@ def sorted_blocks(images: jax.Array, region: int, block: int) -> jax.Array:
     """
     channels = images.shape[-1]
     side = region // block
-    squares = space_to_depth(space_to_depth(images, block), side)
+    squares = fold(fold(images, block), side)
     squares = squares.reshape(*squares.shape[:3], side**2, block**2, channels)
     order = jnp.argsort(squares.mean(-2, keepdims=True), axis=-3)
     squares = jnp.take_along_axis(squares, order, axis=-3)

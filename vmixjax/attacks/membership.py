@@ -18,11 +18,11 @@ import numpy as np
 from sklearn.metrics import roc_auc_score, roc_curve
 
 from vmixjax import _validate
-from vmixjax.attacks._batches import protect_all
 from vmixjax.attacks.attack import Attack, Study, StudyResult
 from vmixjax.attacks.threat_model import ThreatModel
 from vmixjax.attacks.trial import CLASSIFIER_BATCH, Trial, clean_and_first
 from vmixjax.networks import train_classifier
+from vmixjax.networks.inputs import protect_all
 
 FEWEST_PUBLIC = 8
 QUERIES = 4
@@ -119,9 +119,10 @@ def shadow_models(
     images and asked with fresh keys: our reading for such methods.
     """
     images, labels = _checked(images, labels, queries)
-    name = "threat_model.public"
-    public = _validate.images(name, threat_model.public, fewest=FEWEST_PUBLIC)
-    public_labels = _validate.labels("threat_model.labels", threat_model.labels, len(public))
+    public = threat_model.public
+    public = _validate.images("threat_model.public", public, fewest=FEWEST_PUBLIC)
+    public_labels = threat_model.labels
+    public_labels = _validate.labels("threat_model.labels", public_labels, len(public))
     members = len(public) // 2 if members is None else members
     if not 2 <= members <= len(public):
         raise ValueError(

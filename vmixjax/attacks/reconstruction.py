@@ -16,13 +16,13 @@ import optax
 from flax import nnx
 
 from vmixjax import _validate
-from vmixjax.attacks._batches import check_counts, in_chunks, protect_all
+from vmixjax._grid import unfold
 from vmixjax.attacks._region_features import RegionFeatures
 from vmixjax.attacks.attack import Attack, Budget
 from vmixjax.attacks.threat_model import ThreatModel
 from vmixjax.methods.method import Protect
 from vmixjax.networks import trainer
-from vmixjax.networks.inputs import depth_to_space, mirror_half
+from vmixjax.networks.inputs import in_chunks, mirror_half, protect_all
 from vmixjax.networks.patch_discriminator import PatchDiscriminator
 from vmixjax.networks.trainer import Graph, Parameters, TrainState
 from vmixjax.networks.unet import UNet
@@ -132,13 +132,14 @@ def train_restorer(
       ValueError: fewer than 4 of them, sides that the region does not divide, a region
         that the block does not divide, a count that is not positive.
     """
-    public = _validate.images("threat_model.public", threat_model.public, fewest=FEWEST_PUBLIC)
-    _check_sides("threat_model.public", public, threat_model.region, threat_model.block)
-    check_counts(
-        steps=steps, batch_size=batch_size, width=width, depth=depth, crop=crop
+    public = _validate.images(
+        "threat_model.public", threat_model.public, fewest=FEWEST_PUBLIC
     )
-    if adversarial < 0:
-        raise ValueError(f"adversarial must be at least 0; got {adversarial}")
+    _check_sides("threat_model.public", public, threat_model.region, threat_model.block)
+    sizes = {"batch_size": batch_size, "width": width, "depth": depth, "crop": crop}
+    for name, value in {"steps": steps, **sizes}.items():
+        _validate.at_least(name, value, 1)
+    _validate.at_least("adversarial", adversarial, 0)
     features = _features(threat_model, public.shape)
     first, train = jax.random.split(key)
     graphs, players = _players(
@@ -199,7 +200,7 @@ def _apply(network: Any, features: RegionFeatures, protected: jax.Array) -> jax.
     """uint8 -> float32, 0 to 1 where it is right."""
     given = protected.astype(jnp.float32) / 255
     correction = network(features.inputs(given))
-    return features.base(given) + depth_to_space(correction, features.patch)
+    return features.base(given) + unfold(correction, features.patch)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
@@ -230,7 +231,7 @@ def _step(
     def loss_of(network: Any, _: Any) -> tuple[jax.Array, jax.Array]:
         restored = _apply(network, features, protected)
         loss = jnp.mean((restored - wanted) ** 2)
-        if critic_graph and players.critic:
+        if critic_graph is not None and players.critic is not None:
             critic = nnx.merge(critic_graph, players.critic.parameters)
             loss -= adversarial * opinion(critic, restored).mean()
         return loss, restored
@@ -238,7 +239,7 @@ def _step(
     restorer, loss, restored = trainer.update(
         graph, loss_of, _OPTIMIZER, players.restorer, batch, rate
     )
-    if not (critic_graph and players.critic):
+    if critic_graph is None or players.critic is None:
         return _Players(restorer, None), loss
 
     def critic_loss(network: Any, _: Any) -> tuple[jax.Array, None]:

@@ -15,11 +15,10 @@ import optax
 from flax import nnx
 
 from vmixjax import _validate
-from vmixjax.attacks._batches import check_counts, in_chunks, protect_all
 from vmixjax.methods.method import Protect
 from vmixjax.networks import trainer
 from vmixjax.networks.conv_net import ConvNet
-from vmixjax.networks.inputs import centred, mirror_half
+from vmixjax.networks.inputs import centred, in_chunks, mirror_half, protect_all
 from vmixjax.networks.trainer import Graph, Parameters
 
 FEWEST_IMAGES = 2
@@ -102,7 +101,9 @@ def train_classifier(
       networks.
     """
     images, labels, classes = _checked(images, labels, classes)
-    check_counts(steps=steps, batch_size=batch_size, width=width)
+    counts = {"steps": steps, "batch_size": batch_size, "width": width}
+    for name, value in counts.items():
+        _validate.at_least(name, value, 1)
     init, train = jax.random.split(key)
     network = untrained_classifier(init, images.shape[-1], classes, width=width)
     parameters = trainer.fit(

@@ -5,7 +5,8 @@ import functools
 import jax
 from flax import nnx
 
-from vmixjax.networks.inputs import pad_to, space_to_depth
+from vmixjax._grid import fold
+from vmixjax.networks.inputs import pad_to
 
 GRID = 4
 """Places down and across that the features tell apart."""
@@ -36,7 +37,7 @@ class ConvNet(nnx.Module):
 
     def features(self, images: jax.Array) -> jax.Array:
         """Images (B, H, W, C), floating -> features (B, 128)."""
-        x = space_to_depth(pad_to(images, 8), 2)
+        x = fold(pad_to(images, 8), 2)
         layers = list(zip(self.convolutions, self.norms, strict=True))
         for number, (convolution, norm) in enumerate(layers):
             if number in (2, 4):

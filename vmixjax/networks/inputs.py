@@ -1,7 +1,14 @@
-"""How images become what a network takes, and the other way."""
+"""Batches of images on their way to a network."""
+
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+
+from vmixjax.methods.method import Protect
+
+CHUNK = 2**19
+"""Values of the images handled at once, at most, unless one image has more."""
 
 
 def centred(images: jax.Array) -> jax.Array:
@@ -15,25 +22,23 @@ def pad_to(x: jax.Array, unit: int) -> jax.Array:
     return jnp.pad(x, missing, mode="edge")
 
 
-def space_to_depth(x: jax.Array, side: int) -> jax.Array:
-    """(B, H, W, C) -> (B, H/side, W/side, side*side*C): squares become channels."""
-    batch, height, width, channels = x.shape
-    x = x.reshape(batch, height // side, side, width // side, side, channels)
-    return x.transpose(0, 1, 3, 2, 4, 5).reshape(
-        batch, height // side, width // side, side * side * channels
-    )
-
-
-def depth_to_space(x: jax.Array, side: int) -> jax.Array:
-    """Undoes `space_to_depth`."""
-    batch, height, width, channels = x.shape
-    x = x.reshape(batch, height, width, side, side, channels // side**2)
-    return x.transpose(0, 1, 3, 2, 4, 5).reshape(
-        batch, height * side, width * side, channels // side**2
-    )
-
-
 def mirror_half(key: jax.Array, images: jax.Array) -> jax.Array:
     """Mirrors images (B, H, W, C) left to right, each with probability 1/2."""
     flip = jax.random.bernoulli(key, shape=(len(images), 1, 1, 1))
     return jnp.where(flip, images[:, :, ::-1], images)
+
+
+def protect_all(protect: Protect, key: jax.Array, images: jax.Array) -> jax.Array:
+    """Protects images (B, H, W, C), each with a key of its own."""
+    return jax.vmap(protect)(jax.random.split(key, len(images)), images)
+
+
+def in_chunks(
+    function: Callable[[jax.Array], jax.Array], images: jax.Array
+) -> jax.Array:
+    """Computes `function(images)` a few at a time, in pieces of one shape."""
+    size = min(max(CHUNK // images[0].size, 1), len(images))
+    missing = -len(images) % size
+    padded = jnp.concatenate([images, jnp.repeat(images[-1:], missing, 0)])
+    chunks = [function(padded[i : i + size]) for i in range(0, len(padded), size)]
+    return jnp.concatenate(chunks)[: len(images)]

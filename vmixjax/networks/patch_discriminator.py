@@ -3,7 +3,8 @@
 import jax
 from flax import nnx
 
-from vmixjax.networks.inputs import pad_to, space_to_depth
+from vmixjax._grid import fold
+from vmixjax.networks.inputs import pad_to
 
 
 class PatchDiscriminator(nnx.Module):
@@ -22,6 +23,6 @@ class PatchDiscriminator(nnx.Module):
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """(B, H, W, C) floating -> (B, H/4, W/4, 1), higher where it looks original."""
-        x = space_to_depth(pad_to(x, 4), 2)
-        x = space_to_depth(nnx.leaky_relu(self.first(x), 0.2), 2)
+        x = fold(pad_to(x, 4), 2)
+        x = fold(nnx.leaky_relu(self.first(x), 0.2), 2)
         return self.last(nnx.leaky_relu(self.norm(self.second(x)), 0.2))

@@ -5,7 +5,8 @@ import functools
 import jax
 from flax import nnx
 
-from vmixjax.networks.inputs import depth_to_space, pad_to, space_to_depth
+from vmixjax._grid import fold, unfold
+from vmixjax.networks.inputs import pad_to
 
 
 class UNet(nnx.Module):
@@ -50,11 +51,11 @@ class UNet(nnx.Module):
         for block, halve in zip(self.down, self.halve, strict=True):
             x = block(x)
             skips.append(x)
-            x = halve(space_to_depth(x, 2))
+            x = halve(fold(x, 2))
         for block in self.bottom:
             x = block(x)
         for level in reversed(range(self.depth)):
-            x = self.up[level](depth_to_space(self.double[level](x), 2) + skips[level])
+            x = self.up[level](unfold(self.double[level](x), 2) + skips[level])
         return self.head(x)[:, :height, :width]
 
 
