@@ -25,7 +25,7 @@ def block(threat_model: ThreatModel, shape: tuple[int, ...]) -> int:
     height, width = region(threat_model, shape)
     if height % threat_model.block or width % threat_model.block:
         raise ValueError(
-            f"threat_model.block of {threat_model.block} does not divide regions of {height} "
-            f"x {width}; name the block they were protected with"
+            f"threat_model.block of {threat_model.block} does not divide regions of "
+            f"{height} x {width}; name the block they were protected with"
         )
     return threat_model.block

@@ -33,8 +33,8 @@ def averaging(
     with s^2 the variance of a value over the mixes and v that of the means over a
     region's pixels, by a share of min(1, s^2 / (n v)) for n mixes (shrinkage, as
     James and Stein's). So full mixing gives region means from a few mixes; weaker
-    levels, which move values less far than the threat model's region, give what they keep:
-    smaller regions' means, or the mean block of each region.
+    levels, which move values less far than the threat model's region, give what they
+    keep: smaller regions' means, or the mean block of each region.
 
     Without regions values stay where they are and are changed: every pixel is its
     mean, or its median where values were cut off at 0 or 255, since that pulls a mean

@@ -272,7 +272,9 @@ ATTACK = Attack(
         run=_share_a_key,
         # What was published with one key for all has no other case to compare with.
         subjects=lambda protections: [
-            one for one in protections if one.channels is not None and one.keys == "each"
+            one
+            for one in protections
+            if one.channels is not None and one.keys == "each"
         ][:1],
         section="Never one key for two images",
         text=lambda first: (

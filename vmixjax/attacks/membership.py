@@ -147,7 +147,9 @@ def shadow_models(
             protect=threat_model.protect,
             mirror=mirror,
         )
-        others.append(_asked(ask, images, labels, threat_model, shadow.logits, queries)[1])
+        others.append(
+            _asked(ask, images, labels, threat_model, shadow.logits, queries)[1]
+        )
     return sure - jnp.stack(others).mean(0)
 
 

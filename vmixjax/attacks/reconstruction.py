@@ -285,7 +285,8 @@ def _check_sides(name: str, images: jax.Array, region: int | None, block: int) -
         return
     if region < 1 or block < 1 or region % block:
         raise ValueError(
-            f"threat_model.block must divide threat_model.region; got {block} and {region}"
+            f"threat_model.block must divide threat_model.region; got {block} and "
+            f"{region}"
         )
     if images.shape[1] % region or images.shape[2] % region:
         raise ValueError(

@@ -1,4 +1,4 @@
-"""The images of an audit under one protection, as their owner and an attacker have them.
+"""The images of an audit under one protection, as owner and attacker have them.
 
 Every random choice follows from the audit's seed and from names.
 """
@@ -58,6 +58,10 @@ class Trial:
     classes: int
     seed: int
     budget: Budget
+
+    def under(self, protection: Protection) -> "Trial":
+        """The same images under another protection."""
+        return dataclasses.replace(self, protection=protection)
 
     def key(self, *names: str) -> jax.Array:
         """Makes the key of a random choice: the same wherever the names are."""

@@ -2,14 +2,16 @@
 
 import functools
 
+import jax
 import numpy as np
-import numpy.typing as npt
 from skimage import filters
 
 from vmixjax.metrics.metric import Measure, Metric, Reference, pair
 
 
-def edge_correlation(originals: npt.ArrayLike, images: npt.ArrayLike) -> np.ndarray:
+def edge_correlation(
+    originals: jax.typing.ArrayLike, images: jax.typing.ArrayLike
+) -> np.ndarray:
     """Computes whether edges are where they were: correlation of gradient magnitudes.
 
     Of the mean over channels, by Sobel's filter. People recognise line drawings: this

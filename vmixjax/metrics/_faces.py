@@ -2,8 +2,8 @@
 
 import functools
 
+import jax
 import numpy as np
-import numpy.typing as npt
 from skimage import data, feature
 
 from vmixjax.metrics.metric import Measure, Metric, Reference, batch
@@ -11,7 +11,7 @@ from vmixjax.metrics.metric import Measure, Metric, Reference, batch
 _SMALLEST = 24
 
 
-def faces(images: npt.ArrayLike) -> np.ndarray:
+def faces(images: jax.typing.ArrayLike) -> np.ndarray:
     """Counts the frontal faces that a classical detector sees in each image.
 
     A cascade of local binary patterns, which scikit-image ships: small, offline, and

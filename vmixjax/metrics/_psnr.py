@@ -1,7 +1,7 @@
 """Peak signal-to-noise ratio."""
 
+import jax
 import numpy as np
-import numpy.typing as npt
 
 from vmixjax.metrics.metric import Measure, Metric, Reference, pair
 
@@ -9,7 +9,7 @@ MOST_DECIBELS = 99
 """What counts in means for images that are equal, whose ratio is infinite."""
 
 
-def psnr(originals: npt.ArrayLike, images: npt.ArrayLike) -> np.ndarray:
+def psnr(originals: jax.typing.ArrayLike, images: jax.typing.ArrayLike) -> np.ndarray:
     """Computes each image's peak signal-to-noise ratio; higher is more alike.
 
     Args:

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
+import jax
 import numpy as np
-import numpy.typing as npt
 from scipy.spatial.distance import cdist
 
 from vmixjax import _grid
@@ -17,7 +17,9 @@ SQUARE = 8
 """Side of the squares that an audit tells images apart by, in pixels."""
 
 
-def reidentified(originals: npt.ArrayLike, images: npt.ArrayLike) -> float:
+def reidentified(
+    originals: jax.typing.ArrayLike, images: jax.typing.ArrayLike
+) -> float:
     """Computes the share of images whose own original is the nearest of all originals.
 
     Args:
@@ -54,7 +56,7 @@ def reidentified(originals: npt.ArrayLike, images: npt.ArrayLike) -> float:
     return found / len(b)
 
 
-def region_means(images: npt.ArrayLike, region: int) -> np.ndarray:
+def region_means(images: jax.typing.ArrayLike, region: int) -> np.ndarray:
     """Computes the mean colour of each region, as features for `reidentified`.
 
     What mixing inside regions never hides, and so the fewest features that an attacker

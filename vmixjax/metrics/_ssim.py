@@ -2,8 +2,8 @@
 
 import functools
 
+import jax
 import numpy as np
-import numpy.typing as npt
 from skimage import metrics
 
 from vmixjax.metrics.metric import Measure, Metric, Reference, pair
@@ -11,7 +11,7 @@ from vmixjax.metrics.metric import Measure, Metric, Reference, pair
 _RADIUS, _SIGMA = 5, 1.5
 
 
-def ssim(originals: npt.ArrayLike, images: npt.ArrayLike) -> np.ndarray:
+def ssim(originals: jax.typing.ArrayLike, images: jax.typing.ArrayLike) -> np.ndarray:
     """Computes each image's structural similarity, the mean over pixels and channels.
 
     The window is the usual Gaussian, sigma 1.5 over 11 x 11 pixels. Images smaller than
@@ -64,8 +64,8 @@ def _prepare(reference: Reference) -> Measure:
 METRIC = Metric(
     name="ssim",
     prepare=_prepare,
-    about="Likeness is SSIM against the original: {guess:.2f} is what a guess gets that "
-    "has seen nothing (the mean public image), 1 is the original. Bold is each "
+    about="Likeness is SSIM against the original: {guess:.2f} is what a guess gets "
+    "that has seen nothing (the mean public image), 1 is the original. Bold is each "
     "method's strongest.",
     number=".2f",
     rank=1,

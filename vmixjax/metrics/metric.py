@@ -6,8 +6,8 @@ import dataclasses
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import jax
 import numpy as np
-import numpy.typing as npt
 
 from vmixjax import _validate
 
@@ -59,13 +59,13 @@ class Metric:
     rank: int = 100
 
 
-def batch(name: str, value: npt.ArrayLike) -> np.ndarray:
+def batch(name: str, value: jax.typing.ArrayLike) -> np.ndarray:
     """A uint8 batch (B, H, W, C) on the host, or an error that says what is wrong."""
     return np.asarray(_validate.images(name, value))
 
 
 def pair(
-    originals: npt.ArrayLike, images: npt.ArrayLike
+    originals: jax.typing.ArrayLike, images: jax.typing.ArrayLike
 ) -> tuple[np.ndarray, np.ndarray]:
     """Two such batches of one shape, or an error that says what is wrong."""
     a, b = batch("originals", originals), batch("images", images)
