@@ -120,7 +120,7 @@ def test_sorted_single_pixels_are_the_canonical_form():
         (
             {"public": PUBLIC[0]},
             {},
-            r"threat_model.public must be a batch \(B, H, W, C\)",
+            r"public must be a batch \(B, H, W, C\)",
         ),
         ({"region": 5}, {}, "threat_model.public are 32 x 32, which are not whole"),
         ({"region": 8, "block": 3}, {}, "threat_model.block must divide"),
