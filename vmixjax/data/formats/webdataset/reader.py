@@ -40,8 +40,8 @@ class WebDatasetSource:
         cls and txt are let through as text.
 
     Raises:
-      RunError: It is not there, a file is no tar, two samples have the same key, a sample has no image
-        or several, or members that may show what the image shows.
+      RunError: It is not there, a file is no tar, two samples have the same key, a
+        sample has no image or several, or members that may show what the image shows.
     """
 
     name = "mixed"
