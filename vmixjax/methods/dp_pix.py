@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from vmixjax import _validate
-from vmixjax._grid import from_blocks, to_blocks
+from vmixjax._grid import cut_blocks, join_blocks
 from vmixjax.methods import _checks
 from vmixjax.methods.method import Method, Protection, Strength, block_size, number
 
@@ -58,11 +58,11 @@ def dp_pix(
 def _dp_pix(
     key: jax.Array, image: jax.Array, scale: jax.typing.ArrayLike, block: int
 ) -> jax.Array:
-    blocks = to_blocks(image, block)
+    blocks = cut_blocks(image, block)
     sums = blocks.astype(jnp.uint32).sum((1, 2), keepdims=True)
     means = sums.astype(jnp.float32) / block**2
     noisy = _checks.rounded(means + scale * jax.random.laplace(key, means.shape))
-    return from_blocks(jnp.broadcast_to(noisy, blocks.shape), image.shape)
+    return join_blocks(jnp.broadcast_to(noisy, blocks.shape), image.shape[:2])
 
 
 def _build(shape: tuple[int, ...], strength: Strength | None) -> Protection:

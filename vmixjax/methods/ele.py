@@ -5,7 +5,7 @@ import functools
 import jax
 
 from vmixjax import _validate
-from vmixjax._grid import from_blocks, to_blocks
+from vmixjax._grid import cut_blocks, join_blocks
 from vmixjax.methods import _checks
 from vmixjax.methods._half_bytes import half_byte_order, scramble
 from vmixjax.methods.method import Method, Protection, Strength, block_size, whole_image
@@ -36,13 +36,13 @@ def ele(key: jax.Array, image: jax.typing.ArrayLike, *, block: int = 4) -> jax.A
 
 @functools.partial(jax.jit, static_argnums=2)
 def _ele(key: jax.Array, image: jax.Array, block: int) -> jax.Array:
-    blocks = to_blocks(image, block)
+    blocks = cut_blocks(image, block)
     move_key, scramble_key = jax.random.split(key)
     keys = jax.random.split(scramble_key, len(blocks))
     orders = jax.vmap(half_byte_order, (0, None))(keys, blocks)
     scrambled = jax.vmap(scramble)(orders, blocks)
     moved = scrambled[jax.random.permutation(move_key, len(blocks))]
-    return from_blocks(moved, image.shape)
+    return join_blocks(moved, image.shape[:2])
 
 
 def _build(shape: tuple[int, ...], strength: Strength | None) -> Protection:

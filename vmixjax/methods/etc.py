@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from vmixjax import _validate
-from vmixjax._grid import from_blocks, to_blocks
+from vmixjax._grid import cut_blocks, join_blocks
 from vmixjax.methods import _checks
 from vmixjax.methods.method import Method, Protection, Strength, block_size, whole_image
 
@@ -44,7 +44,7 @@ def etc(key: jax.Array, image: jax.typing.ArrayLike, *, block: int = 8) -> jax.A
 
 @functools.partial(jax.jit, static_argnums=2)
 def _etc(key: jax.Array, image: jax.Array, block: int) -> jax.Array:
-    blocks = to_blocks(image, block)
+    blocks = cut_blocks(image, block)
     count, *_, channels = blocks.shape
     move_key, block_key = jax.random.split(key)
     blocks = blocks[jax.random.permutation(move_key, count)]
@@ -56,7 +56,7 @@ def _etc(key: jax.Array, image: jax.Array, block: int) -> jax.Array:
     blocks = jnp.where(flags[..., 2:3], blocks[:, :, ::-1], blocks)
     blocks = jnp.where(flags[..., 3:], 255 - blocks, blocks)
     order = jnp.argsort(colours, axis=3)
-    return from_blocks(jnp.take_along_axis(blocks, order, axis=3), image.shape)
+    return join_blocks(jnp.take_along_axis(blocks, order, axis=3), image.shape[:2])
 
 
 def _build(shape: tuple[int, ...], strength: Strength | None) -> Protection:

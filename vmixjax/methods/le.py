@@ -13,7 +13,7 @@ import functools
 import jax
 
 from vmixjax import _validate
-from vmixjax._grid import from_blocks, to_blocks
+from vmixjax._grid import cut_blocks, join_blocks
 from vmixjax.methods import _checks
 from vmixjax.methods._half_bytes import half_byte_order, scramble
 from vmixjax.methods.method import Method, Protection, Strength, block_size
@@ -50,9 +50,9 @@ def le(key: jax.Array, image: jax.typing.ArrayLike, *, block: int = 4) -> jax.Ar
 
 @functools.partial(jax.jit, static_argnums=2)
 def _le(key: jax.Array, image: jax.Array, block: int) -> jax.Array:
-    blocks = to_blocks(image, block)
+    blocks = cut_blocks(image, block)
     scrambled = jax.vmap(scramble, (None, 0))(half_byte_order(key, blocks), blocks)
-    return from_blocks(scrambled, image.shape)
+    return join_blocks(scrambled, image.shape[:2])
 
 
 def _build(shape: tuple[int, ...], strength: Strength | None) -> Protection:

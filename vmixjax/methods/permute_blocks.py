@@ -5,7 +5,7 @@ import functools
 import jax
 
 from vmixjax import _validate
-from vmixjax._grid import from_blocks, to_blocks
+from vmixjax._grid import cut_blocks, join_blocks
 from vmixjax.methods import _checks
 from vmixjax.methods.method import Method, Protection, Strength, block_size, whole_image
 
@@ -39,8 +39,8 @@ def permute_blocks(
 
 @functools.partial(jax.jit, static_argnums=2)
 def _permute_blocks(key: jax.Array, image: jax.Array, block: int) -> jax.Array:
-    moved = jax.random.permutation(key, to_blocks(image, block))
-    return from_blocks(moved, image.shape)
+    moved = jax.random.permutation(key, cut_blocks(image, block))
+    return join_blocks(moved, image.shape[:2])
 
 
 def _build(shape: tuple[int, ...], strength: Strength | None) -> Protection:

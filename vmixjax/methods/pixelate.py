@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vmixjax._grid import from_blocks, to_blocks
+from vmixjax._grid import cut_blocks, join_blocks
 from vmixjax.methods import _checks
 from vmixjax.methods.method import Method, Protection, Strength, block_size
 
@@ -41,12 +41,12 @@ def pixelate(image: jax.typing.ArrayLike, *, block: int = 8) -> jax.Array:
 
 @functools.partial(jax.jit, static_argnums=1)
 def _pixelate(image: jax.Array, block: int) -> jax.Array:
-    blocks = to_blocks(image, block)
+    blocks = cut_blocks(image, block)
     count = np.uint32(block**2)
     sums = blocks.astype(jnp.uint32).sum((1, 2), keepdims=True)
     means = sums // count + (sums % count >= count - count // 2)
     means = jnp.broadcast_to(means.astype(jnp.uint8), blocks.shape)
-    return from_blocks(means, image.shape)
+    return join_blocks(means, image.shape[:2])
 
 
 def _build(shape: tuple[int, ...], strength: Strength | None) -> Protection:
