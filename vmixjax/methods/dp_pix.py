@@ -70,7 +70,7 @@ def _build(shape: tuple[int, ...], strength: Strength | None) -> Protection:
     # The published blocks of 16 are an eighth or less of the published images' sides.
     block = block_size(None, min(16, max(min(shape[:2]) // 8, 1)), shape)
     protect = functools.partial(dp_pix, epsilon=epsilon, block=block)
-    return Protection(protect, keys="each", strength=epsilon, region=block)
+    return Protection(protect, "each", epsilon, region=block)
 
 
 METHOD = Method(

@@ -47,13 +47,8 @@ def _ele(key: jax.Array, image: jax.Array, block: int) -> jax.Array:
 
 def _build(shape: tuple[int, ...], strength: Strength | None) -> Protection:
     block = block_size(strength, 4, shape)
-    return Protection(
-        functools.partial(ele, block=block),
-        keys="one",
-        strength=block,
-        region=whole_image(shape),
-        half_bytes=True,
-    )
+    protect = functools.partial(ele, block=block)
+    return Protection(protect, "one", block, whole_image(shape), half_bytes=True)
 
 
 METHOD = Method(

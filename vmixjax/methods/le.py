@@ -57,13 +57,8 @@ def _le(key: jax.Array, image: jax.Array, block: int) -> jax.Array:
 
 def _build(shape: tuple[int, ...], strength: Strength | None) -> Protection:
     block = block_size(strength, 4, shape)
-    return Protection(
-        functools.partial(le, block=block),
-        keys="one",
-        strength=block,
-        region=block,
-        half_bytes=True,
-    )
+    protect = functools.partial(le, block=block)
+    return Protection(protect, "one", block, region=block, half_bytes=True)
 
 
 METHOD = Method(

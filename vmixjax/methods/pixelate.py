@@ -56,7 +56,7 @@ def _build(shape: tuple[int, ...], strength: Strength | None) -> Protection:
         del key
         return pixelate(image, block=block)
 
-    return Protection(protect, keys="none", strength=block, region=block)
+    return Protection(protect, "none", block, region=block)
 
 
 METHOD = Method(
