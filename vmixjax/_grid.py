@@ -51,7 +51,7 @@ def cut_blocks(images: ArrayT, size: int) -> ArrayT:
 
 
 def join_blocks(blocks: ArrayT, shape: tuple[int, ...]) -> ArrayT:
-    """The inverse of `cut_blocks`, to images of a shape (H, W, ...)."""
+    """The inverse of `cut_blocks`, to images of a height and width."""
     *batch, _, size, _, channels = blocks.shape
     grid = (shape[0] // size, shape[1] // size)
     return join_regions(blocks.reshape(*batch, *grid, size, size, channels))

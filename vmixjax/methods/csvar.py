@@ -103,14 +103,8 @@ def _build(shape: tuple[int, ...], strength: Strength | None) -> Protection:
     def protect(key: jax.Array, image: jax.Array) -> jax.Array:
         return mix(key, image, csvar_plan(image, finest=finest))
 
-    return Protection(
-        protect,
-        keys="each",
-        strength=finest,
-        region=_region(shape),
-        block=finest,
-        channels="independent",
-    )
+    region = _region(shape)
+    return Protection(protect, "each", finest, region, finest, "independent")
 
 
 METHOD = Method(

@@ -62,7 +62,7 @@ def _dp_pix(
     sums = blocks.astype(jnp.uint32).sum((1, 2), keepdims=True)
     means = sums.astype(jnp.float32) / block**2
     noisy = _checks.rounded(means + scale * jax.random.laplace(key, means.shape))
-    return join_blocks(jnp.broadcast_to(noisy, blocks.shape), image.shape)
+    return join_blocks(jnp.broadcast_to(noisy, blocks.shape), image.shape[:2])
 
 
 def _build(shape: tuple[int, ...], strength: Strength | None) -> Protection:
@@ -70,7 +70,7 @@ def _build(shape: tuple[int, ...], strength: Strength | None) -> Protection:
     # The published blocks of 16 are an eighth or less of the published images' sides.
     block = block_size(None, min(16, max(min(shape[:2]) // 8, 1)), shape)
     protect = functools.partial(dp_pix, epsilon=epsilon, block=block)
-    return Protection(protect, keys="each", strength=epsilon, region=block)
+    return Protection(protect, "each", epsilon, region=block)
 
 
 METHOD = Method(

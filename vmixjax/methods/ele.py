@@ -42,18 +42,13 @@ def _ele(key: jax.Array, image: jax.Array, block: int) -> jax.Array:
     orders = jax.vmap(half_byte_order, (0, None))(keys, blocks)
     scrambled = jax.vmap(scramble)(orders, blocks)
     moved = scrambled[jax.random.permutation(move_key, len(blocks))]
-    return join_blocks(moved, image.shape)
+    return join_blocks(moved, image.shape[:2])
 
 
 def _build(shape: tuple[int, ...], strength: Strength | None) -> Protection:
     block = block_size(strength, 4, shape)
-    return Protection(
-        functools.partial(ele, block=block),
-        keys="one",
-        strength=block,
-        region=whole_image(shape),
-        half_bytes=True,
-    )
+    protect = functools.partial(ele, block=block)
+    return Protection(protect, "one", block, whole_image(shape), half_bytes=True)
 
 
 METHOD = Method(

@@ -28,8 +28,7 @@ def etc(key: jax.Array, image: jax.typing.ArrayLike, *, block: int = 8) -> jax.A
       uint8 (H, W, C).
 
     Raises:
-      TypeError: An image that is not uint8, a key that is not typed Threefry.
-      ValueError: A batch instead of one image, sides that the block does not divide.
+      TypeError, ValueError: As `le`.
 
     References:
       Chuman, Sirichotedumrong and Kiya, "Encryption-Then-Compression Systems Using
@@ -56,18 +55,13 @@ def _etc(key: jax.Array, image: jax.Array, block: int) -> jax.Array:
     blocks = jnp.where(flags[..., 2:3], blocks[:, :, ::-1], blocks)
     blocks = jnp.where(flags[..., 3:], 255 - blocks, blocks)
     order = jnp.argsort(colours, axis=3)
-    return join_blocks(jnp.take_along_axis(blocks, order, axis=3), image.shape)
+    return join_blocks(jnp.take_along_axis(blocks, order, axis=3), image.shape[:2])
 
 
 def _build(shape: tuple[int, ...], strength: Strength | None) -> Protection:
     block = block_size(strength, 8, shape)
-    return Protection(
-        functools.partial(etc, block=block),
-        keys="each",
-        strength=block,
-        region=whole_image(shape),
-        block=block,
-    )
+    protect = functools.partial(etc, block=block)
+    return Protection(protect, "each", block, whole_image(shape), block)
 
 
 METHOD = Method(

@@ -61,7 +61,7 @@ def _build(shape: tuple[int, ...], strength: Strength | None) -> Protection:
         del key
         return gaussian_blur(image, sigma=sigma)
 
-    return Protection(protect, keys="none", strength=sigma)
+    return Protection(protect, "none", sigma)
 
 
 METHOD = Method(

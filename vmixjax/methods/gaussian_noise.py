@@ -111,14 +111,10 @@ def _gaussian_noise(
 
 def _build(shape: tuple[int, ...], strength: Strength | None) -> Protection:
     sigma = number(strength, 50.0)
-    epsilon = noise_epsilon(sigma, shape)
-    return Protection(
-        functools.partial(gaussian_noise, sigma=sigma),
-        keys="each",
-        strength=sigma,
-        remark="For a single image it is "
-        f"({epsilon:,.0f}, 1e-5)-differentially private.",
-    )
+    protect = functools.partial(gaussian_noise, sigma=sigma)
+    epsilon = f"{noise_epsilon(sigma, shape):,.0f}"
+    remark = f"For a single image it is ({epsilon}, 1e-5)-differentially private."
+    return Protection(protect, "each", sigma, remark=remark)
 
 
 METHOD = Method(

@@ -52,18 +52,13 @@ def le(key: jax.Array, image: jax.typing.ArrayLike, *, block: int = 4) -> jax.Ar
 def _le(key: jax.Array, image: jax.Array, block: int) -> jax.Array:
     blocks = cut_blocks(image, block)
     scrambled = jax.vmap(scramble, (None, 0))(half_byte_order(key, blocks), blocks)
-    return join_blocks(scrambled, image.shape)
+    return join_blocks(scrambled, image.shape[:2])
 
 
 def _build(shape: tuple[int, ...], strength: Strength | None) -> Protection:
     block = block_size(strength, 4, shape)
-    return Protection(
-        functools.partial(le, block=block),
-        keys="one",
-        strength=block,
-        region=block,
-        half_bytes=True,
-    )
+    protect = functools.partial(le, block=block)
+    return Protection(protect, "one", block, region=block, half_bytes=True)
 
 
 METHOD = Method(

@@ -53,7 +53,7 @@ def _build(shape: tuple[int, ...], strength: Strength | None) -> Protection:
     del shape
     share = number(strength, 0.5)
     protect = functools.partial(pe, share=share)
-    return Protection(protect, keys="each", strength=share)
+    return Protection(protect, "each", share)
 
 
 METHOD = Method(

@@ -27,8 +27,7 @@ def permute_blocks(
       uint8 (H, W, C).
 
     Raises:
-      TypeError: An image that is not uint8, a key that is not typed Threefry.
-      ValueError: A batch instead of one image, sides that the block does not divide.
+      TypeError, ValueError: As `le`.
 
     References:
       Folklore.
@@ -40,19 +39,13 @@ def permute_blocks(
 @functools.partial(jax.jit, static_argnums=2)
 def _permute_blocks(key: jax.Array, image: jax.Array, block: int) -> jax.Array:
     moved = jax.random.permutation(key, cut_blocks(image, block))
-    return join_blocks(moved, image.shape)
+    return join_blocks(moved, image.shape[:2])
 
 
 def _build(shape: tuple[int, ...], strength: Strength | None) -> Protection:
     block = block_size(strength, 1, shape)
-    return Protection(
-        functools.partial(permute_blocks, block=block),
-        keys="each",
-        strength=block,
-        region=whole_image(shape),
-        block=block,
-        channels="shared",
-    )
+    protect = functools.partial(permute_blocks, block=block)
+    return Protection(protect, "each", block, whole_image(shape), block, "shared")
 
 
 METHOD = Method(

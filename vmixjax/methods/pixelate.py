@@ -46,7 +46,7 @@ def _pixelate(image: jax.Array, block: int) -> jax.Array:
     sums = blocks.astype(jnp.uint32).sum((1, 2), keepdims=True)
     means = sums // count + (sums % count >= count - count // 2)
     means = jnp.broadcast_to(means.astype(jnp.uint8), blocks.shape)
-    return join_blocks(means, image.shape)
+    return join_blocks(means, image.shape[:2])
 
 
 def _build(shape: tuple[int, ...], strength: Strength | None) -> Protection:
@@ -56,7 +56,7 @@ def _build(shape: tuple[int, ...], strength: Strength | None) -> Protection:
         del key
         return pixelate(image, block=block)
 
-    return Protection(protect, keys="none", strength=block, region=block)
+    return Protection(protect, "none", block, region=block)
 
 
 METHOD = Method(

@@ -92,13 +92,7 @@ def _build(shape: tuple[int, ...], strength: Strength | None) -> Protection:
         highest = jnp.maximum(features.max(), jnp.finfo(jnp.float32).tiny)
         return mix(key, image, published_plan(image, features / highest))
 
-    return Protection(
-        protect,
-        keys="one",
-        region=region,
-        block=region // 8,
-        channels="independent",
-    )
+    return Protection(protect, "one", None, region, region // 8, "independent")
 
 
 METHOD = Method(
