@@ -10,7 +10,7 @@ from PIL import Image, ImageOps
 from skimage import data
 
 import vmixjax
-from vmixjax._grid import cut
+from vmixjax._grid import cut, enlarge
 from vmixjax.planning import target_vfe
 
 NAMES = ("astronaut", "cat", "coffee", "rocket", "retina")
@@ -101,7 +101,7 @@ def region_means(image: jax.Array, plan: vmixjax.Plan) -> jax.Array:
       uint8 (H, W, C); tiles of level 0 stay as they are.
     """
     tile = plan.config.tile_size
-    levels = jnp.repeat(jnp.repeat(plan.levels, tile, 0), tile, 1)[..., None]
+    levels = enlarge(plan.levels[..., None], tile)
     painted = image
     for level, (size, _) in enumerate(plan.config.ladder, start=1):
         painted = jnp.where(levels == level, _blocky(image, size), painted)
@@ -111,5 +111,4 @@ def region_means(image: jax.Array, plan: vmixjax.Plan) -> jax.Array:
 @functools.partial(jax.jit, static_argnums=1)
 def _blocky(image: jax.Array, size: int) -> jax.Array:
     means = cut(image, size).astype(jnp.float32).mean((1, 3))
-    means = jnp.round(means).astype(image.dtype)
-    return jnp.repeat(jnp.repeat(means, size, 0), size, 1)
+    return enlarge(jnp.round(means).astype(image.dtype), size)
