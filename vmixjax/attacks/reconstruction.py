@@ -18,7 +18,8 @@ from flax import nnx
 from vmixjax import _validate
 from vmixjax._grid import unfold
 from vmixjax.attacks._region_features import RegionFeatures
-from vmixjax.attacks.threat_model import Protect, ThreatModel
+from vmixjax.attacks.threat_model import ThreatModel
+from vmixjax.methods import Protect
 from vmixjax.networks import trainer
 from vmixjax.networks.inputs import in_chunks, mirror_half, protect_all
 from vmixjax.networks.patch_discriminator import PatchDiscriminator

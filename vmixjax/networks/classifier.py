@@ -15,7 +15,7 @@ import optax
 from flax import nnx
 
 from vmixjax import _validate
-from vmixjax.attacks.threat_model import Protect
+from vmixjax.methods import Protect
 from vmixjax.networks import trainer
 from vmixjax.networks.conv_net import ConvNet
 from vmixjax.networks.inputs import centred, in_chunks, mirror_half, protect_all

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from vmixjax.attacks.threat_model import Protect
+from vmixjax.methods import Protect
 
 CHUNK = 2**19
 """Values of the images handled at once, at most, unless one image has more."""
