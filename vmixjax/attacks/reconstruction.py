@@ -43,7 +43,7 @@ class Restorer:
     features: RegionFeatures
 
     def restore(self, protected: jax.typing.ArrayLike) -> jax.Array:
-        """Protected images, uint8 (B, H, W, C) -> reconstructions, the same shape."""
+        """Reconstructs protected images, uint8 (B, H, W, C)."""
         protected = _validate.images("protected", protected)
         _check_sides("protected", protected, self.features.region, self.features.block)
         return in_chunks(

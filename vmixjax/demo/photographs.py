@@ -52,13 +52,13 @@ class Photograph:
 
 
 def load_photograph(name: str) -> np.ndarray:
-    """A photograph by its name in `skimage.data`: uint8 (SIDE, SIDE, 3)."""
+    """Loads a photograph by its name in `skimage.data`: uint8 (SIDE, SIDE, 3)."""
     picture = Image.fromarray(getattr(data, name)())
     return np.asarray(ImageOps.fit(picture, (SIDE, SIDE)))
 
 
 def mix_photographs(seed: int) -> list[Photograph]:
-    """All photographs, each mixed at each strength with a key of its own."""
+    """Mixes all photographs at each strength, each time by a key of its own."""
     key = jax.random.key(seed, impl="threefry2x32")
     photographs = []
     for i, name in enumerate(NAMES):
@@ -89,7 +89,7 @@ def mix_photographs(seed: int) -> list[Photograph]:
 
 @jax.jit
 def region_means(image: jax.Array, plan: vmixjax.Plan) -> jax.Array:
-    """Each region of an image painted in its mean colour.
+    """Paints each region of an image in its mean colour.
 
     No key is needed for it: shuffling inside regions leaves their means as they are.
 
@@ -99,6 +99,9 @@ def region_means(image: jax.Array, plan: vmixjax.Plan) -> jax.Array:
 
     Returns:
       uint8 (H, W, C); tiles of level 0 stay as they are.
+
+    References:
+      Ours.
     """
     tile = plan.config.tile_size
     levels = enlarge(plan.levels[..., None], tile)

@@ -38,17 +38,17 @@ class Classifier:
     parameters: Parameters
 
     def logits(self, images: jax.typing.ArrayLike) -> jax.Array:
-        """uint8 (B, H, W, C) -> float32 (B, classes)."""
+        """Computes logits, float32 (B, classes), of images, uint8 (B, H, W, C)."""
         return self._infer(images, "__call__")
 
     def features(self, images: jax.typing.ArrayLike) -> jax.Array:
-        """uint8 (B, H, W, C) -> float32 (B, 128): what the last layer decides by."""
+        """Computes what the last layer decides by: float32 (B, 128)."""
         return self._infer(images, "features")
 
     def accuracy(
         self, images: jax.typing.ArrayLike, labels: jax.typing.ArrayLike
     ) -> float:
-        """Share of the images, 0 to 1, that are taken for what their labels say."""
+        """Measures the share of images, 0 to 1, taken for what their labels say."""
         images = _validate.images("images", images)
         labels = _validate.labels("labels", labels, len(images))
         return float(jnp.mean(self.logits(images).argmax(-1) == labels))

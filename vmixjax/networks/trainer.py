@@ -148,6 +148,10 @@ def learning_rate(peak: float, steps: int) -> Schedule:
 
     A step is handed its rate as a number, so that another schedule needs no other
     program.
+
+    References:
+      Loshchilov and Hutter, "SGDR: Stochastic Gradient Descent with Warm Restarts",
+      2017, equation 5 (arXiv 1608.03983), without restarts.
     """
     warm = max(steps // 20, 1)
 
