@@ -6,11 +6,12 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 from skimage import data
 
 import vmixjax
 from vmixjax._grid import cut, enlarge
+from vmixjax.data import square
 from vmixjax.planning import target_vfe
 
 NAMES = ("astronaut", "cat", "coffee", "rocket", "retina")
@@ -53,8 +54,7 @@ class Photograph:
 
 def load_photograph(name: str) -> np.ndarray:
     """Loads a photograph by its name in `skimage.data`: uint8 (SIDE, SIDE, 3)."""
-    picture = Image.fromarray(getattr(data, name)())
-    return np.asarray(ImageOps.fit(picture, (SIDE, SIDE)))
+    return square(getattr(data, name)(), SIDE, Image.Resampling.BICUBIC)
 
 
 def mix_photographs(seed: int) -> list[Photograph]:
