@@ -24,22 +24,12 @@ def line(key):
     return x, 3 * x + 1
 
 
-def fit(**options):
+def fit(loss=squared_error, **options):
     graph, parameters = nnx.split(nnx.Linear(1, 1, rngs=nnx.Rngs(0)))
-    found = trainer.fit(
-        KEY,
-        graph,
-        parameters,
-        **{
-            "batch_of": line,
-            "loss": squared_error,
-            "optimizer": OPTIMIZER,
-            "rate": learning_rate(0.3, 60),
-            "steps": 60,
-        }
-        | options,
-    )
-    return nnx.merge(graph, found)
+    step = trainer.step_of(graph, loss, OPTIMIZER)
+    options = {"batch_of": line, "rate": learning_rate(0.3, 60), "steps": 60} | options
+    state = trainer.fit(KEY, trainer.init(OPTIMIZER, parameters), step, **options)
+    return nnx.merge(graph, state.parameters)
 
 
 def test_a_network_learns_what_its_batches_show():

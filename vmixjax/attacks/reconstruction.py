@@ -144,7 +144,7 @@ def train_restorer(
     graphs, players = _players(
         first, features, public.shape, width, depth, adversarial > 0
     )
-    players = trainer.loop(
+    players = trainer.fit(
         train,
         players,
         functools.partial(_step, *graphs, features, adversarial),

@@ -105,11 +105,9 @@ def fit(
     with tqdm(total=steps, desc=f"training, {name}", unit="step") as progress:
         trainer.fit(
             key,
-            graph,
-            parameters,
+            trainer.init(_OPTIMIZER, parameters),
+            trainer.step_of(graph, cross_entropy, _OPTIMIZER),
             batch_of,
-            loss=cross_entropy,
-            optimizer=_OPTIMIZER,
             rate=jax.jit(optax.cosine_decay_schedule(3e-3, steps)),
             steps=steps,
             watch=watch,

@@ -106,17 +106,15 @@ def train_classifier(
         _validate.at_least(name, value, 1)
     init, train = jax.random.split(key)
     network = untrained_classifier(init, images.shape[-1], classes, width=width)
-    parameters = trainer.fit(
+    state = trainer.fit(
         train,
-        network.graph,
-        network.parameters,
+        trainer.init(_OPTIMIZER, network.parameters),
+        trainer.step_of(network.graph, cross_entropy, _OPTIMIZER),
         functools.partial(_batch, protect, batch_size, mirror, images, labels),
-        loss=cross_entropy,
-        optimizer=_OPTIMIZER,
         rate=trainer.learning_rate(learning_rate, steps),
         steps=steps,
     )
-    return Classifier(network.graph, parameters)
+    return Classifier(network.graph, state.parameters)
 
 
 def untrained_classifier(
