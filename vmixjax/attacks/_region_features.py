@@ -27,7 +27,7 @@ class RegionFeatures:
     patch: int
 
     def inputs(self, protected: jax.Array) -> jax.Array:
-        """Images (B, H, W, C) in [0, 1] -> (B, H / patch, W / patch, features)."""
+        """Computes (B, H/patch, W/patch, features) of images (B, H, W, C), 0 to 1."""
         features = [fold(protected, self.patch) - 0.5]
         if self.region is not None:
             mean = self.base(protected)

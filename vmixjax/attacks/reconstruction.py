@@ -20,7 +20,7 @@ from vmixjax._grid import unfold
 from vmixjax.attacks._region_features import RegionFeatures
 from vmixjax.attacks.attack import Attack, Budget
 from vmixjax.attacks.threat_model import ThreatModel
-from vmixjax.methods.method import Protect
+from vmixjax.methods import Protect
 from vmixjax.networks import trainer
 from vmixjax.networks.inputs import in_chunks, mirror_half, protect_all
 from vmixjax.networks.patch_discriminator import PatchDiscriminator
@@ -44,7 +44,7 @@ class Restorer:
     features: RegionFeatures
 
     def restore(self, protected: jax.typing.ArrayLike) -> jax.Array:
-        """Protected images, uint8 (B, H, W, C) -> reconstructions, the same shape."""
+        """Reconstructs protected images, uint8 (B, H, W, C)."""
         protected = _validate.images("protected", protected)
         _check_sides("protected", protected, self.features.region, self.features.block)
         return in_chunks(
@@ -145,7 +145,7 @@ def train_restorer(
     graphs, players = _players(
         first, features, public.shape, width, depth, adversarial > 0
     )
-    players = trainer.loop(
+    players = trainer.fit(
         train,
         players,
         functools.partial(_step, *graphs, features, adversarial),

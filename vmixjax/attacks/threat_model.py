@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from vmixjax.config import Channels
-from vmixjax.methods.method import Protect
+from vmixjax.methods import Protect
 
 
 def _withheld(count: int) -> Any:

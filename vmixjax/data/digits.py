@@ -22,7 +22,7 @@ class Images:
 
 
 def enlarged_digits() -> tuple[Images, Images]:
-    """Scikit-learn's 1,797 handwritten digits as 32 x 32 grey images: train, test."""
+    """Loads scikit-learn's 1,797 digits as 32 x 32 grey images: train and test."""
     digits = load_digits()
     small = jnp.asarray(digits.images * (255 / 16), jnp.float32)
     large = jax.image.resize(small, (len(small), SIDE, SIDE), "linear")

@@ -5,7 +5,6 @@ import functools
 from collections.abc import Callable
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
 from flax import nnx
@@ -51,7 +50,7 @@ class Lessons:
 
 
 def mixer_for(image_shape: tuple[int, int, int], config: vmixjax.MixConfig) -> Mixer:
-    """Mixes whole batches by the strongest plan, each image with its own key."""
+    """Makes what mixes batches by the strongest plan, each image by its own key."""
     plan = vmixjax.full_plan(image_shape, config)
     return jax.vmap(lambda key, image: vmixjax.mix(key, image, plan))
 
@@ -106,11 +105,9 @@ def fit(
     with tqdm(total=steps, desc=f"training, {name}", unit="step") as progress:
         trainer.fit(
             key,
-            graph,
-            parameters,
+            trainer.init(_OPTIMIZER, parameters),
+            trainer.step_of(graph, cross_entropy, _OPTIMIZER),
             batch_of,
-            loss=cross_entropy,
-            optimizer=_OPTIMIZER,
             rate=jax.jit(optax.cosine_decay_schedule(3e-3, steps)),
             steps=steps,
             watch=watch,
@@ -129,16 +126,14 @@ def _seen(
 
 
 def learn_clean_and_mixed(seed: int, *, steps: int = STEPS) -> Lessons:
-    """The same model, data, seed and steps; once clean and once mixed."""
+    """Trains a model twice, by the same data, seed and steps: on clean and on mixed."""
     train, test = enlarged_digits()
     shape = test.images.shape[1:]
     mixer = mixer_for(shape, CONFIG)
     # One of each class.
     shown = test.images[np.unique(test.labels, return_index=True)[1]]
-    keys = jax.vmap(vmixjax.image_key, (None, 0))(
-        jax.random.key(seed, impl="threefry2x32"), jnp.arange(len(shown))
-    )
-    mixed = mixer(keys, jnp.asarray(shown))
+    key = jax.random.key(seed, impl="threefry2x32")
+    mixed = _seen(mixer, key, np.arange(len(shown)), shown)
     means = jax.vmap(region_means, (0, None))(mixed, vmixjax.full_plan(shape, CONFIG))
     return Lessons(
         curves=(

@@ -15,7 +15,7 @@ import optax
 from flax import nnx
 
 from vmixjax import _validate
-from vmixjax.methods.method import Protect
+from vmixjax.methods import Protect
 from vmixjax.networks import trainer
 from vmixjax.networks.conv_net import ConvNet
 from vmixjax.networks.inputs import centred, in_chunks, mirror_half, protect_all
@@ -38,17 +38,17 @@ class Classifier:
     parameters: Parameters
 
     def logits(self, images: jax.typing.ArrayLike) -> jax.Array:
-        """uint8 (B, H, W, C) -> float32 (B, classes)."""
+        """Computes logits, float32 (B, classes), of images, uint8 (B, H, W, C)."""
         return self._infer(images, "__call__")
 
     def features(self, images: jax.typing.ArrayLike) -> jax.Array:
-        """uint8 (B, H, W, C) -> float32 (B, 128): what the last layer decides by."""
+        """Computes what the last layer decides by: float32 (B, 128)."""
         return self._infer(images, "features")
 
     def accuracy(
         self, images: jax.typing.ArrayLike, labels: jax.typing.ArrayLike
     ) -> float:
-        """Share of the images, 0 to 1, that are taken for what their labels say."""
+        """Measures the share of images, 0 to 1, taken for what their labels say."""
         images = _validate.images("images", images)
         labels = _validate.labels("labels", labels, len(images))
         return float(jnp.mean(self.logits(images).argmax(-1) == labels))
@@ -106,17 +106,15 @@ def train_classifier(
         _validate.at_least(name, value, 1)
     init, train = jax.random.split(key)
     network = untrained_classifier(init, images.shape[-1], classes, width=width)
-    parameters = trainer.fit(
+    state = trainer.fit(
         train,
-        network.graph,
-        network.parameters,
+        trainer.init(_OPTIMIZER, network.parameters),
+        trainer.step_of(network.graph, cross_entropy, _OPTIMIZER),
         functools.partial(_batch, protect, batch_size, mirror, images, labels),
-        loss=cross_entropy,
-        optimizer=_OPTIMIZER,
         rate=trainer.learning_rate(learning_rate, steps),
         steps=steps,
     )
-    return Classifier(network.graph, parameters)
+    return Classifier(network.graph, state.parameters)
 
 
 def untrained_classifier(

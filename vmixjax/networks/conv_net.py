@@ -18,6 +18,9 @@ class ConvNet(nnx.Module):
 
     Not pooled to one place at the end: where a region lies is much of what mixing
     leaves.
+
+    References:
+      Ours.
     """
 
     def __init__(
@@ -36,7 +39,7 @@ class ConvNet(nnx.Module):
         self.head = nnx.Linear(FEATURES, classes, rngs=rngs)
 
     def features(self, images: jax.Array) -> jax.Array:
-        """Images (B, H, W, C), floating -> features (B, 128)."""
+        """Computes features (B, 128) of images (B, H, W, C), floating."""
         x = fold(pad_to(images, 8), 2)
         layers = list(zip(self.convolutions, self.norms, strict=True))
         for number, (convolution, norm) in enumerate(layers):
@@ -48,5 +51,5 @@ class ConvNet(nnx.Module):
         return nnx.relu(self.penultimate(x.reshape(batch, -1)))
 
     def __call__(self, images: jax.Array) -> jax.Array:
-        """Images (B, H, W, C), floating -> logits (B, classes)."""
+        """Computes logits (B, classes) of images (B, H, W, C), floating."""
         return self.head(self.features(images))

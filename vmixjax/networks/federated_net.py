@@ -11,7 +11,7 @@ class FederatedNet(nnx.Module):
     the attacker's best case, and an audit asks what comes back at best.
 
     References:
-      Zhu, Liu and Han, "Deep Leakage from Gradients", 2019, section 4.1 (arXiv
+      Zhu, Liu and Han, "Deep Leakage from Gradients", 2019, section 4 (arXiv
       1906.08935): after their LeNet, with their uniform first weights; one convolution
       fewer.
     """
@@ -39,7 +39,7 @@ class FederatedNet(nnx.Module):
         self.head = nnx.Linear((side // 2) ** 2 * width, classes, rngs=rngs)
 
     def __call__(self, image: jax.Array) -> jax.Array:
-        """One image (H, W, C), 0 to 1 -> logits (classes,)."""
+        """Computes logits (classes,) of one image (H, W, C), 0 to 1."""
         x = nnx.sigmoid(self.first(image[None]))
         x = nnx.sigmoid(self.second(x))
         return self.head(x.reshape(-1))

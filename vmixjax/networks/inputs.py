@@ -5,7 +5,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from vmixjax.methods.method import Protect
+from vmixjax.methods import Protect
 
 CHUNK = 2**19
 """Values of the images handled at once, at most, unless one image has more."""
@@ -17,7 +17,7 @@ def centred(images: jax.Array) -> jax.Array:
 
 
 def pad_to(x: jax.Array, unit: int) -> jax.Array:
-    """(B, H, W, C) -> the same with H and W multiples of `unit`: edges are repeated."""
+    """Repeats the edges of (B, H, W, C) until H and W are multiples of `unit`."""
     missing = ((0, 0), (0, -x.shape[1] % unit), (0, -x.shape[2] % unit), (0, 0))
     return jnp.pad(x, missing, mode="edge")
 

@@ -22,7 +22,7 @@ class PatchDiscriminator(nnx.Module):
         self.last = nnx.Conv(2 * width, 1, (3, 3), rngs=rngs)
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        """(B, H, W, C) floating -> (B, H/4, W/4, 1), higher where it looks original."""
+        """Computes how original (B, H, W, C), floating, looks: (B, H/4, W/4, 1)."""
         x = fold(pad_to(x, 4), 2)
         x = fold(nnx.leaky_relu(self.first(x), 0.2), 2)
         return self.last(nnx.leaky_relu(self.norm(self.second(x)), 0.2))

@@ -11,6 +11,9 @@ class SmallCNN(nnx.Module):
     """Three strided convolutions and a linear layer that knows places.
 
     Not pooled at the end: where a region lies is much of what mixing leaves.
+
+    References:
+      Ours.
     """
 
     def __init__(
@@ -36,7 +39,7 @@ class SmallCNN(nnx.Module):
         self.head = nnx.Linear(places * widths[-1], classes, rngs=rngs)
 
     def __call__(self, images: jax.Array) -> jax.Array:
-        """Images (B, H, W, C), floating -> logits (B, classes), float32."""
+        """Computes logits (B, classes), float32, of images (B, H, W, C), floating."""
         x = images
         for convolution, norm in zip(self.convolutions, self.norms, strict=True):
             x = nnx.relu(norm(convolution(x)))

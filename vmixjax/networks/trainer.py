@@ -36,45 +36,14 @@ class TrainState(NamedTuple):
 StateT = TypeVar("StateT")
 
 
+Step = Callable[[StateT, Any, jax.typing.ArrayLike], tuple[StateT, jax.Array]]
+"""(state, batch, learning rate) -> (state, loss)."""
+
+
 def fit(
     key: jax.Array,
-    graph: Graph,
-    parameters: Parameters,
-    batch_of: BatchOf,
-    *,
-    loss: Loss,
-    optimizer: optax.GradientTransformation,
-    rate: Schedule,
-    steps: int,
-    watch: Callable[[int, TrainState, jax.Array], None] | None = None,
-) -> Parameters:
-    """Trains one network.
-
-    Args:
-      key: typed JAX key; each step has its own, folded in by its number.
-      graph: of the network.
-      parameters: to begin with; their memory is given to the first step.
-      batch_of: gives a step its batch.
-      loss: what to make small. This and the optimizer are part of the compiled step:
-        best defined once, in a module.
-      optimizer: scales gradients, all but the learning rate.
-      rate: the learning rate.
-      steps: how many there are.
-      watch: as for `loop`.
-
-    Returns:
-      The parameters after the last step.
-    """
-    step = functools.partial(_step, graph, loss, optimizer)
-    state = init(optimizer, parameters)
-    state = loop(key, state, step, batch_of, rate=rate, steps=steps, watch=watch)
-    return state.parameters
-
-
-def loop(
-    key: jax.Array,
     state: StateT,
-    step: Callable[[StateT, Any, jax.typing.ArrayLike], tuple[StateT, jax.Array]],
+    step: Step[StateT],
     batch_of: BatchOf,
     *,
     rate: Schedule,
@@ -86,7 +55,7 @@ def loop(
     Args:
       key: typed JAX key; each step has its own, folded in by its number.
       state: what training begins with.
-      step: (state, batch, learning rate) -> (state, loss).
+      step: takes one step, such as `step_of` makes it.
       batch_of: gives a step its batch.
       rate: the learning rate.
       steps: how many there are.
@@ -107,6 +76,23 @@ def loop(
 def init(optimizer: optax.GradientTransformation, parameters: Parameters) -> TrainState:
     """Makes the state that training begins with."""
     return TrainState(parameters, optimizer.init(parameters))
+
+
+def step_of(
+    graph: Graph, loss: Loss, optimizer: optax.GradientTransformation
+) -> Step[TrainState]:
+    """Makes the jitted step of one network, one program for all batches of a shape.
+
+    Args:
+      graph: of the network.
+      loss: what to make small. This and the optimizer are part of the program: best
+        defined once, in a module.
+      optimizer: scales gradients, all but the learning rate.
+
+    Returns:
+      The step. It takes over the memory of the state that it is given.
+    """
+    return functools.partial(_step, graph, loss, optimizer)
 
 
 def update(
@@ -148,6 +134,10 @@ def learning_rate(peak: float, steps: int) -> Schedule:
 
     A step is handed its rate as a number, so that another schedule needs no other
     program.
+
+    References:
+      Loshchilov and Hutter, "SGDR: Stochastic Gradient Descent with Warm Restarts",
+      2017, equation 5 (arXiv 1608.03983), without restarts.
     """
     warm = max(steps // 20, 1)
 

@@ -44,7 +44,7 @@ class UNet(nnx.Module):
         self.head = conv(width, outputs, (3, 3), kernel_init=zeros)
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        """(B, H, W, inputs) -> (B, H, W, outputs), floating, for any H and W."""
+        """Computes (B, H, W, outputs) from (B, H, W, inputs), floating, any H and W."""
         height, width = x.shape[1:3]
         x = self.stem(pad_to(x, 2**self.depth))
         skips = []
