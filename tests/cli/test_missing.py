@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from vmixjax.data.codecs.images import write_png
+from vmixjax.data.codecs.png import write_png
 
 WITHOUT = """
 import sys

@@ -5,7 +5,7 @@ import json
 import math
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
@@ -23,13 +23,14 @@ from vmixjax.cli.options import (
 )
 from vmixjax.command_line import Command
 from vmixjax.config import Channels
+from vmixjax.data.formats import FORMATS
 from vmixjax.errors import RunError
 
 if TYPE_CHECKING:
     from vmixjax.release.config import ReleaseConfig
     from vmixjax.release.mix import Engine
 
-_FORMATS = ("same", "folder", "tfds", "webdataset")
+_FORMATS = ("same", *FORMATS)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -137,8 +138,7 @@ def _config(options: Mix) -> "ReleaseConfig":
     if options.sensitivity is not None and not options.sensitivity.is_dir():
         raise RunError(f"--sensitivity {options.sensitivity} is not a folder of masks")
 
-    from vmixjax.data.formats.sinks import Format
-    from vmixjax.data.formats.sources import format_of
+    from vmixjax.data.formats import format_of
     from vmixjax.release.config import ReleaseConfig
     from vmixjax.release.recipe import Recipe
 
@@ -153,7 +153,7 @@ def _config(options: Mix) -> "ReleaseConfig":
             options.target_vfe,
             options.sensitivity,
         ),
-        format=format_of(options.src) if same else cast(Format, options.format),
+        format=format_of(options.src).name if same else options.format,
         data_dir=options.data_dir,
         splits=options.splits,
         drop=options.drop,

@@ -36,7 +36,7 @@ class Verify:
 
 def run(options: Verify) -> int:
     """Checks a release; returns the exit status."""
-    from vmixjax.data.formats.sources import open_source
+    from vmixjax.data.formats import open_source
     from vmixjax.release.progress import Progress
     from vmixjax.release.verify import verify_release
 

@@ -32,7 +32,7 @@ class Vfe:
 
 def run(options: Vfe) -> int:
     """Measures images; returns the exit status."""
-    from vmixjax.data.codecs.images import ImageError
+    from vmixjax.errors import ImageError
     from vmixjax.release.progress import Progress
 
     config = mix_config(options.tile_size)
