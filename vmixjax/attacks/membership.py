@@ -6,18 +6,22 @@ worth.
 
 The attacker has the images in the clear, asks the model about them in the form that it
 takes, protected with keys of the attacker's own, and sees the model's logits.
+
+With shadow models the score is the scaled confidence log(p / (1 - p)) less its mean
+over models without the image. Their variance is taken as one for all images, as Carlini
+et al. advise for few models, so it does not change the order of scores and is left out.
+Trained on freshly protected images and asked with fresh keys: our reading.
 """
 
-import dataclasses
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from sklearn.metrics import roc_auc_score, roc_curve
 
 from vmixjax import _validate
+from vmixjax.attacks._scores import membership_metrics
 from vmixjax.attacks.attack import Attack, Study, StudyResult
 from vmixjax.attacks.threat_model import ThreatModel
 from vmixjax.attacks.trial import CLASSIFIER_BATCH, Trial, clean_and_first
@@ -29,6 +33,24 @@ QUERIES = 4
 """How often an audit asks about an image, each time with another key."""
 SHADOWS = 2
 """Networks of the attacker's own, in an audit, to compare with."""
+
+
+class ShadowTraining(TypedDict, total=False):
+    """How shadow models are trained, as `train_classifier` is told."""
+
+    steps: int
+    batch_size: int
+    width: int
+    mirror: bool
+
+
+SHADOW_TRAINING: ShadowTraining = {
+    "steps": 300,
+    "batch_size": 64,
+    "width": 32,
+    "mirror": True,
+}
+"""Where nobody says otherwise."""
 
 LogitsOf = Callable[[jax.Array], jax.Array]
 """uint8 (B, H, W, C) -> float32 (B, classes), such as `Classifier.logits`."""
@@ -43,27 +65,28 @@ def loss_threshold(
     logits_of: LogitsOf,
     queries: int = 1,
 ) -> jax.Array:
-    """How small the model's loss is on each image: members' losses are smaller.
+    """Scores how small the model's loss is on each image: members' losses are smaller.
 
     Args:
-      key: of the attacker's own keys.
-      images: those in question, in the clear, uint8 (B, H, W, C).
-      threat_model: the method that the model takes images protected by.
-      labels: their classes, integers (B,).
-      logits_of: the model in question.
-      queries: how often each image is asked about, each time with a fresh key; what
+      key: Of the attacker's own keys.
+      images: Those in question, in the clear, uint8 (B, H, W, C).
+      threat_model: The method that the model takes images protected by.
+      labels: Their classes, integers (B,).
+      logits_of: The model in question.
+      queries: How often each image is asked about, each time with a fresh key; what
         comes back is averaged.
 
     Returns:
-      float32 (B,), higher for those more probably members.
+      Scores, float32 (B,), higher for those more probably members.
 
     Raises:
-      TypeError: images that are not uint8, labels that are not integers.
-      ValueError: another number of labels, or one that the model has no logit for;
+      TypeError: Images that are not uint8, labels that are not integers.
+      ValueError: Another number of labels, or one that the model has no logit for;
         fewer than 1 query.
 
-    Source: Yeom et al. 2018 (arXiv 1709.01604), adversary 1, without its threshold. The
-    queries are ours.
+    References:
+      Yeom et al. 2018 (arXiv 1709.01604), adversary 1, without its threshold. The
+      queries are ours.
     """
     images, labels = _checked(images, labels, queries)
     return -_asked(key, images, labels, threat_model, logits_of, queries)[0]
@@ -78,60 +101,42 @@ def shadow_models(
     logits_of: LogitsOf,
     queries: int = 1,
     shadows: int = 4,
-    steps: int = 300,
-    batch_size: int = 64,
-    width: int = 32,
     members: int | None = None,
-    mirror: bool = True,
+    **training: Unpack[ShadowTraining],
 ) -> jax.Array:
-    """How much surer the model is of each image than models that never saw it.
+    """Scores how much surer the model is of each image than models that never saw it.
 
     Args:
-      key: of the shadow models and of the attacker's own keys.
-      images: those in question, in the clear, uint8 (B, H, W, C).
-      threat_model: the method, and public images with labels.
-      labels: classes of the images in question, integers (B,).
-      logits_of: the model in question.
-      queries: as for `loss_threshold`.
-      shadows: models that the attacker trains on public images, protected with fresh
+      key: Of the shadow models and of the attacker's own keys.
+      images: Those in question, in the clear, uint8 (B, H, W, C).
+      threat_model: The method, and public images with labels.
+      labels: Classes of the images in question, integers (B,).
+      logits_of: The model in question.
+      queries: As for `loss_threshold`.
+      shadows: Models that the attacker trains on public images, protected with fresh
         keys.
-      steps: of the training of each, as for `train_classifier`; this and the next
-        are best those of the model in question.
-      batch_size: images for each step.
-      width: of the networks.
-      members: images that each is trained on, a random choice for each; best as many
+      members: Images that each is trained on, a random choice for each; best as many
         as the model in question had. By default half of the public ones.
-      mirror: whether half of the images are mirrored.
+      **training: Of each, as for `train_classifier`; best as of the model in question.
 
     Returns:
-      float32 (B,), higher for those more probably members.
+      Scores, float32 (B,), higher for those more probably members.
 
     Raises:
-      TypeError: images that are not uint8, labels that are not integers.
-      ValueError: fewer than 8 public images, no labels for them, another number of
+      TypeError: Images that are not uint8, labels that are not integers.
+      ValueError: Fewer than 8 public images, no labels for them, another number of
         labels, `members` more than there are, a count that is not positive.
 
-    Source: shadow models are from Shokri et al. 2017 (arXiv 1610.05820); the score is
-    that of the offline attack of Carlini et al. 2022 (arXiv 2112.03570): the scaled
-    confidence log(p / (1 - p)) less its mean over models without the image. Their
-    variance is taken as one for all images, as they advise for few models, so it
-    does not change the order of scores and is left out. Trained on freshly protected
-    images and asked with fresh keys: our reading for such methods.
+    References:
+      Shokri et al. 2017 (arXiv 1610.05820), and the offline attack of Carlini et al.
+      2022 (arXiv 2112.03570), as the module says.
     """
     images, labels = _checked(images, labels, queries)
-    public = threat_model.public
-    public = _validate.images("threat_model.public", public, fewest=FEWEST_PUBLIC)
-    public_labels = threat_model.labels
-    public_labels = _validate.labels("threat_model.labels", public_labels, len(public))
-    members = len(public) // 2 if members is None else members
-    if not 2 <= members <= len(public):
-        raise ValueError(
-            f"members must be 2 to {len(public)}, the number of public images; "
-            f"got {members}"
-        )
+    public, public_labels, members = _checked_public(threat_model, members)
     _validate.at_least("shadows", shadows, 1)
     ask, train = jax.random.split(key)
     _, sure, classes = _asked(ask, images, labels, threat_model, logits_of, queries)
+    options: ShadowTraining = {**SHADOW_TRAINING, **training}
     others = []
     for number in range(shadows):
         pick, fit, ask = jax.random.split(jax.random.fold_in(train, number), 3)
@@ -140,77 +145,14 @@ def shadow_models(
             fit,
             public[ids],
             public_labels[ids],
-            steps=steps,
-            batch_size=batch_size,
-            width=width,
             classes=classes,
             protect=threat_model.protect,
-            mirror=mirror,
+            **options,
         )
         others.append(
             _asked(ask, images, labels, threat_model, shadow.logits, queries)[1]
         )
     return sure - jnp.stack(others).mean(0)
-
-
-@dataclasses.dataclass(frozen=True)
-class MembershipMetrics:
-    """What scores are worth.
-
-    Attributes:
-      auc: area under the curve of true over false positives; 0.5 is guessing.
-      advantage: largest difference between the rates of true and of false positives;
-        0 is guessing, 1 is certainty (Yeom et al. 2018).
-      true_positives: their rate where that of false ones is at most `false_positives`
-        (Carlini et al. 2022: what matters is whether anybody is found for certain).
-      false_positives: the rate that is allowed.
-    """
-
-    auc: float
-    advantage: float
-    true_positives: float
-    false_positives: float
-
-
-def membership_metrics(
-    scores: jax.typing.ArrayLike,
-    is_member: jax.typing.ArrayLike,
-    *,
-    false_positives: float = 0.01,
-) -> MembershipMetrics:
-    """What scores are worth where it is known who was a member.
-
-    Args:
-      scores: (B,), higher for those more probably members.
-      is_member: bool (B,), with both members and others.
-      false_positives: their rate at which true ones are counted, 0 to 1.
-
-    Returns:
-      The figures; rates below 1 / (images that were no members) cannot be told from 0.
-
-    Raises:
-      ValueError: other shapes, only members or none, a rate outside 0 to 1.
-
-    >>> membership_metrics([0.1, 0.2, 0.8, 0.9], [False, True, False, True])
-    MembershipMetrics(auc=0.75, advantage=0.5, true_positives=0.5, false_positives=0.01)
-    """
-    values, truth = np.asarray(scores, np.float64), np.asarray(is_member, bool)
-    if values.ndim != 1 or values.shape != truth.shape:
-        raise ValueError(
-            f"scores and is_member must be one for each image, (B,); "
-            f"got {values.shape} and {truth.shape}"
-        )
-    if truth.all() or not truth.any():
-        raise ValueError("is_member must have both members and others")
-    if not 0 <= false_positives <= 1:
-        raise ValueError(f"false_positives must be 0 to 1; got {false_positives}")
-    wrong, right, _ = roc_curve(truth, values, drop_intermediate=False)
-    return MembershipMetrics(
-        auc=float(roc_auc_score(truth, values)),
-        advantage=float((right - wrong).max()),
-        true_positives=float(right[wrong <= false_positives].max()),
-        false_positives=false_positives,
-    )
 
 
 def _checked(
@@ -220,6 +162,22 @@ def _checked(
     labels = _validate.labels("labels", labels, len(images))
     _validate.at_least("queries", queries, 1)
     return images, labels
+
+
+def _checked_public(
+    threat_model: ThreatModel, members: int | None
+) -> tuple[jax.Array, jax.Array, int]:
+    public = threat_model.public
+    public = _validate.images("threat_model.public", public, fewest=FEWEST_PUBLIC)
+    labels = threat_model.labels
+    labels = _validate.labels("threat_model.labels", labels, len(public))
+    members = len(public) // 2 if members is None else members
+    if not 2 <= members <= len(public):
+        raise ValueError(
+            f"members must be 2 to {len(public)}, the number of public images; "
+            f"got {members}"
+        )
+    return public, labels, members
 
 
 def _asked(
@@ -266,7 +224,7 @@ def _find_members(trial: Trial) -> StudyResult:
         trial.key("membership", trial.protection.name), 3
     )
     # Long enough to learn images by heart. No mirrored views, for the same reason.
-    options: Any = {
+    options: ShadowTraining = {
         "steps": trial.budget["member_steps"],
         "batch_size": CLASSIFIER_BATCH,
         "width": trial.budget["recogniser_width"],
