@@ -10,6 +10,7 @@ takes, protected with keys of the attacker's own, and sees the model's logits.
 
 import dataclasses
 from collections.abc import Callable
+from typing import Unpack
 
 import jax
 import jax.numpy as jnp
@@ -18,7 +19,7 @@ from sklearn.metrics import roc_auc_score, roc_curve
 
 from vmixjax import _validate
 from vmixjax.attacks.threat_model import ThreatModel
-from vmixjax.networks.classifier import train_classifier
+from vmixjax.networks.classifier import TrainingOptions, train_classifier
 from vmixjax.networks.inputs import protect_all
 
 FEWEST_PUBLIC = 8
@@ -71,13 +72,10 @@ def shadow_models(
     logits_of: LogitsOf,
     queries: int = 1,
     shadows: int = 4,
-    steps: int = 300,
-    batch_size: int = 64,
-    width: int = 32,
     members: int | None = None,
-    mirror: bool = True,
+    **training: Unpack[TrainingOptions],
 ) -> jax.Array:
-    """How much surer the model is of each image than models that never saw it.
+    """Scores how much surer the model is of an image than models that never saw it.
 
     Args:
       key: of the shadow models and of the attacker's own keys.
@@ -86,15 +84,11 @@ def shadow_models(
       labels: classes of the images in question, integers (B,).
       logits_of: the model in question.
       queries: as for `loss_threshold`.
-      shadows: models that the attacker trains on public images, protected with fresh
-        keys.
-      steps: of the training of each, as for `train_classifier`; this and the next
-        are best those of the model in question.
-      batch_size: images for each step.
-      width: of the networks.
+      shadows: models that the attacker trains on freshly protected public images.
       members: images that each is trained on, a random choice for each; best as many
         as the model in question had. By default half of the public ones.
-      mirror: whether half of the images are mirrored.
+      training: options of `train_classifier`, best those of the model in question; by
+        default 300 steps of 64 images.
 
     Returns:
       float32 (B,), higher for those more probably members.
@@ -104,41 +98,25 @@ def shadow_models(
       ValueError: fewer than 8 public images, no labels for them, another number of
         labels, `members` more than there are, a count that is not positive.
 
-    Source: shadow models are from Shokri et al. 2017 (arXiv 1610.05820); the score is
-    that of the offline attack of Carlini et al. 2022 (arXiv 2112.03570): the scaled
-    confidence log(p / (1 - p)) less its mean over models without the image. Their
-    variance is taken as one for all images, as they advise for few models, so it
-    does not change the order of scores and is left out. Trained on freshly protected
-    images and asked with fresh keys: our reading for such methods.
+    References:
+      Shokri et al. 2017 (arXiv 1610.05820) for shadow models; Carlini et al. 2022
+      (arXiv 2112.03570) for the score of their offline attack: the scaled confidence
+      log(p / (1 - p)) less its mean over models without the image. Variance is the
+      same for all images, as they advise for few models, and so left out. Fresh keys
+      in training and in asking are our reading for such methods.
     """
     images, labels = _checked(images, labels, queries)
-    name = "knowledge.public"
-    public = _validate.images(name, knowledge.public, fewest=FEWEST_PUBLIC)
-    public_labels = _validate.labels("knowledge.labels", knowledge.labels, len(public))
-    members = len(public) // 2 if members is None else members
-    if not 2 <= members <= len(public):
-        raise ValueError(
-            f"members must be 2 to {len(public)}, the number of public images; "
-            f"got {members}"
-        )
+    public, public_labels, members = _checked_public(knowledge, members)
     _validate.at_least("shadows", shadows, 1)
     ask, train = jax.random.split(key)
     _, sure, classes = _asked(ask, images, labels, knowledge, logits_of, queries)
+    options: TrainingOptions = {"steps": 300, "batch_size": 64, **training}
+    options |= {"classes": classes, "protect": knowledge.protect}
     others = []
     for number in range(shadows):
         pick, fit, ask = jax.random.split(jax.random.fold_in(train, number), 3)
         ids = jax.random.permutation(pick, len(public))[:members]
-        shadow = train_classifier(
-            fit,
-            public[ids],
-            public_labels[ids],
-            steps=steps,
-            batch_size=batch_size,
-            width=width,
-            classes=classes,
-            protect=knowledge.protect,
-            mirror=mirror,
-        )
+        shadow = train_classifier(fit, public[ids], public_labels[ids], **options)
         others.append(_asked(ask, images, labels, knowledge, shadow.logits, queries)[1])
     return sure - jnp.stack(others).mean(0)
 
@@ -210,6 +188,21 @@ def _checked(
     labels = _validate.labels("labels", labels, len(images))
     _validate.at_least("queries", queries, 1)
     return images, labels
+
+
+def _checked_public(
+    knowledge: ThreatModel, members: int | None
+) -> tuple[jax.Array, jax.Array, int]:
+    name = "knowledge.public"
+    public = _validate.images(name, knowledge.public, fewest=FEWEST_PUBLIC)
+    labels = _validate.labels("knowledge.labels", knowledge.labels, len(public))
+    members = len(public) // 2 if members is None else members
+    if not 2 <= members <= len(public):
+        raise ValueError(
+            f"members must be 2 to {len(public)}, the number of public images; "
+            f"got {members}"
+        )
+    return public, labels, members
 
 
 def _asked(
