@@ -119,7 +119,7 @@ def test_metrics_by_hand():
 @pytest.mark.parametrize(
     ("known", "options", "words"),
     [
-        (ThreatModel(unchanged, IMAGES[:9]), {}, "knowledge.labels must be given"),
+        (ThreatModel(unchanged, IMAGES[:9]), {}, "threat_model.labels must be given"),
         (ThreatModel(unchanged, IMAGES[:7]), {}, "public must be at least 8 images"),
         (KNOWN, {"members": 201}, "members must be 2 to 200"),
         (KNOWN, {"shadows": 0}, "shadows must be at least 1"),

@@ -26,12 +26,11 @@ def page():
         finding("blur:<2>", "none", ssim=0.7),
     )
     sheets = [
-        Sheet("mix:8", some(), {"none": some(), "restoration": some()}, (0.4,) * 4),
-        Sheet("blur:<2>", some(), {"none": some()}, (0.7,) * 4),
+        Sheet("mix:8", some(), {"none": some(), "restoration": some()}),
+        Sheet("blur:<2>", some(), {"none": some()}),
     ]
-    clean = {"sent": some(), "gradient_inversion": some()}
-    gradients = (Sheet("clean", some(), clean, (0.9,) * 4),)
-    return render(found, Figures(tuple(sheets), gradients))
+    gradients = (Sheet("clean", some(), {"found": some()}),)
+    return render(found, Figures(tuple(sheets), {"inversions": gradients}))
 
 
 class Tags(HTMLParser):

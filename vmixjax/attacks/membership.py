@@ -10,7 +10,7 @@ takes, protected with keys of the attacker's own, and sees the model's logits.
 
 import dataclasses
 from collections.abc import Callable
-from typing import Unpack
+from typing import Any, Unpack
 
 import jax
 import jax.numpy as jnp
@@ -18,11 +18,17 @@ import numpy as np
 from sklearn.metrics import roc_auc_score, roc_curve
 
 from vmixjax import _validate
+from vmixjax.attacks.attack import Attack, Study, StudyResult
 from vmixjax.attacks.threat_model import ThreatModel
+from vmixjax.attacks.trial import CLASSIFIER_BATCH, Trial, clean_and_first
 from vmixjax.networks.classifier import TrainingOptions, train_classifier
 from vmixjax.networks.inputs import protect_all
 
 FEWEST_PUBLIC = 8
+QUERIES = 4
+"""How often an audit asks about an image, each time with another key."""
+SHADOWS = 2
+"""Networks of the attacker's own, in an audit, to compare with."""
 
 LogitsOf = Callable[[jax.Array], jax.Array]
 """uint8 (B, H, W, C) -> float32 (B, classes), such as `Classifier.logits`."""
@@ -31,7 +37,7 @@ LogitsOf = Callable[[jax.Array], jax.Array]
 def loss_threshold(
     key: jax.Array,
     images: jax.typing.ArrayLike,
-    knowledge: ThreatModel,
+    threat_model: ThreatModel,
     *,
     labels: jax.typing.ArrayLike,
     logits_of: LogitsOf,
@@ -42,7 +48,7 @@ def loss_threshold(
     Args:
       key: of the attacker's own keys.
       images: those in question, in the clear, uint8 (B, H, W, C).
-      knowledge: the method that the model takes images protected by.
+      threat_model: the method that the model takes images protected by.
       labels: their classes, integers (B,).
       logits_of: the model in question.
       queries: how often each image is asked about, each time with a fresh key; what
@@ -60,13 +66,13 @@ def loss_threshold(
     queries are ours.
     """
     images, labels = _checked(images, labels, queries)
-    return -_asked(key, images, labels, knowledge, logits_of, queries)[0]
+    return -_asked(key, images, labels, threat_model, logits_of, queries)[0]
 
 
 def shadow_models(
     key: jax.Array,
     images: jax.typing.ArrayLike,
-    knowledge: ThreatModel,
+    threat_model: ThreatModel,
     *,
     labels: jax.typing.ArrayLike,
     logits_of: LogitsOf,
@@ -80,7 +86,7 @@ def shadow_models(
     Args:
       key: of the shadow models and of the attacker's own keys.
       images: those in question, in the clear, uint8 (B, H, W, C).
-      knowledge: the method, and public images with labels.
+      threat_model: the method, and public images with labels.
       labels: classes of the images in question, integers (B,).
       logits_of: the model in question.
       queries: as for `loss_threshold`.
@@ -106,18 +112,20 @@ def shadow_models(
       in training and in asking are our reading for such methods.
     """
     images, labels = _checked(images, labels, queries)
-    public, public_labels, members = _checked_public(knowledge, members)
+    public, public_labels, members = _checked_public(threat_model, members)
     _validate.at_least("shadows", shadows, 1)
     ask, train = jax.random.split(key)
-    _, sure, classes = _asked(ask, images, labels, knowledge, logits_of, queries)
+    _, sure, classes = _asked(ask, images, labels, threat_model, logits_of, queries)
     options: TrainingOptions = {"steps": 300, "batch_size": 64, **training}
-    options |= {"classes": classes, "protect": knowledge.protect}
+    options |= {"classes": classes, "protect": threat_model.protect}
     others = []
     for number in range(shadows):
         pick, fit, ask = jax.random.split(jax.random.fold_in(train, number), 3)
         ids = jax.random.permutation(pick, len(public))[:members]
         shadow = train_classifier(fit, public[ids], public_labels[ids], **options)
-        others.append(_asked(ask, images, labels, knowledge, shadow.logits, queries)[1])
+        others.append(
+            _asked(ask, images, labels, threat_model, shadow.logits, queries)[1]
+        )
     return sure - jnp.stack(others).mean(0)
 
 
@@ -191,11 +199,11 @@ def _checked(
 
 
 def _checked_public(
-    knowledge: ThreatModel, members: int | None
+    threat_model: ThreatModel, members: int | None
 ) -> tuple[jax.Array, jax.Array, int]:
-    name = "knowledge.public"
-    public = _validate.images(name, knowledge.public, fewest=FEWEST_PUBLIC)
-    labels = _validate.labels("knowledge.labels", knowledge.labels, len(public))
+    name = "threat_model.public"
+    public = _validate.images(name, threat_model.public, fewest=FEWEST_PUBLIC)
+    labels = _validate.labels("threat_model.labels", threat_model.labels, len(public))
     members = len(public) // 2 if members is None else members
     if not 2 <= members <= len(public):
         raise ValueError(
@@ -209,7 +217,7 @@ def _asked(
     key: jax.Array,
     images: jax.Array,
     labels: jax.Array,
-    knowledge: ThreatModel,
+    threat_model: ThreatModel,
     logits_of: LogitsOf,
     queries: int,
 ) -> tuple[jax.Array, jax.Array, int]:
@@ -217,7 +225,7 @@ def _asked(
     losses, sure = [], []
     for number in range(queries):
         query = jax.random.fold_in(key, number)
-        logits = logits_of(protect_all(knowledge.protect, query, images))
+        logits = logits_of(protect_all(threat_model.protect, query, images))
         classes = logits.shape[-1]
         if int(labels.max()) >= classes:
             raise ValueError(
@@ -231,3 +239,99 @@ def _asked(
         sure.append(own - rest)
         losses.append(jax.nn.softplus(rest - own))
     return jnp.stack(losses).mean(0), jnp.stack(sure).mean(0), classes
+
+
+def _find_members(trial: Trial) -> StudyResult:
+    """Whether it can be told of an image that a network was trained on it.
+
+    A network is trained on the first half of some `images`; `members` and `others` are
+    its accuracy on either half. By loss, and by comparison with shadow models: `_auc`
+    is the area under the curve, 0.5 by guessing; `_found` the share of members that is
+    found while at most 1 of 100 others is taken for one.
+    """
+    assert trial.labels is not None
+    half = min(trial.budget["members"], len(trial.images)) // 2
+    images, labels = trial.images[: 2 * half], trial.labels[: 2 * half]
+    threat_model = trial.threat_model
+    fit, ask, attack = jax.random.split(
+        trial.key("membership", trial.protection.name), 3
+    )
+    # Long enough to learn images by heart. No mirrored views, for the same reason.
+    options: Any = {
+        "steps": trial.budget["member_steps"],
+        "batch_size": CLASSIFIER_BATCH,
+        "width": trial.budget["recogniser_width"],
+        "mirror": False,
+    }
+    model = train_classifier(
+        fit,
+        images[:half],
+        labels[:half],
+        classes=trial.classes,
+        protect=threat_model.protect,
+        **options,
+    )
+    asked: Any = {
+        "labels": labels,
+        "logits_of": model.logits,
+        # Without keys all answers would be the same.
+        "queries": 1 if trial.protection.keys == "none" else QUERIES,
+    }
+    members = min(half, len(threat_model.public))
+    scores = {
+        "loss": loss_threshold(attack, images, threat_model, **asked),
+        "shadow": shadow_models(
+            attack,
+            images,
+            threat_model,
+            shadows=SHADOWS,
+            members=members,
+            **asked,
+            **options,
+        ),
+    }
+    seen = protect_all(threat_model.protect, ask, images)
+    values: dict[str, Any] = {
+        "images": 2 * half,
+        "members": model.accuracy(seen[:half], labels[:half]),
+        "others": model.accuracy(seen[half:], labels[half:]),
+    }
+    for name, score in scores.items():
+        found = membership_metrics(score, np.arange(2 * half) < half)
+        values[f"{name}_auc"] = found.auc
+        values[f"{name}_found"] = found.true_positives
+    return StudyResult(values)
+
+
+ATTACK = Attack(
+    name="membership",
+    about="of images it is told whether a network was trained on them",
+    study=Study(
+        name="membership",
+        run=_find_members,
+        subjects=clean_and_first,
+        needs_classes=True,
+        section="If a network is trained on them",
+        title="Who was in it",
+        text=lambda first: (
+            f"A network is trained on {first['images'] // 2} of your images until it "
+            f"knows them by heart, and an attacker guesses of {first['images']} which "
+            f"they were. Loss and shadow are two attacks, by the area under their "
+            f"curves: 50% is guessing, 100% certainty. Sure finds: members that the "
+            f"second finds while it errs on 1 of 100 others."
+        ),
+        columns={
+            "right on its images": "members",
+            "on others": "others",
+            "loss": "loss_auc",
+            "shadow": "shadow_auc",
+            "sure finds": "shadow_found",
+        },
+        number=".0%",
+    ),
+    budgets={
+        "quick": {"members": 200, "member_steps": 60},
+        "hour": {"members": 1_000, "member_steps": 600},
+        "full": {"members": 1_000, "member_steps": 600},
+    },
+)

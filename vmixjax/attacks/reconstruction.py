@@ -18,6 +18,7 @@ from flax import nnx
 from vmixjax import _validate
 from vmixjax._grid import unfold
 from vmixjax.attacks._region_features import RegionFeatures
+from vmixjax.attacks.attack import Attack, Budget
 from vmixjax.attacks.threat_model import ThreatModel
 from vmixjax.methods import Protect
 from vmixjax.networks import trainer
@@ -64,10 +65,10 @@ class TrainingOptions(TypedDict, total=False):
     adversarial: float
 
 
-def restoration(
+def reconstruction(
     key: jax.Array,
     protected: jax.typing.ArrayLike,
-    knowledge: ThreatModel,
+    threat_model: ThreatModel,
     **options: Unpack[TrainingOptions],
 ) -> jax.Array:
     """Reconstructs protected images by a network trained for it on public ones.
@@ -75,7 +76,7 @@ def restoration(
     Args:
       key: as for `train_restorer`.
       protected: uint8 (B, H, W, C).
-      knowledge: as for `train_restorer`.
+      threat_model: as for `train_restorer`.
       options: of `train_restorer`.
 
     Returns:
@@ -94,12 +95,12 @@ def restoration(
       by channel. Where values changed channels ("joint") that order still depends on
       the key, so there the attack has to be read as a lower bound, more than elsewhere.
     """
-    return train_restorer(key, knowledge, **options).restore(protected)
+    return train_restorer(key, threat_model, **options).restore(protected)
 
 
 def train_restorer(
     key: jax.Array,
-    knowledge: ThreatModel,
+    threat_model: ThreatModel,
     *,
     steps: int = 400,
     batch_size: int = 32,
@@ -109,11 +110,11 @@ def train_restorer(
     crop: int = 64,
     adversarial: float = 0.0,
 ) -> Restorer:
-    """Trains the network of `restoration`, to be used on many images.
+    """Trains the network of `reconstruction`, to be used on many images.
 
     Args:
       key: of the first weights, the batches and the attacker's own keys.
-      knowledge: method, public images, and regions and blocks where there are any.
+      threat_model: method, public images, and regions and blocks where there are any.
       steps: training steps.
       batch_size: public images for each.
       width: channels of the U-Net at its finest grid.
@@ -132,14 +133,14 @@ def train_restorer(
         that the block does not divide, a count that is not positive.
     """
     public = _validate.images(
-        "knowledge.public", knowledge.public, fewest=FEWEST_PUBLIC
+        "threat_model.public", threat_model.public, fewest=FEWEST_PUBLIC
     )
-    _check_sides("knowledge.public", public, knowledge.region, knowledge.block)
+    _check_sides("threat_model.public", public, threat_model.region, threat_model.block)
     sizes = {"batch_size": batch_size, "width": width, "depth": depth, "crop": crop}
     for name, value in {"steps": steps, **sizes}.items():
         _validate.at_least(name, value, 1)
     _validate.at_least("adversarial", adversarial, 0)
-    features = _features(knowledge, public.shape)
+    features = _features(threat_model, public.shape)
     first, train = jax.random.split(key)
     graphs, players = _players(
         first, features, public.shape, width, depth, adversarial > 0
@@ -149,7 +150,7 @@ def train_restorer(
         players,
         functools.partial(_step, *graphs, features, adversarial),
         functools.partial(
-            _pairs, knowledge.protect, features, batch_size, crop, public
+            _pairs, threat_model.protect, features, batch_size, crop, public
         ),
         rate=trainer.learning_rate(learning_rate, steps),
         steps=steps,
@@ -164,10 +165,10 @@ class _Players(NamedTuple):
     critic: TrainState | None
 
 
-def _features(knowledge: ThreatModel, shape: tuple[int, ...]) -> RegionFeatures:
-    region = knowledge.region
+def _features(threat_model: ThreatModel, shape: tuple[int, ...]) -> RegionFeatures:
+    region = threat_model.region
     patch = math.gcd(PATCH if region else PATCH // 2, *shape[1:3])
-    return RegionFeatures(region, knowledge.block, math.gcd(patch, region or patch))
+    return RegionFeatures(region, threat_model.block, math.gcd(patch, region or patch))
 
 
 def _players(
@@ -284,10 +285,38 @@ def _check_sides(name: str, images: jax.Array, region: int | None, block: int) -
         return
     if region < 1 or block < 1 or region % block:
         raise ValueError(
-            f"knowledge.block must divide knowledge.region; got {block} and {region}"
+            f"threat_model.block must divide threat_model.region; got {block} and "
+            f"{region}"
         )
     if images.shape[1] % region or images.shape[2] % region:
         raise ValueError(
             f"{name} are {images.shape[1]} x {images.shape[2]}, which are not whole "
             f"regions of {region}: pad or crop them as they were for protection"
         )
+
+
+def _recover(
+    key: jax.Array, protected: jax.Array, threat_model: ThreatModel, budget: Budget
+) -> jax.Array:
+    return reconstruction(
+        key,
+        protected,
+        threat_model,
+        steps=budget["restoration_steps"],
+        # For the same time, many small steps teach more than few.
+        batch_size=16,
+        width=budget["restoration_width"],
+    )
+
+
+ATTACK = Attack(
+    name="restoration",
+    about="a U-Net, trained on public images that the attacker protected with keys of "
+    "their own, predicts the original",
+    recover=_recover,
+    budgets={
+        "quick": {"restoration_steps": 250, "restoration_width": 32},
+        "hour": {"restoration_steps": 2_000, "restoration_width": 32},
+        "full": {"restoration_steps": 8_000, "restoration_width": 48},
+    },
+)
