@@ -67,10 +67,10 @@ def jigsaw(
     check_channels(channels)
     mode = CHANNEL_MODES[channels]
     if mode.crosses_channels:
-        solved = [repr(x) for x, y in CHANNEL_MODES.items() if not y.crosses_channels]
+        solvable = [repr(x) for x, y in CHANNEL_MODES.items() if not y.crosses_channels]
         raise ValueError(
             f"channels is {channels!r}, whose blocks no longer say which channel they "
-            f"are of; this attack solves {' and '.join(reversed(solved))}"
+            f"are of; this attack solves {' and '.join(reversed(solvable))}"
         )
     region = _checks.region(threat_model, protected.shape)
     block = _checks.block(threat_model, protected.shape)
