@@ -5,8 +5,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from vmixjax.attacks._scores import membership_metrics
-from vmixjax.attacks.membership import loss_threshold, shadow_models
+from vmixjax.attacks.membership import (
+    loss_threshold,
+    membership_metrics,
+    shadow_models,
+)
 from vmixjax.attacks.threat_model import ThreatModel
 from vmixjax.data.digits import enlarged_digits
 from vmixjax.networks.classifier import train_classifier

@@ -12,6 +12,8 @@ values back, four 99.5 %, eight 99.999 % and eleven all; blocks of 4 need two.
 """
 
 import dataclasses
+import functools
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -204,22 +206,16 @@ def _order(items: np.ndarray) -> np.ndarray:
 def _recover(
     key: jax.Array, protected: jax.Array, threat_model: ThreatModel, budget: Budget
 ) -> jax.Array:
+    attack: Callable[..., jax.Array] = known_plaintext_half_bytes
+    if threat_model.channels is not None:
+        attack = functools.partial(known_plaintext, channels=threat_model.channels)
     originals, pairs_protected = threat_model.pairs(budget["pairs"])
-    if threat_model.channels is None:
-        return known_plaintext_half_bytes(
-            key,
-            protected,
-            threat_model,
-            originals=originals,
-            pairs_protected=pairs_protected,
-        )
-    return known_plaintext(
+    return attack(
         key,
         protected,
         threat_model,
         originals=originals,
         pairs_protected=pairs_protected,
-        channels=threat_model.channels,
     )
 
 

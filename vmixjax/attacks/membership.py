@@ -13,19 +13,20 @@ et al. advise for few models, so it does not change the order of scores and is l
 Trained on freshly protected images and asked with fresh keys: our reading.
 """
 
+import dataclasses
 from collections.abc import Callable
-from typing import Any, TypedDict, Unpack
+from typing import Any, Unpack
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from sklearn.metrics import roc_auc_score, roc_curve
 
 from vmixjax import _validate
-from vmixjax.attacks._scores import membership_metrics
 from vmixjax.attacks.attack import Attack, Study, StudyResult
 from vmixjax.attacks.threat_model import ThreatModel
 from vmixjax.attacks.trial import CLASSIFIER_BATCH, Trial, clean_and_first
-from vmixjax.networks import train_classifier
+from vmixjax.networks.classifier import TrainingOptions, train_classifier
 from vmixjax.networks.inputs import protect_all
 
 FEWEST_PUBLIC = 8
@@ -34,23 +35,6 @@ QUERIES = 4
 SHADOWS = 2
 """Networks of the attacker's own, in an audit, to compare with."""
 
-
-class ShadowTraining(TypedDict, total=False):
-    """How shadow models are trained, as `train_classifier` is told."""
-
-    steps: int
-    batch_size: int
-    width: int
-    mirror: bool
-
-
-SHADOW_TRAINING: ShadowTraining = {
-    "steps": 300,
-    "batch_size": 64,
-    "width": 32,
-    "mirror": True,
-}
-"""Where nobody says otherwise."""
 
 LogitsOf = Callable[[jax.Array], jax.Array]
 """uint8 (B, H, W, C) -> float32 (B, classes), such as `Classifier.logits`."""
@@ -102,7 +86,7 @@ def shadow_models(
     queries: int = 1,
     shadows: int = 4,
     members: int | None = None,
-    **training: Unpack[ShadowTraining],
+    **training: Unpack[TrainingOptions],
 ) -> jax.Array:
     """Scores how much surer the model is of each image than models that never saw it.
 
@@ -117,7 +101,8 @@ def shadow_models(
         keys.
       members: Images that each is trained on, a random choice for each; best as many
         as the model in question had. By default half of the public ones.
-      **training: Of each, as for `train_classifier`; best as of the model in question.
+      **training: Options of `train_classifier`, best those of the model in question;
+        by default 300 steps of 64 images.
 
     Returns:
       Scores, float32 (B,), higher for those more probably members.
@@ -136,23 +121,77 @@ def shadow_models(
     _validate.at_least("shadows", shadows, 1)
     ask, train = jax.random.split(key)
     _, sure, classes = _asked(ask, images, labels, threat_model, logits_of, queries)
-    options: ShadowTraining = {**SHADOW_TRAINING, **training}
+    options: TrainingOptions = {"steps": 300, "batch_size": 64, **training}
+    options |= {"classes": classes, "protect": threat_model.protect}
     others = []
     for number in range(shadows):
         pick, fit, ask = jax.random.split(jax.random.fold_in(train, number), 3)
         ids = jax.random.permutation(pick, len(public))[:members]
-        shadow = train_classifier(
-            fit,
-            public[ids],
-            public_labels[ids],
-            classes=classes,
-            protect=threat_model.protect,
-            **options,
-        )
+        shadow = train_classifier(fit, public[ids], public_labels[ids], **options)
         others.append(
             _asked(ask, images, labels, threat_model, shadow.logits, queries)[1]
         )
     return sure - jnp.stack(others).mean(0)
+
+
+@dataclasses.dataclass(frozen=True)
+class MembershipMetrics:
+    """What scores are worth.
+
+    Attributes:
+      auc: Area under the curve of true over false positives; 0.5 is guessing.
+      advantage: Largest difference between the rates of true and of false positives;
+        0 is guessing, 1 is certainty (Yeom et al. 2018).
+      true_positives: Their rate where that of false ones is at most `false_positives`
+        (Carlini et al. 2022: what matters is whether anybody is found for certain).
+      false_positives: The rate that is allowed.
+    """
+
+    auc: float
+    advantage: float
+    true_positives: float
+    false_positives: float
+
+
+def membership_metrics(
+    scores: jax.typing.ArrayLike,
+    is_member: jax.typing.ArrayLike,
+    *,
+    false_positives: float = 0.01,
+) -> MembershipMetrics:
+    """Computes what scores are worth where it is known who was a member.
+
+    Args:
+      scores: Numbers (B,), higher for those more probably members.
+      is_member: Truth, bool (B,), with both members and others.
+      false_positives: Their rate at which true ones are counted, 0 to 1.
+
+    Returns:
+      The figures; rates below 1 / (images that were no members) cannot be told from 0.
+
+    Raises:
+      ValueError: Other shapes, only members or none, a rate outside 0 to 1.
+
+    >>> membership_metrics([0.1, 0.2, 0.8, 0.9], [False, True, False, True])
+    MembershipMetrics(auc=0.75, advantage=0.5, true_positives=0.5, false_positives=0.01)
+    """
+    values, truth = np.asarray(scores, np.float64), np.asarray(is_member, bool)
+    if values.ndim != 1 or values.shape != truth.shape:
+        raise ValueError(
+            f"scores and is_member must be one for each image, (B,); "
+            f"got {values.shape} and {truth.shape}"
+        )
+    if truth.all() or not truth.any():
+        raise ValueError("is_member must have both members and others")
+    if not 0 <= false_positives <= 1:
+        raise ValueError(f"false_positives must be 0 to 1; got {false_positives}")
+    wrong, right, _ = roc_curve(truth, values, drop_intermediate=False)
+    return MembershipMetrics(
+        auc=float(roc_auc_score(truth, values)),
+        advantage=float((right - wrong).max()),
+        true_positives=float(right[wrong <= false_positives].max()),
+        false_positives=false_positives,
+    )
 
 
 def _checked(
@@ -224,20 +263,15 @@ def _find_members(trial: Trial) -> StudyResult:
         trial.key("membership", trial.protection.name), 3
     )
     # Long enough to learn images by heart. No mirrored views, for the same reason.
-    options: ShadowTraining = {
+    options: TrainingOptions = {
         "steps": trial.budget["member_steps"],
         "batch_size": CLASSIFIER_BATCH,
         "width": trial.budget["recogniser_width"],
+        "classes": trial.classes,
+        "protect": threat_model.protect,
         "mirror": False,
     }
-    model = train_classifier(
-        fit,
-        images[:half],
-        labels[:half],
-        classes=trial.classes,
-        protect=threat_model.protect,
-        **options,
-    )
+    model = train_classifier(fit, images[:half], labels[:half], **options)
     asked: Any = {
         "labels": labels,
         "logits_of": model.logits,

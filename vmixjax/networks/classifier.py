@@ -7,7 +7,7 @@ freshly protected images, it measures what they are still good for.
 
 import dataclasses
 import functools
-from typing import Any
+from typing import Any, TypedDict
 
 import jax
 import jax.numpy as jnp
@@ -58,6 +58,18 @@ class Classifier:
             lambda chunk: _infer(self.graph, what, self.parameters, chunk),
             _validate.images("images", images),
         )
+
+
+class TrainingOptions(TypedDict, total=False):
+    """Options of `train_classifier`."""
+
+    steps: int
+    batch_size: int
+    width: int
+    learning_rate: float
+    classes: int | None
+    protect: Protect | None
+    mirror: bool
 
 
 def train_classifier(

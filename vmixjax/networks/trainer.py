@@ -167,14 +167,9 @@ def init_params(
 
 @functools.partial(jax.jit, static_argnums=(0, 1, 2), donate_argnums=3)
 def _step(
-    graph: Graph,
-    loss: Loss,
-    optimizer: optax.GradientTransformation,
-    state: TrainState,
-    batch: Any,
-    rate: jax.Array,
+    graph: Graph, loss: Loss, optimizer: optax.GradientTransformation, *moving: Any
 ) -> tuple[TrainState, jax.Array]:
-    return update(graph, loss, optimizer, state, batch, rate)[:2]
+    return update(graph, loss, optimizer, *moving)[:2]
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1, 2))
