@@ -85,24 +85,15 @@ def gradient_inversion(
     _validate.at_least("restarts", restarts, 1)
     image = jax.ShapeDtypeStruct(protected.shape[1:], jnp.float32)
     _check_gradients(gradients, jax.eval_shape(gradient_of, image, labels[0]), labels)
-
+    # As traced numbers, none of which asks for another program.
+    options = map(jnp.asarray, (steps, learning_rate, total_variation))
+    search = functools.partial(_search, gradient_of, *options)
     found = []
     for number, label in enumerate(labels):
-        noise = jax.random.normal(
-            jax.random.fold_in(key, number), (restarts, *protected.shape[1:])
-        )
+        own, shape = jax.random.fold_in(key, number), (restarts, *image.shape)
+        guesses = jnp.clip(0.5 + 0.1 * jax.random.normal(own, shape), 0, 1)
         wanted = jax.tree.map(lambda leaf, i=number: jnp.asarray(leaf)[i], gradients)
-        found.append(
-            _search(
-                gradient_of,
-                jnp.int32(steps),
-                jnp.float32(learning_rate),
-                jnp.float32(total_variation),
-                jnp.clip(0.5 + 0.1 * noise, 0, 1),
-                wanted,
-                label,
-            )
-        )
+        found.append(search(guesses, wanted, label))
     return jnp.round(jnp.stack(found) * 255).astype(jnp.uint8)
 
 
