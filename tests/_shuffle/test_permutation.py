@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 import vmixjax
-from vmixjax._shuffle import at_once, chunks, permutation, permute
+from vmixjax._shuffle import at_once, chunks, permutation, permute, platforms
 from vmixjax._shuffle.stages import stages
 
 LEAST_P = 1e-6
@@ -192,6 +192,26 @@ def test_chunks_and_whole_images_are_mixed_alike(tile, ladder, mode, monkeypatch
         monkeypatch.setattr(chunks, "_CHUNK_BYTES", size)
         chunked = jax.jit(functools.partial(chunks.permute_images, **static))
         np.testing.assert_array_equal(chunked(keys, images, levels), expected)
+
+
+def test_a_platform_runs_what_the_table_has_for_it(monkeypatch):
+    config = vmixjax.MixConfig(8, ((8, 1),))
+    image = jnp.arange(16 * 8 * 3, dtype=jnp.uint8).reshape(16, 8, 3)
+    levels = jnp.ones((2, 1), jnp.uint8)
+    words = jax.random.key_data(jax.random.key(0))
+    expected = permute(words, image, levels, config, False)
+    called = []
+
+    def kernel(key_data, images, levels, *, config, inverse):
+        called.append((key_data.shape, images.shape, levels.shape, inverse))
+        return at_once.permute_images(
+            key_data, images, levels, config=config, inverse=inverse
+        )
+
+    monkeypatch.setitem(platforms.IMPLEMENTATIONS, "cpu", kernel)
+    mixed = permute(words, image, levels, config, False)
+    np.testing.assert_array_equal(mixed, expected)
+    assert called == [((1, 2), (1, 16, 8, 3), (1, 2, 1), False)]
 
 
 def test_compiled_mix_has_no_sort_and_needs_little_memory():
