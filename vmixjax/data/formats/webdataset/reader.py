@@ -2,10 +2,10 @@
 
 import array
 import tarfile
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
-from vmixjax.data.codecs.images import ImageError, decode_image
+from vmixjax.data.codecs.images import decode_image
 from vmixjax.data.codecs.png import png_extras
 from vmixjax.data.example import (
     Example,
@@ -15,9 +15,10 @@ from vmixjax.data.example import (
     Text,
     numbered_candidates,
 )
+from vmixjax.data.formats.format import SourceOptions, existing
 from vmixjax.data.formats.webdataset.tar import loose, open_tar, walk
 from vmixjax.data.room import Claim, at_once
-from vmixjax.errors import RunError
+from vmixjax.errors import ImageError, RunError
 
 _IMAGES = {"png", "jpg", "jpeg", "webp", "bmp", "tif", "tiff", "gif"}
 _LABEL, _TEXT = "cls", "txt"
@@ -29,36 +30,31 @@ _MOST_BYTES = 2**30
 
 
 class WebDatasetSource:
-    """Samples of tar files, in their order.
+    """Reads samples of tar files, in their order.
 
-    Kept in memory is where in its file each sample begins, and nothing else.
+    Memory holds where in its file each sample begins, and nothing else.
 
     Args:
-      tars: the files.
-      drop: suffixes of members to leave behind.
-      keep: suffixes of members, other than cls and txt, to let through as text; None
-        lets all of them through.
-      formats: of images that are read; see `images.FORMATS`.
+      name: Path of a tar file, of a list of them, or of a folder of them.
+      options: What is wanted of it: fields are suffixes of members; those other than
+        cls and txt are let through as text.
 
     Raises:
-      RunError: a file is no tar, two samples have the same key, a sample has no image
-        or several, or members that may show what the image shows.
+      RunError: It is not there, a file is no tar, two samples have the same key, a
+        sample has no image or several, or members that may show what the image shows.
     """
 
     name = "mixed"
     pixels: Pixels | None = None
 
-    def __init__(
-        self,
-        tars: Sequence[Path],
-        drop: Sequence[str],
-        keep: Sequence[str] | None,
-        formats: Collection[str],
-    ) -> None:
+    def __init__(self, name: str, options: SourceOptions) -> None:
+        tars = list_tars(existing(name))
+        if not tars:
+            raise RunError(f"SRC {name} is no tar file, nor a list or folder of them")
         self._tars = tuple(tars)
-        self._formats = formats
+        self._codecs = options.codecs
         self.places: Sequence[Path] = self._tars
-        self._drop = frozenset(drop)
+        self._drop = frozenset(options.drop)
         self._starts = [array.array("q") for _ in tars]
         suffixes: set[str] = set()
         seen: set[int] = set()
@@ -77,13 +73,9 @@ class WebDatasetSource:
                 suffixes.add(suffix)
         if not seen:
             raise RunError(f"SRC {tars[0]} holds no samples")
-        for option, names in (("--drop", drop), ("--keep", keep or ())):
-            strange = sorted(set(names) - suffixes)
-            if strange:
-                raise RunError(
-                    f"{option} {strange[0]}: the samples have "
-                    f"{', '.join(sorted(suffixes))}"
-                )
+        there = f"the samples have {', '.join(sorted(suffixes))}"
+        options.check_fields(suffixes, there)
+        keep = options.keep
         fields: dict[str, Field] = {}
         for suffix in sorted(suffixes - _IMAGES - self._drop):
             if suffix == _LABEL:
@@ -102,9 +94,9 @@ class WebDatasetSource:
     def read(self, split: str, index: int, claim: Claim = at_once) -> Example:
         """See `Source.read`."""
         del split
-        path, key, kept = self._sample(index)
+        path, key, members = self._sample(index)
         where = f"{path}: {key}"
-        images = sorted(_IMAGES & set(kept))
+        images = sorted(_IMAGES & set(members))
         if len(images) != 1:
             raise ImageError(
                 f"{where} has {len(images)} images; it needs one, and others dropped "
@@ -113,7 +105,7 @@ class WebDatasetSource:
         values: dict[str, int | str] = {}
         for name, field in self.fields.items():
             try:
-                text = kept[name].decode()
+                text = members[name].decode()
                 values[name] = _class(text) if isinstance(field, Label) else text
             except (KeyError, ValueError) as error:
                 raise ImageError(
@@ -123,9 +115,9 @@ class WebDatasetSource:
         return Example(
             name=key,
             folder=str(values.get(_LABEL, "")),
-            kept=key,
+            stem=key,
             image=decode_image(
-                kept[images[0]], where, formats=self._formats, claim=claim
+                members[images[0]], where, codecs=self._codecs, claim=claim
             ),
             values=values,
         )
@@ -165,10 +157,10 @@ class WebDatasetSource:
 
 
 def list_tars(path: Path) -> list[Path]:
-    """The tar files that a path names; none if it is something else.
+    """Lists the tar files that a path names; none if it is something else.
 
     Raises:
-      RunError: a list names a file that is not there.
+      RunError: A list names a file that is not there.
     """
     if path.is_dir():
         files = [p for p in sorted(path.iterdir()) if not p.name.startswith(".")]
@@ -214,7 +206,7 @@ def _key(name: str) -> tuple[str, str]:
 
 def _sample(path: Path, start: int) -> tuple[str, dict[str, bytes]]:
     """The key and the members of the sample that begins at a place in a file."""
-    found: dict[str, bytes] = {}
+    members: dict[str, bytes] = {}
     sample, left = "", _MOST_BYTES
     try:
         with open_tar(path) as file, open_tar(path) as content:
@@ -223,7 +215,7 @@ def _sample(path: Path, start: int) -> tuple[str, dict[str, bytes]]:
                 if not member.isfile():
                     continue
                 key, suffix = _key(member.name)
-                if found and key != sample:
+                if members and key != sample:
                     break
                 left -= member.size
                 if left < 0:
@@ -232,7 +224,7 @@ def _sample(path: Path, start: int) -> tuple[str, dict[str, bytes]]:
                     )
                 sample = key
                 content.seek(member.offset_data)
-                found[suffix] = content.read(member.size)
+                members[suffix] = content.read(member.size)
     except FileNotFoundError as error:
         raise RunError(
             f"{path} was there and is gone; bring it back and run again"
@@ -241,4 +233,4 @@ def _sample(path: Path, start: int) -> tuple[str, dict[str, bytes]]:
         raise
     except ValueError as error:
         raise RunError(f"{path} has changed; bring it back and run again") from error
-    return sample, found
+    return sample, members

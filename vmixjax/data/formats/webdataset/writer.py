@@ -10,26 +10,36 @@ from concurrent.futures import Executor
 from pathlib import Path
 from typing import BinaryIO
 
-from vmixjax.data.codecs.images import encode_png
-from vmixjax.data.example import Example, Field, Label, Raw
+from vmixjax.data.codecs.png import encode_png
+from vmixjax.data.example import Example, Label, Raw, Schema
 from vmixjax.data.formats.webdataset.tar import member_header
 from vmixjax.data.inside import create_private, is_plain, own_folder
-from vmixjax.data.writing import Files, Shard, below, check, number, part
+from vmixjax.data.writing import (
+    WORK,
+    Files,
+    Shard,
+    check_stored,
+    part_path,
+    release_path,
+    sequence_number,
+)
 from vmixjax.errors import RunError
-from vmixjax.release.manifest import WORK
 
 
 class WebDatasetSink:
-    """Tar files of PNG files, each followed by its class and texts.
+    """Writes tar files of PNG files, each followed by its class and texts.
 
     Args:
-      root: folder to write to.
-      fields: what belongs to each image.
+      root: Folder to write to.
+      schema: What is to be held.
+
+    Raises:
+      RunError: A field is neither a class nor text, or no name of a file.
     """
 
-    def __init__(self, root: Path, fields: Mapping[str, Field]) -> None:
+    def __init__(self, root: Path, schema: Schema) -> None:
         self.root = root
-        for name, field in fields.items():
+        for name, field in schema.fields.items():
             if isinstance(field, Raw):
                 raise RunError(
                     f"--format webdataset cannot hold the feature {name}: leave it "
@@ -42,13 +52,14 @@ class WebDatasetSink:
                 )
         self._suffixes = {
             name: "cls" if isinstance(field, Label) and name == "label" else name
-            for name, field in fields.items()
+            for name, field in schema.fields.items()
         }
         self.holds: Sequence[str] = sorted(self._suffixes.values())
 
     def output(self, example: Example, shard: Shard, index: int, names: bool) -> str:
         """See `Sink.output`: a key."""
-        return below(example.kept if names else number(index, shard.count), example)
+        key = example.stem if names else sequence_number(index, shard.count)
+        return release_path(key, example)
 
     def encode(self, example: Example, output: str) -> bytes:
         """See `Sink.encode`: a piece of a tar file."""
@@ -75,14 +86,14 @@ class WebDatasetSink:
     def write(self, shard: Shard, files: Files, disk: Executor) -> Iterator["_Tar"]:
         """See `Sink.write`."""
         del disk
-        path = part(own_folder(self.root, WORK))
+        path = part_path(own_folder(self.root, WORK))
         files.parts[f"{shard.name}.tar"] = path, ""
         with open(create_private(path), "wb") as file:  # noqa: PTH123 (a descriptor)
             tar = _Tar(file)
             yield tar
             tar.write(bytes(2 * tarfile.BLOCKSIZE))
         expected = tar.digest.hexdigest()
-        check(path, expected)
+        check_stored(path, expected)
         files.parts[f"{shard.name}.tar"] = path, expected
 
     def finish(self, counts: Mapping[str, list[tuple[int, int]]]) -> dict[str, str]:
