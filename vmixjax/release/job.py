@@ -9,12 +9,12 @@ from typing import Any
 from vmixjax.data.example import Pixels, Source
 from vmixjax.data.formats import FORMATS, open_sink
 from vmixjax.data.writing import Shard, Sink
-from vmixjax.errors import ImageError
 from vmixjax.release.config import ReleaseConfig
 from vmixjax.release.journal import Journal
 from vmixjax.release.keys import new_secret, read_secret
 from vmixjax.release.manifest import release_identity
 from vmixjax.release.private import read_passphrase
+from vmixjax.release.reading import readable
 from vmixjax.release.shards import Tell, list_shards, stops_at_errors, write_shard
 from vmixjax.release.threads import Threads
 from vmixjax.release.transforms import Mix
@@ -158,11 +158,6 @@ def _fitted_pixels(config: ReleaseConfig, source: Source) -> Pixels | None:
 
 def _first_pixels(source: Source) -> Pixels | None:
     """What the first image that can be read tells of all; sizes may differ."""
-    for split, count in source.splits.items():
-        for index in range(count):
-            try:
-                image = source.read(split, index).image
-            except ImageError:
-                continue
-            return Pixels((None, None, image.shape[2]), image.dtype)
+    for example in readable(source):
+        return Pixels((None, None, example.image.shape[2]), example.image.dtype)
     return None

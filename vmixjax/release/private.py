@@ -27,9 +27,7 @@ def check_private(path: Path, option: str) -> None:
       RunError: It is a link, no ordinary file, belongs to another, or is not private.
       FileNotFoundError: It is not there.
     """
-    status = path.lstat()
-    if stat.S_ISLNK(status.st_mode):
-        raise RunError(f"{option} {path} is a link; name what it leads to")
+    status = _not_a_link(path, option, "what")
     if not stat.S_ISREG(status.st_mode):
         raise RunError(f"{option} {path} is no ordinary file; name another")
     _check_mode(status, path, option)
@@ -42,9 +40,7 @@ def check_private_folder(path: Path, option: str) -> None:
       RunError: It is a link, no folder, belongs to another, or others may write to it.
       FileNotFoundError: It is not there.
     """
-    status = path.lstat()
-    if stat.S_ISLNK(status.st_mode):
-        raise RunError(f"{option} {path} is a link; name the folder it leads to")
+    status = _not_a_link(path, option, "the folder")
     if not stat.S_ISDIR(status.st_mode):
         raise RunError(f"{option} {path} is a file; name a folder")
     _check_owner(status, path, option)
@@ -99,6 +95,13 @@ def read_passphrase(path: Path | None) -> bytes | None:
             f"a shorter passphrase there"
         )
     return passphrase
+
+
+def _not_a_link(path: Path, option: str, target: str) -> os.stat_result:
+    status = path.lstat()
+    if stat.S_ISLNK(status.st_mode):
+        raise RunError(f"{option} {path} is a link; name {target} it leads to")
+    return status
 
 
 def _check_mode(status: os.stat_result, path: Path, option: str) -> None:

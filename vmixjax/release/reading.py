@@ -1,10 +1,12 @@
 """Images are read ahead, by threads, as far as memory has room for them."""
 
+import contextlib
 import dataclasses
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 
+from vmixjax.data.example import Example, Source
 from vmixjax.data.room import Claim, NoRoom, Room, at_once
 from vmixjax.data.writing import Shard
 from vmixjax.errors import ImageError
@@ -19,6 +21,14 @@ Read = Callable[[int, Claim], Task]
 
 It claims room for the image before it decodes it.
 """
+
+
+def readable(source: Source) -> Iterator[Example]:
+    """Yields all examples that can be read, one after the other."""
+    for split, count in source.splits.items():
+        for index in range(count):
+            with contextlib.suppress(ImageError):
+                yield source.read(split, index)
 
 
 def read_windows(

@@ -107,6 +107,13 @@ class _Mixed(NamedTuple):
     vfe: float
 
 
+class _Known(NamedTuple):
+    """A mixed image, and what undoes it."""
+
+    task: Task
+    entry: Entry
+
+
 class Mix:
     """Mixes images, each with its own key.
 
@@ -217,7 +224,7 @@ class Restore:
 
     Args:
       vault: Vault of their mixing.
-      sink: Sink that names them.
+      sink: Sink of the format that they are in.
     """
 
     def __init__(self, vault: Vault, sink: Sink) -> None:
@@ -233,11 +240,72 @@ class Restore:
         self, tasks: Sequence[Task], threads: Executor
     ) -> list[Result | ImageError]:
         """See `Transform.apply`."""
-        restored = restore(self._vault, tasks, threads, self._sink)
         return [
             self._named(result, task) if isinstance(result, Result) else result
-            for task, result in zip(tasks, restored, strict=True)
+            for task, result in zip(tasks, self.originals(tasks, threads), strict=True)
         ]
+
+    def originals(
+        self, tasks: Sequence[Task], threads: Executor
+    ) -> list[Result | ImageError]:
+        """Gives what mixed images were, or why they cannot be brought back.
+
+        A result is called as its original was, without a suffix.
+        """
+        results: dict[int, Result | ImageError] = {}
+        known: list[_Known] = []
+        for task in tasks:
+            entry = self._look_up(task)
+            if isinstance(entry, Entry):
+                known.append(_Known(task, entry))
+            else:
+                results[task.index] = entry
+        for batch in in_batches(
+            known, lambda one: one.task.example.image, lambda one: one.entry.config
+        ):
+            for one, result in zip(batch, self._unmixed(batch, threads), strict=True):
+                results[one.task.index] = result
+        return [results[task.index] for task in tasks]
+
+    def _look_up(self, task: Task) -> Entry | ImageError:
+        name = task.example.name
+        try:
+            entry = self._vault.find(task.example.image, task.output)
+        except VaultError as error:
+            return ImageError(f"{name}: {error}")
+        if entry is None:
+            return _unknown(task)
+        if entry.belongings != _belongings(self._sink, task.example):
+            return ImageError(
+                f"{name} has another label, or other things beside its image, than "
+                f"when it was mixed; use the file as it was written"
+            )
+        return entry
+
+    def _unmixed(
+        self, batch: Sequence[_Known], threads: Executor
+    ) -> Iterator[Result | ImageError]:
+        entries = [entry for _, entry in batch]
+        images = unmix_batch(
+            [derive_key(self._vault.secret, entry.identity) for entry in entries],
+            [task.example.image for task, _ in batch],
+            [entry.levels for entry in entries],
+            entries[0].config,
+        )
+        right = threads.map(_is_original, entries, images)
+        for (task, entry), image, is_right in zip(batch, images, right, strict=True):
+            if not is_right:
+                yield _unknown(task)
+                continue
+            example = dataclasses.replace(
+                task.example,
+                name=entry.source,
+                folder=entry.folder,
+                stem=entry.restored,
+                image=unfit(image, entry.height, entry.width, entry.rest),
+                values={**task.example.values, **entry.texts},
+            )
+            yield Result(example, entry.restored, Tally(images=1), entry.output)
 
     def _named(self, result: Result, task: Task) -> Result | ImageError:
         try:
@@ -251,86 +319,6 @@ class Restore:
             )
         self._given.add(hash(output))
         return dataclasses.replace(result, output=output)
-
-
-class _Known(NamedTuple):
-    """A mixed image, and what undoes it."""
-
-    task: Task
-    entry: Entry
-
-
-def restore(
-    vault: Vault, tasks: Sequence[Task], threads: Executor, sink: Sink
-) -> list[Result | ImageError]:
-    """Gives what mixed images were, or why they cannot be brought back.
-
-    A result is called as its original was, without a suffix.
-
-    Args:
-      vault: Vault of the mixing.
-      tasks: The mixed images.
-      threads: Threads that check them.
-      sink: Sink of the format that they are in.
-    """
-    results: dict[int, Result | ImageError] = {}
-    known: list[_Known] = []
-    for task in tasks:
-        entry = _look_up(vault, task, sink)
-        if isinstance(entry, Entry):
-            known.append(_Known(task, entry))
-        else:
-            results[task.index] = entry
-    for batch in in_batches(
-        known, lambda one: one.task.example.image, lambda one: one.entry.config
-    ):
-        for (task, _), result in zip(
-            batch, _restored(vault, batch, threads), strict=True
-        ):
-            results[task.index] = result
-    return [results[task.index] for task in tasks]
-
-
-def _look_up(vault: Vault, task: Task, sink: Sink) -> Entry | ImageError:
-    name = task.example.name
-    try:
-        entry = vault.find(task.example.image, task.output)
-    except VaultError as error:
-        return ImageError(f"{name}: {error}")
-    if entry is None:
-        return _unknown(task)
-    if entry.belongings != _belongings(sink, task.example):
-        return ImageError(
-            f"{name} has another label, or other things beside its image, than when it "
-            f"was mixed; use the file as it was written"
-        )
-    return entry
-
-
-def _restored(
-    vault: Vault, batch: Sequence[_Known], threads: Executor
-) -> Iterator[Result | ImageError]:
-    entries = [entry for _, entry in batch]
-    images = unmix_batch(
-        [derive_key(vault.secret, entry.identity) for entry in entries],
-        [task.example.image for task, _ in batch],
-        [entry.levels for entry in entries],
-        entries[0].config,
-    )
-    right = threads.map(_is_original, entries, images)
-    for (task, entry), image, is_right in zip(batch, images, right, strict=True):
-        if not is_right:
-            yield _unknown(task)
-            continue
-        example = dataclasses.replace(
-            task.example,
-            name=entry.source,
-            folder=entry.folder,
-            stem=entry.restored,
-            image=unfit(image, entry.height, entry.width, entry.rest),
-            values={**task.example.values, **entry.texts},
-        )
-        yield Result(example, entry.restored, Tally(images=1), entry.output)
 
 
 def _unknown(task: Task) -> ImageError:

@@ -1,5 +1,6 @@
 """Restoring a release, a part of it, or one image, with the vault of its mixing."""
 
+import contextlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from vmixjax.release.journal import BEGUN
 from vmixjax.release.manifest import read_manifest
 from vmixjax.release.private import read_passphrase
 from vmixjax.release.progress import Progress
+from vmixjax.release.reading import readable
 from vmixjax.release.shards import (
     Tell,
     discard,
@@ -76,9 +78,8 @@ def unmix_release(
     """
     _check_places(src, dst, overwrite)
     tell = stops_at_errors(progress.tell) if strict else progress.tell
-    passphrase = read_passphrase(passphrase_file)
     with (
-        open_vault(vault_folder, passphrase=passphrase) as vault,
+        open_vault(vault_folder, passphrase=read_passphrase(passphrase_file)) as vault,
         start_threads(workers or os.cpu_count() or 1) as threads,
     ):
         source, format = open_release(src)
@@ -97,12 +98,8 @@ def unmix_release(
         try:
             with progress.of(sum(shard.stop - shard.start for shard in shards)):
                 restored = _restore(shards, source, vault, sink, threads, tell)
-            if image is None and (src / MANIFEST).exists():
-                doubt = _doubt(src, vault, restored + len(progress.skipped))
-                if doubt is not None and strict:
-                    raise RunError(f"{doubt} (--strict)")
-                if doubt is not None:
-                    progress.doubt(doubt)
+            if image is None:
+                _check_seen(src, vault, restored, strict, progress)
         finally:
             _clean(dst)
     return restored
@@ -150,8 +147,21 @@ def _restore(
     return restored
 
 
+def _check_seen(
+    src: Path, vault: Vault, restored: int, strict: bool, progress: Progress
+) -> None:
+    """Says so if there may be more images in a release than were seen."""
+    doubt = _doubt(src, vault, restored + len(progress.skipped))
+    if doubt is not None and strict:
+        raise RunError(f"{doubt} (--strict)")
+    if doubt is not None:
+        progress.doubt(doubt)
+
+
 def _doubt(src: Path, vault: Vault, seen: int) -> str | None:
     """Why there may be more images in a release than were seen, if there may."""
+    if not (src / MANIFEST).exists():
+        return None
     try:
         manifest, written = read_manifest(src)
     except RunError as error:
@@ -190,12 +200,9 @@ def _original_pixels(source: Source, vault: Vault) -> Pixels | None:
     if known is None or None in known.shape:
         return known
     # Mixes are of one size where a data set promised one size of its images.
-    for split, count in source.splits.items():
-        for index in range(count):
-            try:
-                entry = vault.find(source.read(split, index).image, "")
-            except (ImageError, VaultError):
-                continue
+    for example in readable(source):
+        with contextlib.suppress(VaultError):
+            entry = vault.find(example.image, "")
             if entry is not None:
                 shape = entry.height, entry.width, known.shape[2]
                 return Pixels(shape, known.dtype)

@@ -24,12 +24,12 @@ from vmixjax.release.keys import pixels_digest
 from vmixjax.release.manifest import read_manifest, release_identity
 from vmixjax.release.private import read_passphrase
 from vmixjax.release.progress import Progress
-from vmixjax.release.reading import read_windows
+from vmixjax.release.reading import read_windows, readable
 from vmixjax.release.schema import Manifest
 from vmixjax.release.shards import list_shards
 from vmixjax.release.tally import Range
 from vmixjax.release.threads import start_threads
-from vmixjax.release.transforms import Result, Task, restore
+from vmixjax.release.transforms import Restore, Result, Task
 from vmixjax.release.unmix import open_release
 from vmixjax.release.vault import Vault, open_vault
 
@@ -206,17 +206,12 @@ class _Images:
             self._check_original(self._original)
 
     def _check_original(self, original: Source) -> None:
-        for split, count in original.splits.items():
-            for index in range(count):
-                try:
-                    example = original.read(split, index)
-                except ImageError:
-                    continue
-                image = example.image
-                if pixels_digest(image) in self._digests and not _is_flat(image):
-                    self._report.problems.append(
-                        f"{example.name} is in the release as it is"
-                    )
+        for example in readable(original):
+            image = example.image
+            if pixels_digest(image) in self._digests and not _is_flat(image):
+                self._report.problems.append(
+                    f"{example.name} is in the release as it is"
+                )
         self._report.checks.append("no image of the source is in the release")
 
     def _read(self, shard: Shard, index: int, claim: Claim) -> Task:
@@ -235,7 +230,7 @@ class _Images:
         if self._original is not None:
             self._digests |= {pixels_digest(task.example.image) for task in tasks}
         if self._vault is not None:
-            results = restore(self._vault, tasks, threads, self._sink)
+            results = Restore(self._vault, self._sink).originals(tasks, threads)
             for task, result in zip(tasks, results, strict=True):
                 self._check_restored(task, result)
 
