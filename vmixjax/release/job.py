@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from vmixjax.data.example import Pixels, Source
-from vmixjax.data.formats import FORMATS, open_sink
+from vmixjax.data.example import Pixels, Schema, Source
+from vmixjax.data.formats import FORMATS
 from vmixjax.data.writing import Shard, Sink
 from vmixjax.release.config import ReleaseConfig
 from vmixjax.release.journal import Journal
@@ -94,13 +94,9 @@ def open_job(
     Raises:
       RunError, VaultError: Something is not there or not fit.
     """
-    sink = open_sink(
-        config.format,
-        config.dst,
-        name=source.name,
-        fields=source.fields,
-        pixels=_fitted_pixels(config, source),
-    )
+    format = FORMATS.find("--format", config.format)
+    pixels = _fitted_pixels(config, source) if format.needs_pixels else None
+    sink = format.create(config.dst, Schema(source.name, source.fields, pixels))
     secret = read_secret(config.secret_file) if config.secret_file else None
     with contextlib.ExitStack() as stack:
         vault = None
@@ -138,12 +134,7 @@ def open_job(
 
 
 def _fitted_pixels(config: ReleaseConfig, source: Source) -> Pixels | None:
-    """What all images will have in common, if the format has to know.
-
-    They will be whole tiles.
-    """
-    if not FORMATS[config.format].needs_pixels:
-        return None
+    """What all images will have in common, once they are whole tiles."""
     pixels = source.pixels or _first_pixels(source)
     if pixels is None:
         return None

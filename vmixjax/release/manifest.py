@@ -12,6 +12,7 @@ from typing import Any
 
 from vmixjax.atomic import atomic_path
 from vmixjax.data.bounded import parse_json, read_bounded
+from vmixjax.data.formats import FORMATS
 from vmixjax.data.writing import MANIFEST, WORK
 from vmixjax.errors import RunError
 from vmixjax.release.keys import digest
@@ -141,6 +142,11 @@ def read_manifest(root: Path) -> tuple[Manifest, bytes]:
                 f"{path} was written by another version of vmixjax; use that one"
             )
         manifest = parse_json(data, Manifest)
+        if manifest.about.format not in FORMATS:
+            raise RunError(
+                f"{path} is of the format {manifest.about.format!r}, which is none of "
+                f"{', '.join(FORMATS)}; install the package that reads it"
+            )
         # Whatever else comes last is not what was signed.
         signed = data.removesuffix(_end(manifest.signature))
         return manifest, hashlib.sha256(signed).digest()

@@ -10,7 +10,6 @@ from vmixjax.data.fitting import Fit
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 Sha256 = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{64}\Z")]
 Signature = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{32,128}\Z")]
-_Name = Annotated[str, msgspec.Meta(pattern=r"\A[\w.-]{1,64}\Z")]
 _Pixels = Annotated[int, msgspec.Meta(ge=1, le=2**16)]
 
 
@@ -32,7 +31,7 @@ class About(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     strength: float
     target_vfe: float | None
     masks: bool
-    format: _Name
+    format: Annotated[str, msgspec.Meta(max_length=64)]
     names: Literal["kept", "numbers"]
     drop: list[str]
     keep: list[str]

@@ -12,8 +12,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from vmixjax.data.example import Source
-from vmixjax.data.formats import open_sink
+from vmixjax.data.example import Schema, Source
 from vmixjax.data.formats.format import Format
 from vmixjax.data.inside import inside, sha256_inside
 from vmixjax.data.room import Claim
@@ -163,13 +162,8 @@ class _Images:
     ) -> None:
         self._source, self._format, self._manifest = source, format, manifest
         self._vault, self._original, self._report = vault, original, report
-        self._sink = open_sink(
-            format.name,
-            Path(),
-            name=source.name,
-            fields=source.fields,
-            pixels=source.pixels,
-        )
+        schema = Schema(source.name, source.fields, source.pixels)
+        self._sink = format.create(Path(), schema)
         self._vfe: Range | None = None
         self._digests: set[bytes] = set()
 
