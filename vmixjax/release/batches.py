@@ -164,17 +164,11 @@ def _planned(levels: jax.Array, config: MixConfig) -> Plan:
     )
 
 
-def _key(words: jax.Array) -> jax.Array:
-    return jax.random.wrap_key_data(words, impl="threefry2x32")
-
-
 @functools.partial(jax.jit, static_argnames="config")
 def _mix(
     images: jax.Array, words: jax.Array, levels: jax.Array, config: MixConfig
 ) -> tuple[jax.Array, ...]:
-    mixed = jax.vmap(lambda i, w, k: mix(_key(w), i, _planned(k, config)))(
-        images, words, levels
-    )
+    mixed = _each(mix, images, words, levels, config)
     return mixed, jax.vmap(lambda image: vfe(image, config.tile_size))(mixed)
 
 
@@ -182,10 +176,21 @@ def _mix(
 def _unmix(
     mixed: jax.Array, words: jax.Array, levels: jax.Array, config: MixConfig
 ) -> tuple[jax.Array, ...]:
-    images = jax.vmap(lambda i, w, k: unmix(_key(w), i, _planned(k, config)))(
-        mixed, words, levels
-    )
-    return (images,)
+    return (_each(unmix, mixed, words, levels, config),)
+
+
+def _each(
+    shuffle: Callable[[jax.Array, jax.Array, Plan], jax.Array],
+    images: jax.Array,
+    words: jax.Array,
+    levels: jax.Array,
+    config: MixConfig,
+) -> jax.Array:
+    def one(image: jax.Array, words: jax.Array, levels: jax.Array) -> jax.Array:
+        key = jax.random.wrap_key_data(words, impl="threefry2x32")
+        return shuffle(key, image, _planned(levels, config))
+
+    return jax.vmap(one)(images, words, levels)
 
 
 @functools.partial(jax.jit, static_argnames="tile_size")
