@@ -68,8 +68,8 @@ class Registry(Mapping[str, EntryT], Generic[EntryT]):
                     # What is missing there is an extra of ours, which others name.
                     raise
                 raise RunError(
-                    f"the entry point {name} = {point.value} of {self._group} cannot be "
-                    f"loaded ({error}); mend or remove the package that brings it"
+                    f"the entry point {name} = {point.value} of {self._group} cannot "
+                    f"be loaded ({error}); mend or remove the package that brings it"
                 ) from error
             if not isinstance(entry, self._type) or entry.name != name:
                 raise RunError(
