@@ -50,10 +50,12 @@ def test_long_name_fits(tmp_path):
 
 
 @pytest.mark.usefixtures("umask_022")
-@pytest.mark.parametrize(("mode", "expected"), [(None, 0o644), (0o600, 0o600)])
-def test_mode_from_the_start(tmp_path, mode, expected):
+@pytest.mark.parametrize(
+    ("options", "expected"), [({}, 0o644), ({"mode": 0o600}, 0o600)]
+)
+def test_mode_from_the_start(tmp_path, options, expected):
     path = tmp_path / "a.bin"
-    with atomic_path(path, mode=mode) as file:
+    with atomic_path(path, **options) as file:
         assert stat.S_IMODE(os.fstat(file.fileno()).st_mode) == expected
     assert stat.S_IMODE(path.stat().st_mode) == expected
 

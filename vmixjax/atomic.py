@@ -8,9 +8,19 @@ from pathlib import Path
 from typing import BinaryIO
 
 
+def create_new(path: Path, mode: int) -> BinaryIO:
+    """Creates a file to write to, with permission bits that the umask applies to.
+
+    Raises:
+      FileExistsError: It is there already, be it as a link.
+      OSError: It cannot be made.
+    """
+    return open(path, "xb", opener=lambda name, flags: os.open(name, flags, mode))
+
+
 @contextlib.contextmanager
 def atomic_path(
-    path: Path, mode: int | None = None, *, aside: Path | None = None
+    path: Path, mode: int = 0o666, *, aside: Path | None = None
 ) -> Iterator[BinaryIO]:
     """Opens a file for writing that takes the name `path` only once it is complete.
 
@@ -22,8 +32,7 @@ def atomic_path(
     Args:
       path: Final name; its folder must exist.
       mode: Permission bits, set as the file is created so that there is no moment at
-        which others may read it; the umask applies. None means 0o666, as for any new
-        file.
+        which others may read it; the umask applies.
       aside: Folder on the same file system that somebody looks after: a process that
         is killed leaves its temporary file behind.
 
@@ -35,12 +44,10 @@ def atomic_path(
     """
     # The name says nothing of the final one and fits wherever that one does.
     part = (aside or path.parent) / f".{secrets.token_hex(16)}.part"
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     # Creation is inside the `try` so that an interrupt right after it leaves nothing
     # behind. That removes only our own file: 128 random bits do not collide.
     try:
-        descriptor = os.open(part, flags, 0o666 if mode is None else mode)
-        with open(descriptor, "wb") as file:  # noqa: PTH123 (a descriptor, not a path)
+        with create_new(part, mode) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())

@@ -105,7 +105,7 @@ def test_what_is_no_file_is_not_opened(places):
 def test_new_files_are_private_and_named_ones_usual(tmp_path):
     before = os.umask(0o027)
     try:
-        os.close(create_private(tmp_path / "mine"))
+        create_private(tmp_path / "mine").close()
         assert stat.S_IMODE((tmp_path / "mine").stat().st_mode) == 0o600
         assert usual_mode(tmp_path) == 0o640
         folder = own_folder(tmp_path, "work")

@@ -1,7 +1,8 @@
 import numpy as np
 
 from vmixjax import MixConfig
-from vmixjax.release.keys import derive_key, image_id, new_secret, pixels_digest
+from vmixjax.data import pixels_digest
+from vmixjax.release.keys import derive_key, image_id, new_secret
 
 IMAGE = np.arange(64 * 64 * 3, dtype=np.uint8).reshape(64, 64, 3)
 LEVELS = np.full((2, 2), 4, np.uint8)

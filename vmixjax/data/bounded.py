@@ -27,9 +27,8 @@ def read_bounded(path: Path, limit: int) -> bytes:
     """
     if path.is_symlink():
         raise RunError(f"{path} is a link; put the file itself there")
-    descriptor = open_ordinary(path, path, "put one there")
-    with open(descriptor, "rb") as file:  # noqa: PTH123 (a descriptor, not a path)
-        size = os.fstat(descriptor).st_size
+    with open_ordinary(path, path, "put one there") as file:
+        size = os.fstat(file.fileno()).st_size
         if size > limit:
             raise RunError(
                 f"{path} holds {size} bytes, more than there is to say; use a copy "

@@ -124,8 +124,16 @@ class Source(Protocol):
         ...
 
     def candidates(self, name: str) -> Iterator[tuple[str, int]]:
-        """Lists splits and numbers that an example may have, the likeliest first."""
-        ...
+        """Lists splits and numbers that an example may have, the likeliest first.
+
+        By default those of a name that ends in a number. Where images were left out,
+        those behind them are further to the front than their numbers say.
+        """
+        last = name.rpartition("/")[2]
+        for split, count in self.splits.items():
+            start = min(int(last), count - 1) if last.isdecimal() else -1
+            yield from ((split, index) for index in range(start, -1, -1))
+            yield from ((split, index) for index in range(start + 1, count))
 
     def extras(self, split: str, index: int) -> Iterator[str]:
         """Says in words what an example of a release carries beyond what it should."""
@@ -133,23 +141,8 @@ class Source(Protocol):
 
     def loose(self) -> Iterator[str]:
         """Says in words what lies in a release outside of all examples."""
-        ...
+        yield from ()
 
     def traces(self) -> Iterator[str]:
         """Lists what tells this source from others, and from itself once changed."""
         ...
-
-
-def numbered_candidates(
-    name: str, splits: Mapping[str, int]
-) -> Iterator[tuple[str, int]]:
-    """Lists where an example may be whose name ends in a number.
-
-    Where images were left out, those behind them are further to the front than their
-    numbers say.
-    """
-    last = name.rpartition("/")[2]
-    for split, count in splits.items():
-        start = min(int(last), count - 1) if last.isdecimal() else -1
-        yield from ((split, index) for index in range(start, -1, -1))
-        yield from ((split, index) for index in range(start + 1, count))

@@ -15,7 +15,9 @@ import stat
 from collections.abc import Iterable, Iterator
 from io import BufferedReader
 from pathlib import Path, PurePath, PurePosixPath
+from typing import BinaryIO
 
+from vmixjax.atomic import create_new
 from vmixjax.errors import RunError
 
 _OPEN = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
@@ -65,16 +67,16 @@ def open_inside(root: Path, name: str) -> Iterator[BufferedReader]:
     with _open_folder(root, inside(name).parent) as folder:
         last, within = folder.at(name)
         try:
-            descriptor = open_ordinary(last, root / name, "remove it", within)
+            file = open_ordinary(last, root / name, "remove it", within)
         except OSError as error:
             raise _described(error, root, name) from error
-    with open(descriptor, "rb") as file:  # noqa: PTH123 (a descriptor, not a path)
+    with file:
         yield file
 
 
 def open_ordinary(
     name: Path | str, path: Path, mend: str, folder: int | None = None
-) -> int:
+) -> BufferedReader:
     """Opens an ordinary file for reading; a link is not followed.
 
     Args:
@@ -82,9 +84,6 @@ def open_ordinary(
       path: Path of the file in complaints.
       mend: What to do where it is something else.
       folder: Descriptor of a folder.
-
-    Returns:
-      A descriptor of the file.
 
     Raises:
       RunError: It is no ordinary file.
@@ -94,7 +93,7 @@ def open_ordinary(
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise RunError(f"{path} is no ordinary file; {mend}")
-    return descriptor
+    return os.fdopen(descriptor, "rb")
 
 
 def sha256_inside(root: Path, name: str) -> str:
@@ -200,25 +199,23 @@ def check_folder(path: Path) -> None:
         raise RunError(f"{path} is a link, or no folder; remove it and run again")
 
 
-def create_private(path: Path) -> int:
-    """Creates a file that nobody but its owner may read; gives its descriptor.
+def create_private(path: Path) -> BinaryIO:
+    """Creates a file that nobody but its owner may read, to write to.
 
     Raises:
       OSError: It is there already, a link included, or cannot be made.
     """
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-    return os.open(path, flags, 0o600)
+    return create_new(path, 0o600)
 
 
 def usual_mode(folder: Path) -> int:
     """Finds the permission bits that a new file gets in a folder."""
     # Asked of a file: the process's own mask can only be read by changing it.
     probe = folder / f"{os.urandom(16).hex()}.part"
-    descriptor = os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     try:
-        return stat.S_IMODE(os.fstat(descriptor).st_mode)
+        with create_new(probe, 0o666) as file:
+            return stat.S_IMODE(os.fstat(file.fileno()).st_mode)
     finally:
-        os.close(descriptor)
         probe.unlink()
 
 

@@ -4,12 +4,11 @@ A batch is filled up with copies of its last image, so that all batches of a sha
 the same program; what comes out for an image does not depend on the others.
 """
 
-import dataclasses
 import functools
 import math
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -31,8 +30,7 @@ _MOST = 256
 ItemT = TypeVar("ItemT")
 
 
-@dataclasses.dataclass(frozen=True)
-class Planned:
+class Planned(NamedTuple):
     """What a plan promises for one image.
 
     Attributes:
@@ -77,66 +75,55 @@ def in_batches(
             yield group[start : start + size]
 
 
+def _batched(*static: str) -> Callable[..., Callable[..., Any]]:
+    """Compiles a function of a batch, and has it filled up.
+
+    Args:
+      static: Names of the arguments that are no arrays of the batch.
+
+    Returns:
+      A decorator. What it gives takes a sequence for each array, images first.
+    """
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        compiled = jax.jit(function, static_argnames=static)
+
+        @functools.wraps(function)
+        def filled(
+            images: Sequence[np.ndarray],
+            *others: Sequence[np.ndarray] | None,
+            **settings: Any,
+        ) -> Any:
+            count, full = len(images), batch_size(images[0].shape)
+            arrays = [
+                None if one is None else np.stack([*one, *[one[-1]] * (full - count)])
+                for one in (images, *others)
+            ]
+            results = jax.device_get(compiled(*arrays, **settings))
+            return jax.tree.map(lambda values: values[:count], results)
+
+        return filled
+
+    return decorate
+
+
 def plan_batch(
     images: Sequence[np.ndarray],
     sensitivities: Sequence[np.ndarray] | None,
     recipe: Recipe,
 ) -> list[Planned]:
     """Plans images of one shape, at most `batch_size` of them."""
-    settings = recipe.strength, recipe.target_vfe, recipe.config
-    levels, before, reachable = _run(_plan, [images, sensitivities], *settings)
-    return [
-        Planned(levels=levels[i], vfe=float(before[i]), reachable=bool(reachable[i]))
-        for i in range(len(images))
-    ]
+    levels, before, reachable = _plan(
+        images,
+        sensitivities,
+        strength=recipe.strength,
+        target=recipe.target_vfe,
+        config=recipe.config,
+    )
+    return list(map(Planned, levels, before.tolist(), reachable.tolist()))
 
 
-def mix_batch(
-    keys: Sequence[np.ndarray],
-    images: Sequence[np.ndarray],
-    levels: Sequence[np.ndarray],
-    config: MixConfig,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Gives mixed images (N, H, W, C) and their VFE (N,); keys are uint32 (2,)."""
-    mixed, after = _run(_mix, [images, keys, levels], config)
-    return mixed, after
-
-
-def unmix_batch(
-    keys: Sequence[np.ndarray],
-    mixed: Sequence[np.ndarray],
-    levels: Sequence[np.ndarray],
-    config: MixConfig,
-) -> np.ndarray:
-    """Gives images as they were before `mix_batch`."""
-    (images,) = _run(_unmix, [mixed, keys, levels], config)
-    return images
-
-
-def vfe_batch(images: Sequence[np.ndarray], tile_size: int) -> np.ndarray:
-    """Gives the VFE (N,) of images of one shape."""
-    (values,) = _run(_vfe, [images], tile_size)
-    return values
-
-
-def _run(
-    function: Callable[..., tuple[jax.Array, ...]],
-    arrays: Sequence[Sequence[np.ndarray] | None],
-    *settings: Any,
-) -> tuple[np.ndarray, ...]:
-    """What a function makes of a batch, filled up; images are the first of arrays."""
-    images = arrays[0]
-    assert images is not None
-    count, full = len(images), batch_size(images[0].shape)
-    filled = [
-        None if one is None else np.stack([*one, *[one[-1]] * (full - count)])
-        for one in arrays
-    ]
-    results = jax.device_get(function(*filled, *settings))
-    return tuple(values[:count] for values in results)
-
-
-@functools.partial(jax.jit, static_argnames=("strength", "target", "config"))
+@_batched("strength", "target", "config")
 def _plan(
     images: jax.Array,
     sensitivities: jax.Array | None,
@@ -157,42 +144,39 @@ def _plan(
     )
 
 
-def _planned(levels: jax.Array, config: MixConfig) -> Plan:
-    unknown = jnp.float32(jnp.nan)
-    return Plan(
-        levels=levels, expected_vfe=unknown, reachable=jnp.bool_(True), config=config
-    )
-
-
-@functools.partial(jax.jit, static_argnames="config")
-def _mix(
-    images: jax.Array, words: jax.Array, levels: jax.Array, config: MixConfig
-) -> tuple[jax.Array, ...]:
-    mixed = _each(mix, images, words, levels, config)
+@_batched("config")
+def mix_batch(
+    images: jax.Array, keys: jax.Array, levels: jax.Array, config: MixConfig
+) -> tuple[jax.Array, jax.Array]:
+    """Gives mixed images (N, H, W, C) and their VFE (N,); keys are uint32 (2,)."""
+    mixed = _each(mix, images, keys, levels, config)
     return mixed, jax.vmap(lambda image: vfe(image, config.tile_size))(mixed)
 
 
-@functools.partial(jax.jit, static_argnames="config")
-def _unmix(
-    mixed: jax.Array, words: jax.Array, levels: jax.Array, config: MixConfig
-) -> tuple[jax.Array, ...]:
-    return (_each(unmix, mixed, words, levels, config),)
+@_batched("config")
+def unmix_batch(
+    mixed: jax.Array, keys: jax.Array, levels: jax.Array, config: MixConfig
+) -> jax.Array:
+    """Gives images as they were before `mix_batch`."""
+    return _each(unmix, mixed, keys, levels, config)
+
+
+@_batched("tile_size")
+def vfe_batch(images: jax.Array, tile_size: int) -> jax.Array:
+    """Gives the VFE (N,) of images of one shape."""
+    return jax.vmap(lambda image: vfe(image, tile_size))(images)
 
 
 def _each(
     shuffle: Callable[[jax.Array, jax.Array, Plan], jax.Array],
     images: jax.Array,
-    words: jax.Array,
+    keys: jax.Array,
     levels: jax.Array,
     config: MixConfig,
 ) -> jax.Array:
     def one(image: jax.Array, words: jax.Array, levels: jax.Array) -> jax.Array:
         key = jax.random.wrap_key_data(words, impl="threefry2x32")
-        return shuffle(key, image, _planned(levels, config))
+        planned = Plan(levels, jnp.float32(jnp.nan), jnp.bool_(True), config)
+        return shuffle(key, image, planned)
 
-    return jax.vmap(one)(images, words, levels)
-
-
-@functools.partial(jax.jit, static_argnames="tile_size")
-def _vfe(images: jax.Array, tile_size: int) -> tuple[jax.Array, ...]:
-    return (jax.vmap(lambda image: vfe(image, tile_size))(images),)
+    return jax.vmap(one)(images, keys, levels)

@@ -20,7 +20,7 @@ from vmixjax.release.job import ReleaseJob, open_job
 from vmixjax.release.journal import Journal
 from vmixjax.release.progress import Progress
 from vmixjax.release.threads import start_threads
-from vmixjax.release.vault.rows import rows_path
+from vmixjax.release.vault import rows_path
 
 _SECONDS = 2.0
 """Between two looks at what is done."""

@@ -18,8 +18,7 @@ from vmixjax.release.reading import readable
 from vmixjax.release.shards import Tell, list_shards, stops_at_errors, write_shard
 from vmixjax.release.threads import Threads
 from vmixjax.release.transforms import Mix
-from vmixjax.release.vault import Vault, open_vault
-from vmixjax.release.vault.rows import RowsFile, merge_rows
+from vmixjax.release.vault import RowsFile, Vault, merge_rows, open_vault
 
 
 @dataclasses.dataclass(frozen=True)

@@ -52,17 +52,6 @@ def looks_random(secret: bytes) -> bool:
     return len(set(secret)) > _DIFFERENT and text is None
 
 
-def pixels_digest(image: np.ndarray) -> bytes:
-    """Computes what tells the pixels of an image (H, W, C) from all others: 32 bytes.
-
-    It can be compared with guesses at an original, so it stays on the owner's side.
-    """
-    # SHA-256, which processors have instructions for.
-    digest = hashlib.sha256(repr((image.shape, image.dtype.str)).encode())
-    digest.update(np.ascontiguousarray(image).data)
-    return digest.digest()
-
-
 def image_id(name: str, pixels: bytes, levels: np.ndarray, config: MixConfig) -> bytes:
     """Computes what names one mixing of one image: 16 bytes.
 

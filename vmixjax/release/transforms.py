@@ -11,6 +11,7 @@ import numpy as np
 
 from vmixjax.data.example import Example, Field, Text
 from vmixjax.data.fitting import cut_off, unfit
+from vmixjax.data.pixels import pixels_digest
 from vmixjax.data.writing import Shard, Sink
 from vmixjax.errors import ImageError, VaultError
 from vmixjax.release.batches import (
@@ -20,10 +21,10 @@ from vmixjax.release.batches import (
     plan_batch,
     unmix_batch,
 )
-from vmixjax.release.keys import derive_key, image_id, pixels_digest
+from vmixjax.release.keys import derive_key, image_id
 from vmixjax.release.recipe import Recipe
 from vmixjax.release.tally import Range, Tally
-from vmixjax.release.vault import Entry, Row, Vault
+from vmixjax.release.vault import Entry, Row, RowsFile, Vault
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,18 +79,6 @@ class Transform(Protocol):
         ...
 
 
-class Keeper(Protocol):
-    """Keeps what undoes a mixing: a vault, or a file beside it."""
-
-    def seal(self, mixed: np.ndarray, entry: Entry) -> Row:
-        """Seals what undoes a mixed image (H, W, C), for `store`."""
-        ...
-
-    def store(self, rows: Sequence[Row]) -> None:
-        """Stores rows, for good, before it returns."""
-        ...
-
-
 class _Fitted(NamedTuple):
     """An image as whole tiles, where it is private, and its digest."""
 
@@ -107,14 +96,7 @@ class _Mixed(NamedTuple):
     vfe: float
 
 
-class _Known(NamedTuple):
-    """A mixed image, and what undoes it."""
-
-    task: Task
-    entry: Entry
-
-
-class Mix:
+class Mix(Transform):
     """Mixes images, each with its own key.
 
     Args:
@@ -123,7 +105,7 @@ class Mix:
       sink: Sink that names them.
       fields: What belongs to each image.
       names: Whether images keep their names.
-      vault: Keeper of what undoes the mixing; None where nobody shall.
+      vault: Keeps what undoes the mixing; None where nobody shall.
     """
 
     def __init__(
@@ -134,7 +116,7 @@ class Mix:
         fields: Mapping[str, Field],
         *,
         names: bool,
-        vault: Keeper | None = None,
+        vault: Vault | RowsFile | None = None,
     ) -> None:
         self._secret, self._sink, self._vault = secret, sink, vault
         self._recipe, self._names = recipe.prune_ladder(), names
@@ -145,7 +127,6 @@ class Mix:
         ]
 
     def prepare(self, example: Example, shard: Shard, index: int) -> Task:
-        """See `Transform.prepare`."""
         output = self._sink.output(example, shard, index, self._names)
         image, mask = self._recipe.prepare(example)
         fitted = _Fitted(image, mask, pixels_digest(image))
@@ -154,7 +135,6 @@ class Mix:
     def apply(
         self, tasks: Sequence[Task], threads: Executor
     ) -> list[Result | ImageError]:
-        """See `Transform.apply`."""
         results: dict[int, Result | ImageError] = {}
         rows: list[Row] = []
         for batch in in_batches(tasks, lambda task: task.prepared.image):
@@ -180,7 +160,7 @@ class Mix:
             for task, planned in zip(batch, plans, strict=True)
         ]
         keys = [derive_key(self._secret, identity) for identity in identities]
-        mixed, after = mix_batch(keys, images, levels, config)
+        mixed, after = mix_batch(images, keys, levels, config=config)
         return [
             _Mixed(mixed[i], identities[i], plans[i], float(after[i]))
             for i in range(len(batch))
@@ -219,7 +199,7 @@ class Mix:
         )
 
 
-class Restore:
+class Restore(Transform):
     """Brings mixed images back.
 
     Args:
@@ -232,14 +212,13 @@ class Restore:
         self._given: set[int] = set()
 
     def prepare(self, example: Example, shard: Shard, index: int) -> Task:
-        """See `Transform.prepare`. One thread looks up later what the vault has."""
+        """One thread looks up later what the vault has."""
         output = self._sink.output(example, shard, index, True)
         return Task(index, example, output, shard)
 
     def apply(
         self, tasks: Sequence[Task], threads: Executor
     ) -> list[Result | ImageError]:
-        """See `Transform.apply`."""
         return [
             self._named(result, task) if isinstance(result, Result) else result
             for task, result in zip(tasks, self.originals(tasks, threads), strict=True)
@@ -253,18 +232,19 @@ class Restore:
         A result is called as its original was, without a suffix.
         """
         results: dict[int, Result | ImageError] = {}
-        known: list[_Known] = []
+        known: list[tuple[Task, Entry]] = []
         for task in tasks:
             entry = self._look_up(task)
             if isinstance(entry, Entry):
-                known.append(_Known(task, entry))
+                known.append((task, entry))
             else:
                 results[task.index] = entry
         for batch in in_batches(
-            known, lambda one: one.task.example.image, lambda one: one.entry.config
+            known, lambda one: one[0].example.image, lambda one: one[1].config
         ):
-            for one, result in zip(batch, self._unmixed(batch, threads), strict=True):
-                results[one.task.index] = result
+            unmixed = self._unmixed(batch, threads)
+            for (task, _), result in zip(batch, unmixed, strict=True):
+                results[task.index] = result
         return [results[task.index] for task in tasks]
 
     def _look_up(self, task: Task) -> Entry | ImageError:
@@ -283,14 +263,14 @@ class Restore:
         return entry
 
     def _unmixed(
-        self, batch: Sequence[_Known], threads: Executor
+        self, batch: Sequence[tuple[Task, Entry]], threads: Executor
     ) -> Iterator[Result | ImageError]:
         entries = [entry for _, entry in batch]
         images = unmix_batch(
-            [derive_key(self._vault.secret, entry.identity) for entry in entries],
             [task.example.image for task, _ in batch],
+            [derive_key(self._vault.secret, entry.identity) for entry in entries],
             [entry.levels for entry in entries],
-            entries[0].config,
+            config=entries[0].config,
         )
         right = threads.map(_is_original, entries, images)
         for (task, entry), image, is_right in zip(batch, images, right, strict=True):

@@ -15,11 +15,11 @@ import numpy as np
 from vmixjax.data.example import Schema, Source
 from vmixjax.data.formats.format import Format
 from vmixjax.data.inside import inside, sha256_inside
+from vmixjax.data.pixels import pixels_digest
 from vmixjax.data.room import Claim
 from vmixjax.data.writing import MANIFEST, WORK, Shard
 from vmixjax.errors import ImageError, RunError
 from vmixjax.release.batches import in_batches, vfe_batch
-from vmixjax.release.keys import pixels_digest
 from vmixjax.release.manifest import read_manifest, release_identity
 from vmixjax.release.private import read_passphrase
 from vmixjax.release.progress import Progress
@@ -240,7 +240,7 @@ class _Images:
             else:
                 whole.append(task.example.image)
         for batch in in_batches(whole, lambda image: image):
-            yield from map(float, vfe_batch(batch, tile))
+            yield from map(float, vfe_batch(batch, tile_size=tile))
 
     def _check_restored(self, task: Task, result: Result | ImageError) -> None:
         problems = self._report.problems

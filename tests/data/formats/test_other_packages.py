@@ -81,7 +81,7 @@ class Writer:
 
     def add(self, name, record):
         path, expected = part_path(self.work), hashlib.sha256(record).hexdigest()
-        with open(create_private(path), "wb") as file:
+        with create_private(path) as file:
             file.write(record)
         check_stored(path, expected)
         self.files.parts[name] = path, expected

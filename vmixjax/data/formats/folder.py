@@ -16,7 +16,7 @@ import numpy as np
 
 from vmixjax.data.codecs.images import read_image
 from vmixjax.data.codecs.png import encode_png, png_extras
-from vmixjax.data.example import Example, Field, Label, Pixels, Schema
+from vmixjax.data.example import Example, Field, Label, Pixels, Schema, Source
 from vmixjax.data.files import Paths, find_files, is_inside, png_names, short_name
 from vmixjax.data.formats.format import Format, SourceOptions, existing
 from vmixjax.data.inside import create_private, own_folder
@@ -26,6 +26,7 @@ from vmixjax.data.writing import (
     WORK,
     Files,
     Shard,
+    Sink,
     not_stored,
     part_path,
     release_path,
@@ -43,7 +44,7 @@ _MOST_IMAGES = 2**14
 """Files to a shard: their names are noted together."""
 
 
-class FolderSource:
+class FolderSource(Source):
     """Reads image files below a folder, in the order of their paths.
 
     Where all top folders have the names of splits, they are these. The folders
@@ -107,7 +108,6 @@ class FolderSource:
         )
 
     def read(self, split: str, index: int, claim: Claim = at_once) -> Example:
-        """See `Source.read`."""
         relative = self._path(split, index)
         path = self.root / relative
         if path.is_symlink() and not is_inside(path, self.root):
@@ -132,22 +132,17 @@ class FolderSource:
         )
 
     def candidates(self, name: str) -> Iterator[tuple[str, int]]:
-        """See `Source.candidates`: names are paths."""
+        """Names are paths."""
         for split, place in self._places.items():
             for index in range(len(place)):
                 if self._path(split, index).as_posix() == name:
                     yield split, index
 
     def extras(self, split: str, index: int) -> Iterator[str]:
-        """See `Source.extras`."""
         yield from png_extras((self.root / self._path(split, index)).read_bytes())
 
-    def loose(self) -> Iterator[str]:
-        """See `Source.loose`: a file holds an image and nothing else."""
-        yield from ()
-
     def traces(self) -> Iterator[str]:
-        """See `Source.traces`: paths and sizes."""
+        """They are paths and sizes."""
         for split, place in self._places.items():
             for index in range(len(place)):
                 file = self._path(split, index)
@@ -166,8 +161,10 @@ class FolderSource:
         return PurePath(*folders).as_posix().removeprefix(".")
 
 
-class FolderSink:
+class FolderSink(Sink):
     """Writes PNG files into the folders of their classes.
+
+    What belongs to an image is not compared: the folder it lies in may change.
 
     Args:
       root: Folder to write to.
@@ -189,7 +186,7 @@ class FolderSink:
                 )
 
     def output(self, example: Example, shard: Shard, index: int, names: bool) -> str:
-        """See `Sink.output`: a path."""
+        """It is a path."""
         name = example.stem if names else sequence_number(index, shard.count)
         folder = f"{example.folder}/" if example.folder else ""
         path = release_path(f"{folder}{name.removeprefix(folder)}.png", example)
@@ -201,18 +198,12 @@ class FolderSink:
         return path
 
     def encode(self, example: Example, output: str) -> bytes:
-        """See `Sink.encode`."""
         del output
         return encode_png(example.image)
 
-    def belongings(self, example: Example) -> bytes:
-        """See `Sink.belongings`: nothing; in what folder an image lies may change."""
-        del example
-        return b""
-
     @contextlib.contextmanager
     def write(self, shard: Shard, files: Files, disk: Executor) -> Iterator["_Writer"]:
-        """See `Sink.write`. Disks are slow to confirm, so threads wait for them."""
+        """Disks are slow to confirm, so threads wait for them."""
         del shard
         writer = _Writer(self.root, files, disk)
         try:
@@ -220,11 +211,6 @@ class FolderSink:
             writer.wait(0)
         finally:
             writer.stop()
-
-    def finish(self, counts: Mapping[str, list[tuple[int, int]]]) -> dict[str, str]:
-        """See `Sink.finish`: a folder needs nothing."""
-        del counts
-        return {}
 
 
 class _Writer:
@@ -251,7 +237,7 @@ class _Writer:
 
     def _store(self, name: str, path: Path, record: bytes) -> None:
         expected = hashlib.sha256(record).hexdigest()
-        with open(create_private(path), "wb") as file:  # noqa: PTH123 (a descriptor)
+        with create_private(path) as file:
             file.write(record)
             file.flush()
             os.fsync(file.fileno())

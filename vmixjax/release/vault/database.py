@@ -2,7 +2,6 @@
 
 import contextlib
 import functools
-import os
 import secrets
 import sqlite3
 from collections.abc import Mapping
@@ -49,7 +48,7 @@ def create(path: Path, about: Mapping[str, bytes]) -> None:
     try:
         # Made by its owner for its owner before SQLite opens it; the files that
         # SQLite puts beside it get the same permissions.
-        os.close(create_private(part))
+        create_private(part).close()
         with contextlib.closing(sqlite3.connect(part)) as connection:
             connection.executescript(_SCHEMA)
             with connection:

@@ -4,13 +4,14 @@ import contextlib
 import hashlib
 import sqlite3
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from cryptography.exceptions import InvalidTag
 
+from vmixjax.atomic import atomic_path
 from vmixjax.errors import VaultError
 from vmixjax.release.keys import looks_random, new_secret
 from vmixjax.release.manifest import is_signed
@@ -23,7 +24,7 @@ from vmixjax.release.vault.locks import Seal, new_key, unlock
 Row: TypeAlias = tuple[bytes, bytes, bytes, bytes]
 """A line of the table `images`: it says nothing without the vault's key."""
 
-_ROW = "pixels, output, original, CAST(sealed AS BLOB)"
+_SUFFIX = ".rows"
 
 _DAMAGED = "was changed or is damaged; use a copy from before"
 
@@ -66,14 +67,12 @@ class Vault:
         Raises:
           VaultError: What the vault holds was changed.
         """
-        row = self._connection.execute(
-            f"SELECT {_ROW} FROM images WHERE pixels = ? ORDER BY output = ? DESC",
+        entry = self._entry(
+            "pixels = ?1 ORDER BY output = ?2 DESC",
             (self._pixels(mixed), self._name(b"output", output)),
-        ).fetchone()
-        if row is None:
-            return None
-        entry = self._entry(row, output)
-        if not entry.fits(mixed):
+            output,
+        )
+        if entry is not None and not entry.fits(mixed):
             raise _changed(output)
         return entry
 
@@ -83,14 +82,13 @@ class Vault:
         Raises:
           VaultError: What the vault holds was changed.
         """
-        row = self._connection.execute(
-            f"SELECT {_ROW} FROM images WHERE output = ?1 OR original = ?2 "
-            f"ORDER BY output = ?1 DESC",
+        entry = self._entry(
+            "output = ?1 OR original = ?2 ORDER BY output = ?1 DESC",
             (self._name(b"output", image), self._name(b"original", image)),
-        ).fetchone()
-        if row is None:
+            image,
+        )
+        if entry is None:
             return None
-        entry = self._entry(row, image)
         if image not in (entry.output, entry.source):
             raise _changed(image)
         return entry.output
@@ -118,7 +116,15 @@ class Vault:
         (count,) = self._connection.execute("SELECT count(*) FROM images").fetchone()
         return int(count)
 
-    def _entry(self, row: tuple[Any, ...], name: str) -> Entry:
+    def _entry(self, which: str, digests: tuple[bytes, ...], name: str) -> Entry | None:
+        """The first entry that is found by digests; `name` is for complaints."""
+        row = self._connection.execute(
+            f"SELECT pixels, output, original, CAST(sealed AS BLOB) FROM images "
+            f"WHERE {which}",
+            digests,
+        ).fetchone()
+        if row is None:
+            return None
         *found_by, sealed = row
         try:
             return Entry.decode(self._seal.open(sealed, b"".join(found_by)))
@@ -142,6 +148,57 @@ class Vault:
         for part in parts:
             digest.update(part)
         return digest.digest()
+
+
+class RowsFile:
+    """Takes what one worker has for a vault, until `merge_rows` puts it there.
+
+    Args:
+      path: Path of the file.
+      vault: Vault that seals the rows.
+    """
+
+    def __init__(self, path: Path, vault: Vault) -> None:
+        self._path, self.seal = path, vault.seal
+        self._lines: list[str] = []
+
+    def store(self, rows: Sequence[Row]) -> None:
+        """Stores rows, for good, before it returns."""
+        self._lines += [" ".join(value.hex() for value in row) for row in rows]
+        with atomic_path(self._path, mode=0o600) as file:
+            file.write("\n".join(self._lines).encode())
+
+
+def rows_path(folder: Path, number: int) -> Path:
+    """Gives the file for the rows of a shard, beside the vault in a folder."""
+    return folder / f"{number:08d}{_SUFFIX}"
+
+
+def merge_rows(folder: Path, vault: Vault) -> None:
+    """Takes what workers have stored in files of their own into the vault.
+
+    Args:
+      folder: Folder of the vault.
+      vault: The vault, open.
+
+    Raises:
+      VaultError: One of the files is damaged.
+    """
+    for path in sorted(folder.glob(f"*{_SUFFIX}")):
+        check_private(path, "--vault")
+        try:
+            lines = path.read_text().splitlines()
+            vault.store([_row(line) for line in lines])
+        except ValueError as error:
+            raise VaultError(
+                f"{path} is damaged; remove it, and run the mixing again"
+            ) from error
+        path.unlink()
+
+
+def _row(line: str) -> Row:
+    pixels, output, original, sealed = map(bytes.fromhex, line.split(" "))
+    return pixels, output, original, sealed
 
 
 def _changed(name: str) -> VaultError:

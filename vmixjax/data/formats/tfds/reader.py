@@ -18,8 +18,8 @@ from vmixjax.data.example import (
     Label,
     Pixels,
     Raw,
+    Source,
     Text,
-    numbered_candidates,
 )
 from vmixjax.data.formats.format import SourceOptions
 from vmixjax.data.formats.tfds.builder import open_prepared
@@ -32,7 +32,7 @@ _NAMING = ("id", "name", "path", "file", "filename", "url", "key", "uri")
 """Last words of the names of fields that name an image."""
 
 
-class TfdsSource:
+class TfdsSource(Source):
     """Reads splits of a TFDS data set.
 
     Args:
@@ -93,7 +93,6 @@ class TfdsSource:
         }
 
     def read(self, split: str, index: int, claim: Claim = at_once) -> Example:
-        """See `Source.read`."""
         name = f"{split}/{index}"
         features = self._features(self._record(split, index), name)
         content = features[IMAGE].bytes_list.value
@@ -118,13 +117,14 @@ class TfdsSource:
         return Example(name=name, folder=folder, stem=stem, image=pixels, values=values)
 
     def candidates(self, name: str) -> Iterator[tuple[str, int]]:
-        """See `Source.candidates`."""
+        """None but those of the split that the name begins with, where it does."""
         split, _, _ = name.partition("/")
-        splits = {split: self.splits[split]} if split in self.splits else self.splits
-        yield from numbered_candidates(name, splits)
+        for candidate in super().candidates(name):
+            if split not in self.splits or split == candidate[0]:
+                yield candidate
 
     def extras(self, split: str, index: int) -> Iterator[str]:
-        """See `Source.extras`: of the image, and features that nobody declared."""
+        """Those of the image, and features that nobody declared."""
         record = self._record(split, index)
         features = self._features(record, f"{split}/{index}")
         for content in features[IMAGE].bytes_list.value:
@@ -137,12 +137,8 @@ class TfdsSource:
         if not strange and again.SerializeToString(deterministic=True) != record:
             yield "data in none of its features"
 
-    def loose(self) -> Iterator[str]:
-        """See `Source.loose`: what lies between records was checked beforehand."""
-        yield from ()
-
     def traces(self) -> Iterator[str]:
-        """See `Source.traces`: lengths of shards, and bytes."""
+        """They are lengths of shards, and bytes."""
         yield from self._traces
 
     def _record(self, split: str, index: int) -> bytes:

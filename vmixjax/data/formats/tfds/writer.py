@@ -3,7 +3,6 @@
 import contextlib
 import hashlib
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from pathlib import Path
@@ -21,6 +20,7 @@ from vmixjax.data.writing import (
     WORK,
     Files,
     Shard,
+    Sink,
     flush,
     not_stored,
     part_folder,
@@ -38,7 +38,7 @@ _ABOUT = (
 )
 
 
-class TfdsSink:
+class TfdsSink(Sink):
     """Writes ArrayRecord files, `features.json` and `dataset_info.json`.
 
     Args:
@@ -79,12 +79,12 @@ class TfdsSink:
         )
 
     def output(self, example: Example, shard: Shard, index: int, names: bool) -> str:
-        """See `Sink.output`: records have no names, so it is always the number."""
+        """Records have no names, so it is always the number."""
         del example, names
         return f"{shard.split}/{sequence_number(index, shard.count)}"
 
     def encode(self, example: Example, output: str) -> bytes:
-        """See `Sink.encode`: a `tf.train.Example`."""
+        """It is a `tf.train.Example`."""
         record = self._record(example)
         image = record.features.feature[_IMAGE]
         image.bytes_list.value.append(encode_png(example.image))
@@ -92,7 +92,7 @@ class TfdsSink:
         return serialized
 
     def belongings(self, example: Example) -> bytes:
-        """See `Sink.belongings`: the other features, and the names of classes."""
+        """They are the other features, and the names of classes."""
         serialized: bytes = self._record(example).SerializeToString(deterministic=True)
         return self._classes + serialized
 
@@ -113,14 +113,13 @@ class TfdsSink:
 
     @contextlib.contextmanager
     def write(self, shard: Shard, files: Files, disk: Executor) -> Iterator["_Records"]:
-        """See `Sink.write`."""
         del disk
         place = f"{shard.number:05d}-of-{shard.shards:05d}"
         name = f"{self._name}-{shard.split}.array_record-{place}"
         path = part_path(own_folder(self.root, WORK))
         files.parts[name] = path, ""
         # Its own way to make a file would let others read it.
-        os.close(create_private(path))
+        create_private(path).close()
         records = _Records(path)
         try:
             yield records
@@ -135,7 +134,7 @@ class TfdsSink:
         files.parts[name] = path, sha256(path)
 
     def finish(self, counts: Mapping[str, list[tuple[int, int]]]) -> dict[str, str]:
-        """See `Sink.finish`: what TFDS knows of a data set."""
+        """Writes what TFDS knows of a data set."""
         template = tfds.core.ShardedFileTemplate(
             data_dir=self.root,
             dataset_name=self._name,

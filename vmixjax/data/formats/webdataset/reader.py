@@ -12,8 +12,8 @@ from vmixjax.data.example import (
     Field,
     Label,
     Pixels,
+    Source,
     Text,
-    numbered_candidates,
 )
 from vmixjax.data.formats.format import SourceOptions, existing
 from vmixjax.data.formats.webdataset.tar import loose, open_tar, walk
@@ -29,7 +29,7 @@ _MOST_BYTES = 2**30
 """Of all members of a sample."""
 
 
-class WebDatasetSource:
+class WebDatasetSource(Source):
     """Reads samples of tar files, in their order.
 
     Memory holds where in its file each sample begins, and nothing else.
@@ -92,7 +92,6 @@ class WebDatasetSource:
         self.splits: Mapping[str, int] = {"train": sum(map(len, self._starts))}
 
     def read(self, split: str, index: int, claim: Claim = at_once) -> Example:
-        """See `Source.read`."""
         del split
         path, key, members = self._sample(index)
         where = f"{path}: {key}"
@@ -122,25 +121,21 @@ class WebDatasetSource:
             values=values,
         )
 
-    def candidates(self, name: str) -> Iterator[tuple[str, int]]:
-        """See `Source.candidates`."""
-        yield from numbered_candidates(name, self.splits)
-
     def extras(self, split: str, index: int) -> Iterator[str]:
-        """See `Source.extras`: members that are declared are checked elsewhere."""
+        """Members that are declared are checked elsewhere."""
         del split
         _, _, members = self._sample(index)
         for suffix in sorted(_IMAGES & set(members)):
             yield from png_extras(members[suffix])
 
     def loose(self) -> Iterator[str]:
-        """See `Source.loose`: owners, times, other members, and what lies between."""
+        """Owners, times, other members, and what lies between."""
         for tar in self._tars:
             for what in loose(tar):
                 yield f"{tar.name}: {what}"
 
     def traces(self) -> Iterator[str]:
-        """See `Source.traces`: sizes of files, and their samples."""
+        """They are sizes of files, and their samples."""
         for tar, starts in zip(self._tars, self._starts, strict=True):
             yield f"{tar.name}\0{tar.stat().st_size}\0{len(starts)}"
 

@@ -5,7 +5,7 @@ import hashlib
 import io
 import json
 import tarfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from pathlib import Path
 from typing import BinaryIO
@@ -18,6 +18,7 @@ from vmixjax.data.writing import (
     WORK,
     Files,
     Shard,
+    Sink,
     check_stored,
     part_path,
     release_path,
@@ -26,7 +27,7 @@ from vmixjax.data.writing import (
 from vmixjax.errors import RunError
 
 
-class WebDatasetSink:
+class WebDatasetSink(Sink):
     """Writes tar files of PNG files, each followed by its class and texts.
 
     Args:
@@ -57,12 +58,12 @@ class WebDatasetSink:
         self.holds: Sequence[str] = sorted(self._suffixes.values())
 
     def output(self, example: Example, shard: Shard, index: int, names: bool) -> str:
-        """See `Sink.output`: a key."""
+        """It is a key."""
         key = example.stem if names else sequence_number(index, shard.count)
         return release_path(key, example)
 
     def encode(self, example: Example, output: str) -> bytes:
-        """See `Sink.encode`: a piece of a tar file."""
+        """It is a piece of a tar file."""
         members = [("png", encode_png(example.image)), *self._members(example)]
         buffer = io.BytesIO()
         for suffix, content in members:
@@ -72,7 +73,7 @@ class WebDatasetSink:
         return buffer.getvalue()
 
     def belongings(self, example: Example) -> bytes:
-        """See `Sink.belongings`: the members beside the image."""
+        """They are the members beside the image."""
         members = [(name, content.hex()) for name, content in self._members(example)]
         return json.dumps(sorted(members)).encode()
 
@@ -84,22 +85,16 @@ class WebDatasetSink:
 
     @contextlib.contextmanager
     def write(self, shard: Shard, files: Files, disk: Executor) -> Iterator["_Tar"]:
-        """See `Sink.write`."""
         del disk
         path = part_path(own_folder(self.root, WORK))
         files.parts[f"{shard.name}.tar"] = path, ""
-        with open(create_private(path), "wb") as file:  # noqa: PTH123 (a descriptor)
+        with create_private(path) as file:
             tar = _Tar(file)
             yield tar
             tar.write(bytes(2 * tarfile.BLOCKSIZE))
         expected = tar.digest.hexdigest()
         check_stored(path, expected)
         files.parts[f"{shard.name}.tar"] = path, expected
-
-    def finish(self, counts: Mapping[str, list[tuple[int, int]]]) -> dict[str, str]:
-        """See `Sink.finish`: tar files need nothing."""
-        del counts
-        return {}
 
 
 class _Tar:
