@@ -14,10 +14,10 @@ from typing import Annotated, Any
 import tyro
 
 from train.config import Config, OptimizerName
-from train.errors import RunError
 from train.presets import PRESETS
 from vmixjax._help import example_last
 from vmixjax._printable import printable
+from vmixjax.errors import RunError
 
 DONE, FAILED, INTERRUPTED = 0, 2, 130
 """Exit statuses."""

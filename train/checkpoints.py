@@ -24,10 +24,10 @@ from jax.experimental import multihost_utils
 from orbax.checkpoint import checkpoint_managers
 
 from train.config import Config, check, differences, from_values
-from train.errors import RunError
 from train.step import State
 from vmixjax.atomic import atomic_path
 from vmixjax.data.bounded import read_json
+from vmixjax.errors import RunError
 
 _RUN = "run.json"
 _FOLDER = "checkpoints"

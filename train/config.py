@@ -11,8 +11,8 @@ from typing import Any, Literal
 
 import msgspec
 
-from train.errors import RunError
 from vmixjax.config import Channels, MixConfig
+from vmixjax.errors import RunError
 
 Form = Literal["plain", "canonical", "regions"]
 OptimizerName = Literal["adam", "st_adam", "sgd"]

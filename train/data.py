@@ -18,11 +18,11 @@ from PIL import Image
 from tqdm import tqdm
 
 from train.config import Data
-from train.errors import RunError
 from vmixjax.data.codecs.images import ImageError, read_image
 from vmixjax.data.example import Label, Source
 from vmixjax.data.formats.sources import open_source
 from vmixjax.demo.learning import enlarged_digits
+from vmixjax.errors import RunError
 
 Split = Literal["train", "test"]
 Example = dict[str, np.ndarray]

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
-from train.errors import RunError
+from vmixjax.errors import RunError
 
 AXIS = "batch"
 

@@ -12,10 +12,10 @@ from jax.sharding import NamedSharding
 
 from train import checkpoints, data, devices
 from train.config import Config, check
-from train.errors import RunError
 from train.metrics import Metrics, open_metrics
 from train.step import Batch, State, Steps
 from vmixjax._printable import printable
+from vmixjax.errors import RunError
 
 _NOTED = 20
 """Steps between two looks at the loss: looking waits for the device."""
@@ -65,15 +65,15 @@ def fit(config: Config, workdir: Path, *, resume: bool = False) -> Outcome:
     run = checkpoints.Run(config, train.shape, train.classes)
     checkpoints.begin(run, workdir, resume=resume)
 
-    placed = devices.placed(mesh, jax.eval_shape(steps.first), fsdp=config.fsdp)
+    placed = devices.placed(mesh, jax.eval_shape(steps.init), fsdp=config.fsdp)
     train_step = jax.jit(steps.train, donate_argnums=0, out_shardings=(placed, None))
     test_step = jax.jit(steps.test)
     batches = data.training_batches(train, config.batch_size, config.seed)
 
     with checkpoints.open_checkpoints(workdir, config.keep, say) as saved:
-        state = saved.restore(devices.abstract(steps.first, placed), batches)
+        state = saved.restore(devices.abstract(steps.init, placed), batches)
         if state is None:
-            state = jax.jit(steps.first, out_shardings=placed)()
+            state = jax.jit(steps.init, out_shardings=placed)()
         first = int(state.step)
         with open_metrics(workdir, config.steps, first) as metrics:
             waiting: list[dict[str, jax.Array]] = []

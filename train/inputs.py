@@ -12,9 +12,9 @@ import jax.numpy as jnp
 
 import vmixjax
 from train.config import Config
-from train.errors import RunError
 from vmixjax._grid import cut
 from vmixjax.demo.learning import centred
+from vmixjax.errors import RunError
 from vmixjax.planning import target_vfe
 
 Prepare = Callable[[jax.Array, jax.Array], jax.Array]

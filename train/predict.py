@@ -9,9 +9,9 @@ import numpy as np
 
 from train import checkpoints, data, devices
 from train.config import Config
-from train.errors import RunError
 from train.fit import Outcome, measure, say
 from train.step import State, Steps
+from vmixjax.errors import RunError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,9 +95,9 @@ def _best(run: checkpoints.Run, config: Config, workdir: Path) -> tuple[Steps, S
     """The steps of a run, and its best state, a copy on each device."""
     mesh = devices.mesh(config.batch_size)
     steps = Steps(config, run.shape, len(run.classes), mesh)
-    placed = devices.placed(mesh, jax.eval_shape(steps.first), fsdp=False)
+    placed = devices.placed(mesh, jax.eval_shape(steps.init), fsdp=False)
     with checkpoints.open_checkpoints(workdir, config.keep, say) as saved:
-        state = saved.restore(devices.abstract(steps.first, placed), None, best=True)
+        state = saved.restore(devices.abstract(steps.init, placed), None, best=True)
     if state is None:
         raise RunError(f"{workdir} has no checkpoint yet: wait, or resume its training")
     return steps, state

@@ -73,18 +73,18 @@ class Steps:
         low = config.bfloat16
         if low is None:
             low = jax.default_backend() in ("gpu", "tpu")
-        shape, coarse = inputs.input_shape(config, self.shape)
+        shape, cell_size = inputs.input_shape(config, self.shape)
         return build(
             config.model,
             shape,
             self.classes,
             region=inputs.region(config),
-            coarse=coarse,
+            cell_size=cell_size,
             dtype=jnp.bfloat16 if low else jnp.float32,
             rngs=nnx.Rngs(config.seed),
         )
 
-    def first(self) -> State:
+    def init(self) -> State:
         """The state before any step."""
         _, parameters, statistics = _parts(self._model())
         return State(

@@ -8,7 +8,7 @@ import pytest
 import vmixjax
 from train import inputs
 from train.config import Config, Data, Mixing
-from train.errors import RunError
+from vmixjax.errors import RunError
 
 SHAPE = (16, 24, 3)
 
@@ -73,9 +73,9 @@ def test_sorted_forms_are_the_same_for_every_key(form, channels):
         for seed in (1, 2)
     ]
     np.testing.assert_array_equal(*seen)
-    shape, coarse = inputs.input_shape(of, SHAPE)
+    shape, cell_size = inputs.input_shape(of, SHAPE)
     assert seen[0].shape == (3, *shape)
-    assert coarse == (8 if form == "regions" else 1)
+    assert cell_size == (8 if form == "regions" else 1)
 
 
 def test_regions_hold_sorted_values_channel_by_channel():
