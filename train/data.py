@@ -18,11 +18,11 @@ from PIL import Image
 from tqdm import tqdm
 
 from train.config import Data
-from vmixjax.data.codecs.images import ImageError, read_image
+from vmixjax.data.codecs.images import read_image
 from vmixjax.data.example import Label, Source
-from vmixjax.data.formats.sources import open_source
+from vmixjax.data.formats import open_source
 from vmixjax.demo.learning import enlarged_digits
-from vmixjax.errors import RunError
+from vmixjax.errors import ImageError, RunError
 
 Split = Literal["train", "test"]
 Example = dict[str, np.ndarray]

@@ -10,7 +10,7 @@ from PIL import Image
 from train import data
 from train.config import Data
 from vmixjax.cli import main
-from vmixjax.data.codecs.images import write_png
+from vmixjax.data.codecs.png import write_png
 from vmixjax.errors import RunError
 
 

@@ -19,7 +19,7 @@ class AuditConfig:
     """What somebody asks for.
 
     Attributes:
-      src: the owner's images, as `vmixjax.data.formats.sources.open_source` takes them.
+      src: the owner's images, as `vmixjax.data.open_source` takes them.
       public: the attacker's; None takes half of `src`.
       methods: names, as `vmixjax.audit.methods.named` takes them; the usual if empty.
       attacks: names out of `ATTACKS`; all if empty.
