@@ -81,7 +81,8 @@ class Format:
       recognises: Tells whether a file or folder is a data set in it, where the user
         does not say so by the prefix.
       is_release: Tells whether a folder is a release in it, or a file one of its files.
-      needs_pixels: Whether `create` must know what all images have in common.
+      needs_pixels: Whether `create` must know what all images have in common, as its
+        sources do then.
       has_names: Whether its records have names of their own; otherwise they have
         numbers, and those behind images that were left out move up.
       most_images: The most images to a shard; None for any number.
