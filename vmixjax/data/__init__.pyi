@@ -11,13 +11,13 @@ from .example import Field as Field
 from .example import Label as Label
 from .example import Pixels as Pixels
 from .example import Raw as Raw
+from .example import Schema as Schema
 from .example import Source as Source
 from .example import Text as Text
 from .files import find_files as find_files
 from .formats import FORMATS as FORMATS
 from .formats import format_of as format_of
 from .formats import format_of_release as format_of_release
-from .formats import open_sink as open_sink
 from .formats import open_source as open_source
 from .formats.format import Format as Format
 from .formats.format import SourceOptions as SourceOptions

@@ -21,7 +21,7 @@ import numpy as np
 
 from vmixjax.data import Example, Format
 from vmixjax.data.inside import create_private, own_folder
-from vmixjax.data.writing import WORK, check, number, part
+from vmixjax.data.writing import WORK, check_stored, part_path, sequence_number
 
 
 class ArraysSource:
@@ -53,11 +53,11 @@ class ArraysSource:
 class ArraysSink:
     holds = ()
 
-    def __init__(self, root, *, name, fields, pixels):
+    def __init__(self, root, schema):
         self.root = root
 
     def output(self, example, shard, index, names):
-        return f"{example.stem if names else number(index, shard.count)}.npy"
+        return f"{example.stem if names else sequence_number(index, shard.count)}.npy"
 
     def encode(self, example, output):
         buffer = io.BytesIO()
@@ -80,10 +80,10 @@ class Writer:
         self.work, self.files = own_folder(root, WORK), files
 
     def add(self, name, record):
-        path, expected = part(self.work), hashlib.sha256(record).hexdigest()
+        path, expected = part_path(self.work), hashlib.sha256(record).hexdigest()
         with open(create_private(path), "wb") as file:
             file.write(record)
-        check(path, expected)
+        check_stored(path, expected)
         self.files.parts[name] = path, expected
 
 
