@@ -23,7 +23,8 @@ class Data:
     """What is learned from."""
 
     source: str = "digits"
-    """digits, tfds:NAME, tfds:DIR that TFDS can read, or folder:DIR/[SPLIT/]CLASS/."""
+    """digits, tfds:NAME, tfds:DIR that TFDS can read, folder:DIR/[SPLIT/]CLASS/, or
+    webdataset:PATH, which is a .tar file, a folder of them, or a .txt list."""
     data_dir: str | None = None
     """Where TFDS keeps its data sets; by default where TFDS looks."""
     image_size: int | None = None

@@ -10,6 +10,7 @@ import numpy as np
 from train import checkpoints, data, devices
 from train.config import Config
 from train.fit import Outcome, measure, say
+from train.sources import read_pixels
 from train.step import State, Steps
 from vmixjax.errors import RunError
 
@@ -104,7 +105,7 @@ def _best(run: checkpoints.Run, config: Config, workdir: Path) -> tuple[Steps, S
 
 
 def _query(path: Path, shape: tuple[int, int, int], *, mixed: bool) -> np.ndarray:
-    image = data.read_pixels(path, shape[2])
+    image = read_pixels(path, shape[2])
     if image.shape == shape:
         return image
     if mixed:
