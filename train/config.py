@@ -56,7 +56,7 @@ class Mixing:
 
     @property
     def config(self) -> MixConfig:
-        """The same as the library's config."""
+        """The same for the library."""
         return MixConfig(self.tile_size, self.ladder, self.channels)
 
 
@@ -144,10 +144,10 @@ _NO_MATTER = ("data.data_dir", "data.cache_mib")
 
 
 def from_values(values: dict[str, Any]) -> Config:
-    """A config from what `dataclasses.asdict` gave, perhaps through JSON.
+    """Makes a config of what `dataclasses.asdict` gave, perhaps through JSON.
 
     Raises:
-      ValueError: options that there are not, or values that they cannot have.
+      ValueError: Options that there are not, or values that they cannot have.
     """
     config = msgspec.convert(values, Config)
     unknown = {name for name, _ in _fields(values)}
@@ -161,7 +161,7 @@ def check(config: Config) -> None:
     """Refuses numbers that no run can have.
 
     Raises:
-      RunError: with the option, its value, and what it can be.
+      RunError: With the option, its value, and what it can be.
     """
     for name, value in _fields(dataclasses.asdict(config)):
         low, high = _RANGES.get(name, (-math.inf, math.inf))
@@ -176,7 +176,7 @@ def check(config: Config) -> None:
 
 
 def differences(one: Config, other: Config) -> Iterator[str]:
-    """Every field that differs: `model.width: 16, not 32`.
+    """Lists every field that differs: `model.width: 16, not 32`.
 
     Where the data lie and how much of them is kept in memory changes no result.
     """

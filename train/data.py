@@ -28,9 +28,9 @@ class Dataset:
     """One split of a data set.
 
     Attributes:
-      examples: by number; every image has the shape `shape`.
-      shape: (H, W, C).
-      classes: their names.
+      examples: Images and numbers of their classes.
+      shape: (H, W, C), the same for all images.
+      classes: Names of the classes.
     """
 
     examples: Examples
@@ -63,10 +63,10 @@ class Dataset:
 
 
 def load(data: Data, split: Split) -> Dataset:
-    """A split of the data set that a config names.
+    """Loads a split of the data set that a config names.
 
     Raises:
-      RunError: it is unknown, not there, empty, or its images differ in size.
+      RunError: It is unknown, not there, empty, or its images differ in size.
     """
     examples, classes = open_examples(data, split)
     if split == "train" and data.train_images is not None:
@@ -87,7 +87,7 @@ def load(data: Data, split: Split) -> Dataset:
 def training_batches(
     dataset: Dataset, batch_size: int, seed: int
 ) -> grain.DatasetIterator:
-    """Endless batches, every epoch in another order: this process's part of each."""
+    """Gives batches for ever, each epoch in another order: this process's part."""
     numbers = grain.MapDataset.source(dataset).seed(seed).shuffle().repeat()
     mine = numbers[jax.process_index() :: jax.process_count()]
     batches = mine.batch(batch_size // jax.process_count())
@@ -97,7 +97,7 @@ def training_batches(
 
 
 def test_batches(dataset: Dataset, batch_size: int) -> Iterator[Example]:
-    """Every image once, in order: this process's part of each batch.
+    """Gives every image once, in order: this process's part of each batch.
 
     The last batch is filled up with images of the label -1, which count for nothing.
     """

@@ -27,15 +27,15 @@ class Prediction:
 def evaluate(
     workdir: Path, *, data_dir: str | None = None, mixes: int | None = None
 ) -> Outcome:
-    """Test loss and accuracy of the best checkpoint; test images are mixed first.
+    """Computes test loss and accuracy of the best checkpoint; images are mixed first.
 
     Args:
-      workdir: of the run.
-      data_dir: where the data set is, if not where it was.
-      mixes: how many mixes of each image to average over, if not as in the run.
+      workdir: Folder of the run.
+      data_dir: Folder where TFDS keeps the data set, if not where it was.
+      mixes: Number of mixes of each image to average over, if not as in the run.
 
     Raises:
-      RunError: there is no run, no checkpoint or no data set.
+      RunError: There is no run, no checkpoint or no data set.
     """
     run = checkpoints.read_run(workdir)
     config = run.config
@@ -58,16 +58,16 @@ def evaluate(
 def predict(
     workdir: Path, paths: Sequence[Path], *, mixed: bool = False
 ) -> list[Prediction]:
-    """What the best checkpoint says of image files.
+    """Tells what the best checkpoint says of image files.
 
     Args:
-      workdir: of the run.
-      paths: of the images. Plain ones are brought to the size that the model was
-        trained on, and mixed as in training, before the model sees them.
-      mixed: they are mixed already, and are not touched.
+      workdir: Folder of the run.
+      paths: Files. Plain images are brought to the size that the model was trained on,
+        and mixed as in training, before the model sees them.
+      mixed: Whether they are mixed already, and are not to be touched.
 
     Raises:
-      RunError: there is no run or checkpoint, an image cannot be read or, if mixed, has
+      RunError: There is no run or checkpoint, an image cannot be read or, if mixed, has
         another size.
     """
     run = checkpoints.read_run(workdir)
