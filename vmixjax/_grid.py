@@ -50,7 +50,7 @@ def cut_blocks(images: ArrayT, size: int) -> ArrayT:
     return cut_regions(images, size).reshape(*batch, -1, size, size, channels)
 
 
-def join_blocks(blocks: ArrayT, shape: tuple[int, int]) -> ArrayT:
+def join_blocks(blocks: ArrayT, shape: tuple[int, ...]) -> ArrayT:
     """The inverse of `cut_blocks`, to images of a height and width."""
     *batch, _, size, _, channels = blocks.shape
     grid = (shape[0] // size, shape[1] // size)
