@@ -188,8 +188,8 @@ def _shuffled(
     channels = values.shape[2]
     n = region // block
     per_tile = config.tile_size // region
-    joint = config.channels == "joint"
-    count = n * n * (channels if joint else 1)
+    crosses = config.crosses_channels
+    count = n * n * (channels if crosses else 1)
     grid = cut(values, region)
     grid = grid.reshape(grid.shape[0], n, block, *grid.shape[2:])
     grid = grid.reshape(*grid.shape[:4], n, block, channels)
@@ -197,11 +197,11 @@ def _shuffled(
 
     def squares(x: jax.Array, axes: tuple[int, ...], bits: int) -> jax.Array:
         summed = _sum_of_squares(x, axes, bits)
-        return summed.sum(-1, keepdims=True) if joint else summed
+        return summed.sum(-1, keepdims=True) if crosses else summed
 
     def totals(x: jax.Array) -> jax.Array:
         summed = jnp.sum(x, axis=(1, 4), dtype=jnp.int32).astype(jnp.int64)
-        return summed.sum(-1, keepdims=True) if joint else summed
+        return summed.sum(-1, keepdims=True) if crosses else summed
 
     def dot(a: jax.Array, b: jax.Array) -> jax.Array:
         return jnp.sum(a * b, axis=1)

@@ -22,8 +22,8 @@ import jax.numpy as jnp
 
 from vmixjax import _validate
 from vmixjax._grid import cut, join
-from vmixjax._shuffle.permute import permute
-from vmixjax.config import Channels, MixConfig, check_channels
+from vmixjax._shuffle import permute
+from vmixjax.config import CHANNEL_MODES, Channels, MixConfig, check_channels
 from vmixjax.planning import Plan
 
 
@@ -104,7 +104,8 @@ def canonical(
     _validate.size("region_size", region_size)
     image = _validate.image(image, region_size)
     check_channels(channels)
-    return _canonical(image, int(region_size), channels == "joint")
+    crosses = CHANNEL_MODES[channels].crosses_channels
+    return _canonical(image, int(region_size), crosses)
 
 
 def image_key(key: jax.Array, image_id: jax.typing.ArrayLike) -> jax.Array:
@@ -161,9 +162,9 @@ def _permute(
 
 
 @functools.partial(jax.jit, static_argnums=(1, 2))
-def _canonical(image: jax.Array, region: int, joint: bool) -> jax.Array:
+def _canonical(image: jax.Array, region: int, crosses: bool) -> jax.Array:
     regions = cut(image, region).transpose(0, 2, 4, 1, 3)
     rows, columns, channels = regions.shape[:3]
-    sorted_together = (rows, columns) if joint else (rows, columns, channels)
+    sorted_together = (rows, columns) if crosses else (rows, columns, channels)
     values = jnp.sort(regions.reshape(*sorted_together, -1), axis=-1)
     return join(values.reshape(regions.shape).transpose(0, 3, 1, 4, 2))
