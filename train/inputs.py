@@ -58,7 +58,7 @@ def region(config: Config) -> int:
 def input_shape(
     config: Config, shape: tuple[int, int, int]
 ) -> tuple[tuple[int, int, int], int]:
-    """Gives the shape of a model's inputs, and pixels on a side of one place of them."""
+    """Gives the shape of a model's inputs, and the side of a place in pixels."""
     if _form(config) != "regions":
         return shape, 1
     side = region(config)

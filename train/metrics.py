@@ -67,7 +67,7 @@ class Metrics:
 
 @contextmanager
 def open_metrics(workdir: Path, steps: int, first: int) -> Iterator[Metrics]:
-    """Opens the notes of a run that goes on at step `first`; draws curves at the end."""
+    """Opens the notes of a run that goes on at `first`; draws curves at the end."""
     writes = jax.process_index() == 0
     if writes:
         stored = [line for line in read(workdir) if line["step"] <= first]

@@ -11,14 +11,11 @@ import optax
 
 from train.config import Config, Optimizer, OptimizerName
 from vmixjax.errors import RunError
-from vmixjax.optimizers import st_adam
+from vmixjax.optimizers import scale_by_st_adam
 
 SCALERS: dict[OptimizerName, Callable[[Optimizer], optax.GradientTransformation]] = {
     "adam": lambda options: optax.scale_by_adam(),
-    # Without the rate, and its sign.
-    "st_adam": lambda options: optax.chain(
-        st_adam(1.0, adaptation=options.adaptation), optax.scale(-1.0)
-    ),
+    "st_adam": lambda options: scale_by_st_adam(adaptation=options.adaptation),
     "sgd": lambda options: optax.trace(0.9, nesterov=True),
 }
 """What turns gradients into directions, by the name of the optimiser."""

@@ -14,7 +14,7 @@ from flax import nnx
 
 from train.models.entry import ModelEntry
 from train.models.layers import ConvNorm, PooledClassifier
-from train.models.stems import STEMS, StemName
+from train.models.stems import StemName, make_stem
 
 
 class BasicBlock(nnx.Module):
@@ -91,8 +91,8 @@ class ResNet(PooledClassifier):
         skipped_strides: int = 0,
         **options: Any,
     ) -> None:
-        self.stem = STEMS[stem].make(
-            shape[2], width, kernel=7, patch_size=patch_size, **options
+        self.stem = make_stem(
+            stem, shape[2], width, kernel=7, patch_size=patch_size, **options
         )
         inputs, stages = width, []
         for stage, count in enumerate(blocks):

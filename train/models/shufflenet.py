@@ -13,7 +13,7 @@ from flax import nnx
 
 from train.models.entry import ModelEntry
 from train.models.layers import ConvNorm, PooledClassifier
-from train.models.stems import STEMS, StemName
+from train.models.stems import StemName, make_stem
 
 
 class Unit(nnx.Module):
@@ -68,8 +68,8 @@ class ShuffleNetV2(PooledClassifier):
         **options: Any,
     ) -> None:
         inputs, units = 24, []
-        self.stem = STEMS[stem].make(
-            shape[2], inputs, kernel=3, patch_size=patch_size, **options
+        self.stem = make_stem(
+            stem, shape[2], inputs, kernel=3, patch_size=patch_size, **options
         )
         for stage, (count, width) in enumerate(((4, 116), (8, 232), (4, 464))):
             for i in range(count):

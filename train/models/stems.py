@@ -58,50 +58,52 @@ class Stem(NamedTuple):
     """A kind of stem.
 
     Attributes:
-      make: Makes the layer: `(inputs, outputs, *, kernel, patch_size, and the options
-        of `ConvNorm`)`, with the side of the kernel that the model's ImageNet stem has.
+      layer: Class of the layer.
+      arguments: Its arguments beside channels and `dtype` and `rngs`, from the side of
+        the kernel that a model has for large images, and from that of a patch.
       cell_size: Side of one place of the features in places of the inputs; None for
         that of a patch.
       usual: Side in pixels that a place of small images has behind this stem.
     """
 
-    make: Callable[..., nnx.Module]
+    layer: type[ConvNorm] | type[PixelShuffleStem]
+    arguments: Callable[[int, int], dict[str, Any]]
     cell_size: float | None
     usual: int = 1
 
 
-def _imagenet(
-    inputs: int, outputs: int, *, kernel: int, patch_size: int, **options: Any
-) -> nnx.Module:
-    return PooledStem(inputs, outputs, kernel, stride=2, **options)
-
-
-def _cifar(
-    inputs: int, outputs: int, *, kernel: int, patch_size: int, **options: Any
-) -> nnx.Module:
-    return ConvNorm(inputs, outputs, 3, **options)
-
-
-def _patch(
-    inputs: int, outputs: int, *, kernel: int, patch_size: int, **options: Any
-) -> nnx.Module:
-    options |= {"stride": patch_size, "padding": "VALID"}
-    return ConvNorm(inputs, outputs, patch_size, **options)
-
-
-def _spread(
-    inputs: int, outputs: int, *, kernel: int, patch_size: int, **options: Any
-) -> nnx.Module:
-    return PixelShuffleStem(inputs, outputs, **options)
-
-
 STEMS: dict[StemName, Stem] = {
-    "imagenet": Stem(_imagenet, 4, usual=4),
-    "cifar": Stem(_cifar, 1),
-    "patch": Stem(_patch, None),
-    "spread": Stem(_spread, 0.5),
+    "imagenet": Stem(PooledStem, lambda k, _: {"size": k, "stride": 2}, 4, usual=4),
+    "cifar": Stem(ConvNorm, lambda *_: {"size": 3}, 1),
+    "patch": Stem(
+        ConvNorm, lambda _, p: {"size": p, "stride": p, "padding": "VALID"}, None
+    ),
+    "spread": Stem(PixelShuffleStem, lambda *_: {}, 0.5),
 }
 """Kinds of stems by name."""
+
+
+def make_stem(
+    name: StemName,
+    inputs: int,
+    outputs: int,
+    *,
+    kernel: int,
+    patch_size: int,
+    **options: Any,
+) -> nnx.Module:
+    """Makes a stem.
+
+    Args:
+      name: Kind of stem.
+      inputs: Channels that come in.
+      outputs: Channels that go out.
+      kernel: Side of the kernel that the model has for large images.
+      patch_size: Side of a patch, for the patch stem.
+      options: `dtype` and `rngs`, as of `ConvNorm`.
+    """
+    layer, arguments, *_ = STEMS[name]
+    return layer(inputs, outputs, **arguments(kernel, patch_size), **options)
 
 
 def stem_options(
