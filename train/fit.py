@@ -14,7 +14,7 @@ from train import checkpoints, data, devices
 from train.config import Config, check
 from train.metrics import Metrics, open_metrics
 from train.step import Batch, State, Steps
-from vmixjax._printable import printable
+from vmixjax.command_line import printable
 from vmixjax.errors import RunError
 
 _NOTED = 20

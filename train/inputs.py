@@ -14,7 +14,7 @@ import vmixjax
 from train.config import Config, check
 from vmixjax.demo.learning import centred
 from vmixjax.errors import RunError
-from vmixjax.planning import target_vfe
+from vmixjax.planning import plan_at
 
 Prepare = Callable[[jax.Array, jax.Array], jax.Array]
 """(keys (B,), images uint8 (B, H, W, C)) -> inputs of the model, float32."""
@@ -66,18 +66,16 @@ def input_shape(
     return (height // side, width // side, channels * side * side), side
 
 
-def training(config: Config, shape: tuple[int, int, int]) -> Prepare:
+def training(config: Config) -> Prepare:
     """Makes what augments, mixes and gives form to a batch, for training."""
     return lambda keys, images: form(
-        config, jax.vmap(_mixer(config, shape))(keys, augmented(config, keys, images))
+        config, _mixed(config, keys, augmented(config, keys, images))
     )
 
 
-def testing(config: Config, shape: tuple[int, int, int]) -> Prepare:
+def testing(config: Config) -> Prepare:
     """Makes what mixes and gives form to a batch, for tests and predictions."""
-    return lambda keys, images: form(
-        config, jax.vmap(_mixer(config, shape))(keys, images)
-    )
+    return lambda keys, images: form(config, _mixed(config, keys, images))
 
 
 def augmented(config: Config, keys: jax.Array, images: jax.Array) -> jax.Array:
@@ -121,19 +119,14 @@ def _form(config: Config) -> str:
     return "plain" if config.mixing.where == "off" else config.mixing.form
 
 
-def _mixer(
-    config: Config, shape: tuple[int, int, int]
-) -> Callable[[jax.Array, jax.Array], jax.Array]:
-    """(key, image) -> the image, mixed as the config says."""
+def _mixed(config: Config, keys: jax.Array, images: jax.Array) -> jax.Array:
+    """Images (B, H, W, C), each mixed by its key as the config says."""
     mixing = config.mixing
     if mixing.where != "step":
-        return lambda key, image: image
-    if mixing.strength == 1:
-        full = vmixjax.full_plan(shape, mixing.config)
-        return lambda key, image: vmixjax.mix(key, image, full)
+        return images
 
-    def to_strength(key: jax.Array, image: jax.Array) -> jax.Array:
-        target = target_vfe(image, mixing.strength, mixing.config)
-        return vmixjax.mix(key, image, vmixjax.plan(image, target, mixing.config))
+    def mix(key: jax.Array, image: jax.Array) -> jax.Array:
+        plan = plan_at(image, mixing.strength, mixing.config)
+        return vmixjax.mix(key, image, plan)
 
-    return to_strength
+    return jax.vmap(mix)(keys, images)

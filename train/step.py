@@ -99,7 +99,7 @@ class Steps:
         """
         config = self.config
         keys = inputs.image_keys(config.seed, state.step, batch["id"])
-        x = self._everywhere(inputs.training(config, self.shape))(keys, batch["image"])
+        x = self._everywhere(inputs.training(config))(keys, batch["image"])
         y = jax.nn.one_hot(batch["label"], self.classes)
         y = optax.smooth_labels(y, config.optimizer.label_smoothing)
         if config.optimizer.mixup:
@@ -144,7 +144,7 @@ class Steps:
         """
         model = nnx.merge(self.graph, state.parameters, state.statistics, copy=True)
         model.eval()
-        prepare = self._everywhere(inputs.testing(self.config, self.shape))
+        prepare = self._everywhere(inputs.testing(self.config))
 
         def once(mix: jax.Array) -> jax.Array:
             keys = inputs.image_keys(self.config.seed, jnp.uint32(_TEST) - mix, ids)
