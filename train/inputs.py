@@ -12,8 +12,8 @@ import jax.numpy as jnp
 
 import vmixjax
 from train.config import Config, check
-from vmixjax.demo.learning import centred
 from vmixjax.errors import RunError
+from vmixjax.networks import centred
 from vmixjax.planning import plan_at
 
 Prepare = Callable[[jax.Array, jax.Array], jax.Array]

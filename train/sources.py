@@ -23,7 +23,7 @@ from vmixjax.data import (
     read_image,
     without_alpha,
 )
-from vmixjax.demo.learning import enlarged_digits
+from vmixjax.data.digits import enlarged_digits
 from vmixjax.errors import ImageError, RunError
 
 Split = Literal["train", "test"]

@@ -1,6 +1,6 @@
 """The small network of the demo."""
 
 from train.models.entry import ModelEntry
-from vmixjax.demo.learning import SmallCNN
+from vmixjax.networks import SmallCNN
 
 ENTRIES = (ModelEntry("cnn", SmallCNN),)
