@@ -10,7 +10,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple, Protocol
 
+import jax
 import numpy as np
+from tqdm import tqdm
 
 from train.config import Data
 from vmixjax.data import (
@@ -232,8 +234,15 @@ def _open_labelled(data: Data, name: str) -> tuple[Source, str]:
 def _labels(part: _Part) -> np.ndarray:
     """Reads the labels of a part's images, and not the images."""
     source, split, where, field = part
+    numbers = tqdm(
+        range(source.splits[split]),
+        desc="reading labels",
+        unit="image",
+        disable=jax.process_index() > 0,
+        delay=1,
+    )
     try:
-        labels = [source.values(split, i)[field] for i in range(source.splits[split])]
+        labels = [source.values(split, number)[field] for number in numbers]
     except ImageError as error:
         raise RunError(str(error)) from error
     if min(labels, default=0) < 0:
@@ -283,7 +292,5 @@ def _nearest(name: str) -> str:
     return f"; did you mean {' or '.join(meant)}?" if meant else ""
 
 
-_LAYOUTS: dict[str, Callable[..., Labelled]] = {
-    "folder": _by_folders,
-}
-"""How classes and splits lie in a format, where images have no labels of their own."""
+_LAYOUTS: dict[str, Callable[[Data, str, Split], Labelled]] = {"folder": _by_folders}
+"""How classes and splits lie in formats whose images have no labels of their own."""
