@@ -10,6 +10,7 @@ from scipy import stats
 
 import vmixjax
 from vmixjax._shuffle import at_once, chunks, permutation, permute, platforms
+from vmixjax._shuffle.layout import Batch
 from vmixjax._shuffle.stages import stages
 
 LEAST_P = 1e-6
@@ -183,15 +184,17 @@ def test_chunks_and_whole_images_are_mixed_alike(tile, ladder, mode, monkeypatch
     levels = rng.integers(0, len(ladder) + 1, (5, 3, 2), np.uint8)
     keys = jax.random.key_data(jax.random.split(jax.random.key(1), 5))
     row = images[0, :tile].size
-    static = {"config": config, "inverse": False}
+    batch = Batch(keys, images, levels)
     # What accelerators run, and CPUs that share a batch.
-    whole = jax.jit(functools.partial(at_once.permute_images, **static))
-    expected = np.asarray(whole(keys, images, levels))
+    whole = jax.jit(at_once.permute_images, static_argnums=(1, 2))
+    expected = np.asarray(whole(batch, config, False))
     monkeypatch.setattr(chunks, "_runs_on_one_device", lambda images: True)
     for size in (4 * row, 1000 * row):
         monkeypatch.setattr(chunks, "_CHUNK_BYTES", size)
-        chunked = jax.jit(functools.partial(chunks.permute_images, **static))
-        np.testing.assert_array_equal(chunked(keys, images, levels), expected)
+        chunked = jax.jit(
+            functools.partial(chunks.permute_images, config=config, inverse=False)
+        )
+        np.testing.assert_array_equal(chunked(batch), expected)
 
 
 def test_a_platform_runs_what_the_table_has_for_it(monkeypatch):
@@ -202,11 +205,9 @@ def test_a_platform_runs_what_the_table_has_for_it(monkeypatch):
     expected = permute(words, image, levels, config, False)
     called = []
 
-    def kernel(key_data, images, levels, *, config, inverse):
-        called.append((key_data.shape, images.shape, levels.shape, inverse))
-        return at_once.permute_images(
-            key_data, images, levels, config=config, inverse=inverse
-        )
+    def kernel(batch, config, inverse):
+        called.append((*(x.shape for x in batch), inverse))
+        return at_once.permute_images(batch, config, inverse)
 
     monkeypatch.setitem(platforms.IMPLEMENTATIONS, "cpu", kernel)
     mixed = permute(words, image, levels, config, False)

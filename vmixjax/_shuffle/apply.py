@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
@@ -10,7 +10,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from vmixjax._shuffle.bits import Bits, digits, draw
-from vmixjax._shuffle.layout import TileRows, as_it_comes, in_memory, zero_rows
+from vmixjax._shuffle.layout import (
+    Materialize,
+    TileRows,
+    as_it_comes,
+    in_memory,
+    zero_rows,
+)
 from vmixjax._shuffle.stages import Stage, by_rolls, stages
 from vmixjax.config import MixConfig
 
@@ -227,7 +233,7 @@ def _apply_by_rolls(
     stage: Stage,
     bits: Bits,
     inverse: bool,
-    materialize: Callable[[jax.Array], jax.Array],
+    materialize: Materialize,
 ) -> jax.Array:
     """A stage of a larger base, by rolling all; what crosses groups is unused."""
     axis = 1 if stage.digit.down else 2

@@ -1,38 +1,22 @@
 """A batch of images at once, for compilers that fuse stages by themselves."""
 
-import functools
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from vmixjax._shuffle.apply import apply_stages
-from vmixjax._shuffle.layout import TileRows
+from vmixjax._shuffle.layout import Batch, TileRows
 from vmixjax.config import MixConfig
 
 
-def permute_images(
-    key_data: jax.Array,
-    images: jax.Array,
-    levels: jax.Array,
-    *,
-    config: MixConfig,
-    inverse: bool,
-) -> jax.Array:
-    """`permute` for (B, ...) arrays of any dtype."""
-    one = functools.partial(permute_image, config=config, inverse=inverse)
-    return jax.vmap(one)(key_data, images, levels)
+def permute_images(batch: Batch, config: MixConfig, inverse: bool) -> jax.Array:
+    """`permute` for batches of any dtype."""
+    return jax.vmap(lambda one: permute_image(one, config, inverse))(batch)
 
 
-def permute_image(
-    key_data: jax.Array,
-    image: jax.Array,
-    levels: jax.Array,
-    *,
-    config: MixConfig,
-    inverse: bool,
-) -> jax.Array:
+def permute_image(one: Batch, config: MixConfig, inverse: bool) -> jax.Array:
     """All rows of tiles of one image at once."""
+    key_data, image, levels = one
     height, width, channels = image.shape
     number = np.arange(height // config.tile_size, dtype=np.uint32)
     # One axis at a time: under explicit sharding JAX follows only such reshapes.

@@ -1,6 +1,6 @@
 """The random bits that stages ask for, place by place."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from vmixjax._shuffle.cipher import threefry2x32
-from vmixjax._shuffle.layout import TileRows, zero_rows
+from vmixjax._shuffle.layout import Materialize, TileRows, zero_rows
 from vmixjax._shuffle.stages import Stage, by_rolls, random_bytes
 from vmixjax.config import MixConfig
 
@@ -58,7 +58,7 @@ class _Source(NamedTuple):
     column: jax.Array
     level: jax.Array
     in_blocks: dict[int, jax.Array]
-    materialize: Callable[[jax.Array], jax.Array]
+    materialize: Materialize
 
 
 def draw(
@@ -68,7 +68,7 @@ def draw(
     channels: int,
     *,
     margin: int,
-    materialize: Callable[[jax.Array], jax.Array],
+    materialize: Materialize,
 ) -> Bits:
     """All random bits of some rows of tiles.
 
@@ -105,7 +105,7 @@ def _source(
     stages: tuple[Stage, ...],
     config: MixConfig,
     channels: int,
-    materialize: Callable[[jax.Array], jax.Array],
+    materialize: Materialize,
 ) -> _Source:
     level = jnp.repeat(rows.levels, config.tile_size * channels, axis=1)[:, None]
     in_blocks = {b: materialize(x) for b, x in _in_blocks(level, config).items()}
@@ -147,7 +147,7 @@ def _columns(
     in_blocks: dict[int, jax.Array],
     config: MixConfig,
     channels: int,
-    materialize: Callable[[jax.Array], jax.Array],
+    materialize: Materialize,
 ) -> jax.Array:
     """Counter along the row: (x of the block's first pixel, channel) as one number."""
     along = np.arange(width, dtype=np.uint32) % np.uint32(width // abreast)
@@ -264,9 +264,7 @@ def _across(
     return lines
 
 
-def _spread(
-    rows: jax.Array, stage: Stage, materialize: Callable[[jax.Array], jax.Array]
-) -> jax.Array:
+def _spread(rows: jax.Array, stage: Stage, materialize: Materialize) -> jax.Array:
     """Gives whole groups what is drawn at the places of the stage's slot."""
     axis, stride = 1 if stage.digit.down else 2, stage.digit.stride
     digit = digits(stage, rows.shape[axis])

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 from vmixjax._shuffle import at_once
 from vmixjax._shuffle.apply import apply_stages
-from vmixjax._shuffle.layout import TileRows
+from vmixjax._shuffle.layout import Batch, TileRows
 from vmixjax.config import MixConfig
 
 # Values that the CPU works on at once: small enough for its caches, large enough
@@ -21,27 +21,20 @@ _CHUNK_BYTES = 900_000
 _ROW_VALUES = 200
 
 
-def permute_images(
-    key_data: jax.Array,
-    images: jax.Array,
-    levels: jax.Array,
-    *,
-    config: MixConfig,
-    inverse: bool,
-) -> jax.Array:
-    """`permute` for (B, ...) arrays of unsigned integers."""
-    if not _runs_on_one_device(images):
-        return at_once.permute_images(
-            key_data, images, levels, config=config, inverse=inverse
-        )
-    units = _units(key_data, images, levels, config.tile_size)
+def permute_images(batch: Batch, config: MixConfig, inverse: bool) -> jax.Array:
+    """`permute` for batches of unsigned integers."""
+    if not _runs_on_one_device(batch.images):
+        return at_once.permute_images(batch, config, inverse)
+    shape = batch.images.shape
+    units = _units(batch, config.tile_size)
     count = len(units.values)
     apply = functools.partial(
-        _apply_to_chunk, config=config, channels=images.shape[3], inverse=inverse
+        _apply_to_chunk, config=config, channels=shape[3], inverse=inverse
     )
-    chunk = max(1, _CHUNK_BYTES // (units.values[0].size * images.dtype.itemsize))
+    size = units.values[0].size * units.values.dtype.itemsize
+    chunk = max(1, _CHUNK_BYTES // size)
     if count <= chunk:
-        return apply(units).reshape(images.shape)
+        return apply(units).reshape(shape)
 
     def step(i: jax.Array, mixed: jax.Array) -> jax.Array:
         # The last chunk may overlap the one before: what it writes twice is the same.
@@ -53,7 +46,7 @@ def permute_images(
 
     empty = jnp.zeros_like(units.values)
     mixed = jax.lax.fori_loop(0, -(-count // chunk), step, empty)
-    return mixed.reshape(images.shape)
+    return mixed.reshape(shape)
 
 
 def _runs_on_one_device(images: jax.Array) -> bool:
@@ -63,25 +56,23 @@ def _runs_on_one_device(images: jax.Array) -> bool:
     return jax.default_backend() != "cpu" or jax.device_count() == 1
 
 
-def _units(
-    key_data: jax.Array, images: jax.Array, levels: jax.Array, tile: int
-) -> TileRows:
+def _units(batch: Batch, tile: int) -> TileRows:
     """What a chunk has so many of: a row of tiles, or images that lie side by side.
 
     Returns:
       Arrays (units, images side by side, rows of tiles, ...).
     """
-    batch, height, width, channels = images.shape
+    count, height, width, channels = batch.images.shape
     most = max(1, _ROW_VALUES // (width * channels))
-    abreast = max(k for k in range(1, most + 1) if batch % k == 0)
+    abreast = max(k for k in range(1, most + 1) if count % k == 0)
     rows = height // tile
-    number = jnp.broadcast_to(jnp.arange(rows, dtype=jnp.uint32), (batch, rows))
+    number = jnp.broadcast_to(jnp.arange(rows, dtype=jnp.uint32), (count, rows))
     shape = (-1, abreast, rows) if abreast > 1 else (-1, 1, 1)
     return TileRows(
-        images.reshape(*shape, tile, width * channels),
-        jnp.broadcast_to(key_data[:, None], (batch, rows, 2)).reshape(*shape, 2),
+        batch.images.reshape(*shape, tile, width * channels),
+        jnp.broadcast_to(batch.key_data[:, None], (count, rows, 2)).reshape(*shape, 2),
         number.reshape(*shape, 1),
-        levels.reshape(*shape, width // tile),
+        batch.levels.reshape(*shape, width // tile),
     )
 
 

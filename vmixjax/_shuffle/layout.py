@@ -1,10 +1,28 @@
-"""How images lie in memory while stages are applied: as rows of tiles."""
+"""How images lie in memory, before stages are applied and meanwhile."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+
+Materialize = Callable[[jax.Array], jax.Array]
+"""What happens to integers that are read several times: `in_memory`, `as_it_comes`."""
+
+
+class Batch(NamedTuple):
+    """What is shuffled: a batch of images, or without the axes B, one.
+
+    Attributes:
+      key_data: uint32 (B, 2), the words of Threefry keys.
+      images: (B, H, W, C).
+      levels: uint8 (B, H // T, W // T).
+    """
+
+    key_data: jax.Array
+    images: jax.Array
+    levels: jax.Array
 
 
 class TileRows(NamedTuple):

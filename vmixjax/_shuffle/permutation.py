@@ -25,6 +25,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from vmixjax._shuffle import at_once, platforms
+from vmixjax._shuffle.layout import Batch
 from vmixjax.config import MixConfig
 
 
@@ -64,9 +65,8 @@ def _permute_jvp(
     if not jnp.issubdtype(image.dtype, jnp.floating):
         return mixed, np.zeros(image.shape, jax.dtypes.float0)
     # Linear in the image; by selects, which JAX can transpose and batch again.
-    moved = at_once.permute_image(
-        key_data, tangents[1], levels, config=config, inverse=inverse
-    )
+    one = Batch(key_data, tangents[1], levels)
+    moved = at_once.permute_image(one, config, inverse)
     return mixed, moved
 
 
@@ -77,7 +77,7 @@ def _permute_batch(config: MixConfig, inverse: bool) -> Any:
     @jax.custom_batching.custom_vmap
     def batch(key_data: jax.Array, images: jax.Array, levels: jax.Array) -> jax.Array:
         return platforms.permute_images(
-            key_data, images, levels, config=config, inverse=inverse
+            Batch(key_data, images, levels), config, inverse
         )
 
     @batch.def_vmap
