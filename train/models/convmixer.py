@@ -35,13 +35,11 @@ class ConvMixer(PooledClassifier):
     """The network.
 
     Args:
-      shape: As of `PooledClassifier`.
-      classes: As of `PooledClassifier`.
       patch_size: Side of a patch in pixels; divides H and W.
       width: Channels everywhere.
       depth: Number of layers.
       kernel: Side of the depthwise kernels.
-      options: `dtype` and `rngs`, as of `PooledClassifier`.
+      options: `dtype` and `rngs`; they, `shape` and `classes` as of `PooledClassifier`.
     """
 
     def __init__(

@@ -8,8 +8,8 @@ from flax import nnx
 class PooledClassifier(nnx.Module):
     """A model that averages its features over places and classifies the means.
 
-    A subclass makes its layers, its `head` last, and defines `features`. Its arguments
-    are these and its own:
+    A subclass makes its layers, its `head` last, and defines `features`. All models
+    have these arguments, and their own:
 
     Args:
       shape: (H, W, C) of the images.

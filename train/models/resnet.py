@@ -14,7 +14,7 @@ from flax import nnx
 
 from train.models.entry import ModelEntry
 from train.models.layers import ConvNorm, PooledClassifier
-from train.models.stems import StemName, make_stem
+from train.models.stems import STEMS, StemName
 
 
 class BasicBlock(nnx.Module):
@@ -66,8 +66,6 @@ class ResNet(PooledClassifier):
     """Stages of residual blocks, each twice as wide and half as large as the last.
 
     Args:
-      shape: As of `PooledClassifier`.
-      classes: As of `PooledClassifier`.
       blocks: Number of blocks in each stage.
       block: Kind of them.
       width: Channels of the first stage.
@@ -75,7 +73,7 @@ class ResNet(PooledClassifier):
       patch_size: Side of a patch, for the patch stem.
       skipped_strides: Strides, first ones first, that stages go without, because the
         inputs are coarse already or the stem makes them so.
-      options: `dtype` and `rngs`, as of `PooledClassifier`.
+      options: `dtype` and `rngs`; they, `shape` and `classes` as of `PooledClassifier`.
     """
 
     def __init__(
@@ -91,9 +89,7 @@ class ResNet(PooledClassifier):
         skipped_strides: int = 0,
         **options: Any,
     ) -> None:
-        self.stem = make_stem(
-            stem, shape[2], width, kernel=7, patch_size=patch_size, **options
-        )
+        self.stem = STEMS[stem].make(shape[2], width, 7, patch_size, **options)
         inputs, stages = width, []
         for stage, count in enumerate(blocks):
             for i in range(count):

@@ -13,7 +13,7 @@ from flax import nnx
 
 from train.models.entry import ModelEntry
 from train.models.layers import ConvNorm, PooledClassifier
-from train.models.stems import StemName, make_stem
+from train.models.stems import STEMS, StemName
 
 
 class Unit(nnx.Module):
@@ -49,12 +49,10 @@ class ShuffleNetV2(PooledClassifier):
     """The network of width 1.0.
 
     Args:
-      shape: As of `PooledClassifier`.
-      classes: As of `PooledClassifier`.
       stem: Kind of stem, see `train.models.stems.StemName`.
       patch_size: Side of a patch, for the patch stem.
       skipped_strides: As of `train.models.resnet.ResNet`.
-      options: `dtype` and `rngs`, as of `PooledClassifier`.
+      options: `dtype` and `rngs`; they, `shape` and `classes` as of `PooledClassifier`.
     """
 
     def __init__(
@@ -68,9 +66,7 @@ class ShuffleNetV2(PooledClassifier):
         **options: Any,
     ) -> None:
         inputs, units = 24, []
-        self.stem = make_stem(
-            stem, shape[2], inputs, kernel=3, patch_size=patch_size, **options
-        )
+        self.stem = STEMS[stem].make(shape[2], inputs, 3, patch_size, **options)
         for stage, (count, width) in enumerate(((4, 116), (8, 232), (4, 464))):
             for i in range(count):
                 down = i == 0 and stage >= skipped_strides

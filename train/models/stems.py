@@ -71,6 +71,13 @@ class Stem(NamedTuple):
     cell_size: float | None
     usual: int = 1
 
+    def make(
+        self, inputs: int, outputs: int, kernel: int, patch_size: int, **options: Any
+    ) -> nnx.Module:
+        """Makes the layer, from `dtype` and `rngs` besides, as of `ConvNorm`."""
+        arguments = self.arguments(kernel, patch_size)
+        return self.layer(inputs, outputs, **arguments, **options)
+
 
 STEMS: dict[StemName, Stem] = {
     "imagenet": Stem(PooledStem, lambda k, _: {"size": k, "stride": 2}, 4, usual=4),
@@ -81,29 +88,6 @@ STEMS: dict[StemName, Stem] = {
     "spread": Stem(PixelShuffleStem, lambda *_: {}, 0.5),
 }
 """Kinds of stems by name."""
-
-
-def make_stem(
-    name: StemName,
-    inputs: int,
-    outputs: int,
-    *,
-    kernel: int,
-    patch_size: int,
-    **options: Any,
-) -> nnx.Module:
-    """Makes a stem.
-
-    Args:
-      name: Kind of stem.
-      inputs: Channels that come in.
-      outputs: Channels that go out.
-      kernel: Side of the kernel that the model has for large images.
-      patch_size: Side of a patch, for the patch stem.
-      options: `dtype` and `rngs`, as of `ConvNorm`.
-    """
-    layer, arguments, *_ = STEMS[name]
-    return layer(inputs, outputs, **arguments(kernel, patch_size), **options)
 
 
 def stem_options(

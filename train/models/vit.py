@@ -39,13 +39,12 @@ class ViT(nnx.Module):
     """A Vision Transformer with a class token and learned position embeddings.
 
     Args:
-      shape: (H, W, C) of the images.
-      classes: Number of classes.
       patch_size: Side of a patch in pixels; divides H and W.
       width: Channels of a token.
       heads: Heads of attention.
       depth: Number of blocks.
-      options: `dtype` and `rngs`, as of `train.models.layers.PooledClassifier`.
+      options: `dtype` and `rngs`; they, `shape` and `classes` as of
+        `train.models.layers.PooledClassifier`.
     """
 
     def __init__(
