@@ -138,7 +138,7 @@ def test_no_type_says_anything_goes(name):
 
 
 # Modules of public functions that are documented in one style: see the test below.
-IN_ONE_STYLE = (vmixjax, methods, optimizers)
+IN_ONE_STYLE = (vmixjax, methods, metrics, optimizers)
 
 
 def functions_of(*modules):
@@ -190,7 +190,7 @@ MORE = list(public_functions())
 
 def test_what_is_public_beside_the_table_of_contents():
     names = {function.__name__ for function in MORE}
-    assert names >= {"pixelate", "le", "csvar_plan", "psnr", "st_adam", "jigsaw"}
+    assert names >= {"pixelate", "le", "csvar_plan", "psnr", "st_adam", "region_means"}
 
 
 @pytest.mark.parametrize("function", MORE, ids=lambda function: function.__name__)
