@@ -93,4 +93,4 @@ def test_every_public_name_works_with_the_dependencies_of_the_library_alone():
 def test_what_needs_more_is_told_from_what_does_not():
     done = run(["vmixjax.metrics"])
     assert done.returncode
-    assert "ModuleNotFoundError: No module named 'sc" in done.stderr
+    assert "ModuleNotFoundError: No module named 'skimage'" in done.stderr

@@ -61,7 +61,16 @@ class Registry(Mapping[str, EntryT], Generic[EntryT]):
     def __getitem__(self, name: str) -> EntryT:
         if name not in self._loaded:
             point = self._places[name]
-            entry = point.load()
+            try:
+                entry = point.load()
+            except (ImportError, AttributeError) as error:
+                if name in self._own:
+                    # What is missing there is an extra of ours, which others name.
+                    raise
+                raise RunError(
+                    f"the entry point {name} = {point.value} of {self._group} cannot "
+                    f"be loaded ({error}); mend or remove the package that brings it"
+                ) from error
             if not isinstance(entry, self._type) or entry.name != name:
                 raise RunError(
                     f"the entry point {name} = {point.value} of {self._group} must be "

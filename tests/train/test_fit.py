@@ -14,10 +14,10 @@ import pytest
 
 from train.checkpoints import read_run
 from train.config import Config, Data, Mixing, Model, Optimizer
-from train.errors import RunError
 from train.fit import fit
 from train.metrics import read
 from train.presets import PRESETS
+from vmixjax.errors import RunError
 
 SMALL = dataclasses.replace(PRESETS["digits"], batch_size=64, steps=24, every=8)
 OPTIONS = ["--batch-size", "64", "--steps", "24", "--every", "8"]

@@ -9,7 +9,7 @@ import functools
 import math
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -37,8 +37,8 @@ class Planned:
 
     Attributes:
       levels: uint8 (H // T, W // T).
-      vfe: of the image as it is.
-      reachable: whether the VFE that was asked for lies in the image's range.
+      vfe: VFE of the image as it is.
+      reachable: Whether the VFE that was asked for lies in the image's range.
     """
 
     levels: np.ndarray
@@ -47,7 +47,7 @@ class Planned:
 
 
 def batch_size(shape: tuple[int, ...]) -> int:
-    """How many images of a shape make a batch.
+    """Tells how many images of a shape make a batch.
 
     A power of two, so that as many images as are worked on together are whole batches.
     """
@@ -83,17 +83,8 @@ def plan_batch(
     recipe: Recipe,
 ) -> list[Planned]:
     """Plans images of one shape, at most `batch_size` of them."""
-    full = batch_size(images[0].shape)
-    masks = None if sensitivities is None else _filled(sensitivities, full)
-    levels, before, reachable = jax.device_get(
-        _plan(
-            _filled(images, full),
-            masks,
-            recipe.strength,
-            recipe.target_vfe,
-            recipe.config,
-        )
-    )
+    settings = recipe.strength, recipe.target_vfe, recipe.config
+    levels, before, reachable = _run(_plan, [images, sensitivities], *settings)
     return [
         Planned(levels=levels[i], vfe=float(before[i]), reachable=bool(reachable[i]))
         for i in range(len(images))
@@ -106,11 +97,9 @@ def mix_batch(
     levels: Sequence[np.ndarray],
     config: MixConfig,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Mixed images (N, H, W, C) and their VFE (N,); keys are uint32 (2,)."""
-    full = batch_size(images[0].shape)
-    arrays = (_filled(values, full) for values in (keys, images, levels))
-    mixed, after = jax.device_get(_mix(*arrays, config))
-    return mixed[: len(images)], after[: len(images)]
+    """Gives mixed images (N, H, W, C) and their VFE (N,); keys are uint32 (2,)."""
+    mixed, after = _run(_mix, [images, keys, levels], config)
+    return mixed, after
 
 
 def unmix_batch(
@@ -119,22 +108,32 @@ def unmix_batch(
     levels: Sequence[np.ndarray],
     config: MixConfig,
 ) -> np.ndarray:
-    """Images as they were before `mix_batch`."""
-    full = batch_size(mixed[0].shape)
-    arrays = (_filled(values, full) for values in (keys, mixed, levels))
-    images: np.ndarray = jax.device_get(_unmix(*arrays, config))
-    return images[: len(mixed)]
+    """Gives images as they were before `mix_batch`."""
+    (images,) = _run(_unmix, [mixed, keys, levels], config)
+    return images
 
 
 def vfe_batch(images: Sequence[np.ndarray], tile_size: int) -> np.ndarray:
-    """VFE (N,) of images of one shape."""
-    filled = _filled(images, batch_size(images[0].shape))
-    values: np.ndarray = jax.device_get(_vfe(filled, tile_size))
-    return values[: len(images)]
+    """Gives the VFE (N,) of images of one shape."""
+    (values,) = _run(_vfe, [images], tile_size)
+    return values
 
 
-def _filled(values: Sequence[np.ndarray], count: int) -> np.ndarray:
-    return np.stack([*values, *[values[-1]] * (count - len(values))])
+def _run(
+    function: Callable[..., tuple[jax.Array, ...]],
+    arrays: Sequence[Sequence[np.ndarray] | None],
+    *settings: Any,
+) -> tuple[np.ndarray, ...]:
+    """What a function makes of a batch, filled up; images are the first of arrays."""
+    images = arrays[0]
+    assert images is not None
+    count, full = len(images), batch_size(images[0].shape)
+    filled = [
+        None if one is None else np.stack([*one, *[one[-1]] * (full - count)])
+        for one in arrays
+    ]
+    results = jax.device_get(function(*filled, *settings))
+    return tuple(values[:count] for values in results)
 
 
 @functools.partial(jax.jit, static_argnames=("strength", "target", "config"))
@@ -165,29 +164,35 @@ def _planned(levels: jax.Array, config: MixConfig) -> Plan:
     )
 
 
-def _key(words: jax.Array) -> jax.Array:
-    return jax.random.wrap_key_data(words, impl="threefry2x32")
-
-
 @functools.partial(jax.jit, static_argnames="config")
 def _mix(
-    words: jax.Array, images: jax.Array, levels: jax.Array, config: MixConfig
-) -> tuple[jax.Array, jax.Array]:
-    mixed = jax.vmap(lambda w, i, k: mix(_key(w), i, _planned(k, config)))(
-        words, images, levels
-    )
+    images: jax.Array, words: jax.Array, levels: jax.Array, config: MixConfig
+) -> tuple[jax.Array, ...]:
+    mixed = _each(mix, images, words, levels, config)
     return mixed, jax.vmap(lambda image: vfe(image, config.tile_size))(mixed)
 
 
 @functools.partial(jax.jit, static_argnames="config")
 def _unmix(
-    words: jax.Array, mixed: jax.Array, levels: jax.Array, config: MixConfig
+    mixed: jax.Array, words: jax.Array, levels: jax.Array, config: MixConfig
+) -> tuple[jax.Array, ...]:
+    return (_each(unmix, mixed, words, levels, config),)
+
+
+def _each(
+    shuffle: Callable[[jax.Array, jax.Array, Plan], jax.Array],
+    images: jax.Array,
+    words: jax.Array,
+    levels: jax.Array,
+    config: MixConfig,
 ) -> jax.Array:
-    return jax.vmap(lambda w, i, k: unmix(_key(w), i, _planned(k, config)))(
-        words, mixed, levels
-    )
+    def one(image: jax.Array, words: jax.Array, levels: jax.Array) -> jax.Array:
+        key = jax.random.wrap_key_data(words, impl="threefry2x32")
+        return shuffle(key, image, _planned(levels, config))
+
+    return jax.vmap(one)(images, words, levels)
 
 
 @functools.partial(jax.jit, static_argnames="tile_size")
-def _vfe(images: jax.Array, tile_size: int) -> jax.Array:
-    return jax.vmap(lambda image: vfe(image, tile_size))(images)
+def _vfe(images: jax.Array, tile_size: int) -> tuple[jax.Array, ...]:
+    return (jax.vmap(lambda image: vfe(image, tile_size))(images),)

@@ -14,40 +14,39 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from vmixjax.data.writing import Shard
-from vmixjax.errors import ImageError, RunError
-from vmixjax.release.config import ReleaseConfig, ReleaseJob, open_job
+from vmixjax.errors import ImageError
+from vmixjax.release.config import ReleaseConfig
+from vmixjax.release.job import ReleaseJob, open_job
 from vmixjax.release.journal import Journal
 from vmixjax.release.progress import Progress
-from vmixjax.release.shards import write_shard
 from vmixjax.release.threads import start_threads
+from vmixjax.release.vault.rows import rows_path
 
 _SECONDS = 2.0
 """Between two looks at what is done."""
 
 
 def run_beam(
-    order: ReleaseConfig,
-    opened: ReleaseJob,
+    job: ReleaseJob,
     shards: Sequence[Shard],
-    journal: Journal,
     progress: Progress,
     *,
     options: Sequence[str] = (),
 ) -> None:
     """The engine on many machines; `options` are Beam's own.
 
-    The order has to name a secret that all workers can read.
+    The config has to name a secret that all workers can read.
     """
-    numbers = [opened.shards.index(shard) for shard in shards]
+    numbers = [job.shards.index(shard) for shard in shards]
     with (
-        _watched(shards, journal, progress),
+        _watched(shards, job.journal, progress),
         beam.Pipeline(options=PipelineOptions(list(options))) as pipeline,
     ):
         _ = (
             pipeline
             | "shards" >> beam.Create(numbers)
             | "share out" >> beam.Reshuffle()
-            | "mix" >> beam.ParDo(_MixShard(order))
+            | "mix" >> beam.ParDo(_MixShard(job.config))
         )
 
 
@@ -83,34 +82,27 @@ def _watched(
 
 
 class _MixShard(beam.DoFn):
-    """Writes one shard, as the engine on one machine does."""
+    """Mixes one shard, as the engine on one machine does."""
 
-    def __init__(self, order: ReleaseConfig) -> None:
-        self._order = order
+    def __init__(self, config: ReleaseConfig) -> None:
+        self._config = config
 
     def setup(self) -> None:
         """Opens the source, once for all shards of a worker."""
-        self._source = self._order.source()
+        self._source = self._config.source()
 
     def process(self, element: int) -> Iterator[int]:
         """Takes the number of a shard, and gives it back when that is there."""
-        order = self._order
-        rows = order.vault / f"{element:08d}.rows" if order.vault else None
-
-        def tell(images: int, error: ImageError | None) -> None:
-            if error is not None and order.strict:
-                raise RunError(f"{error} (--strict)")
-            if error is not None:
-                logging.getLogger(__name__).warning("skipped: %s", error)
-
+        vault = self._config.vault
+        rows = rows_path(vault, element) if vault else None
         with (
-            open_job(order, self._source, first=False, rows=rows) as opened,
+            open_job(self._config, self._source, first=False, rows=rows) as job,
             start_threads(1) as threads,
         ):
-            shard = opened.shards[element]
-            files, tally = write_shard(
-                shard, opened.source, opened.work, opened.sink, threads, tell
-            )
-            journal = Journal(order.dst, opened.secret, opened.identity)
-            journal.commit(shard, files, tally, opened.sink)
+            job.mix(job.shards[element], threads, _log)
         yield element
+
+
+def _log(images: int, error: ImageError | None) -> None:
+    if error is not None:
+        logging.getLogger(__name__).warning("skipped: %s", error)

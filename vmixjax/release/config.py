@@ -1,27 +1,14 @@
-"""What a user asked for, and what it takes to carry it out, on any machine."""
+"""What a user asks for: a data set to mix, and how."""
 
-import contextlib
 import dataclasses
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from vmixjax.atomic import atomic_path
-from vmixjax.data.example import Pixels, Schema, Source
+from vmixjax.data.example import Source
 from vmixjax.data.files import is_inside
 from vmixjax.data.formats import FORMATS, open_source
-from vmixjax.data.writing import Shard, Sink
-from vmixjax.errors import ImageError, RunError, VaultError
-from vmixjax.release.keys import new_secret, read_secret
-from vmixjax.release.manifest import release_identity
-from vmixjax.release.private import check_private, read_private
+from vmixjax.errors import RunError
 from vmixjax.release.recipe import Recipe
-from vmixjax.release.shards import list_shards
-from vmixjax.release.transforms import Mixing
-from vmixjax.release.vault import Row, Vault, open_vault
-
-_PASSPHRASE = 4096
-"""Bytes, at most."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,16 +16,17 @@ class ReleaseConfig:
     """A data set to mix; names of things only, so it may travel to other machines.
 
     Attributes:
-      src: see `open_source`, as are `data_dir`, `splits`, `drop` and `keep`.
-      dst: folder for the release.
-      recipe: how images are mixed.
-      format: of the release.
-      names: whether images keep their names.
-      shard_size: images to a shard.
-      strict: whether one image that is not fit ends the run.
-      secret_file: holds the secret.
-      vault: folder for what undoes the mixing.
-      passphrase_file: holds the vault's passphrase.
+      src: Name of the data set, see `open_source`; likewise `data_dir`, `splits`,
+        `drop` and `keep`.
+      dst: Folder for the release.
+      recipe: How images are mixed.
+      format: Name of the release's format.
+      names: Whether images keep their names.
+      shard_size: Images to a shard.
+      strict: Whether one image that is not fit ends the run.
+      secret_file: File that holds the secret.
+      vault: Folder for what undoes the mixing.
+      passphrase_file: File that holds the vault's passphrase.
     """
 
     src: str
@@ -56,11 +44,16 @@ class ReleaseConfig:
     vault: Path | None = None
     passphrase_file: Path | None = None
 
+    @property
+    def forgets_secret(self) -> bool:
+        """Whether nobody knows the secret once the run has ended."""
+        return self.secret_file is None and self.vault is None
+
     def check(self) -> None:
         """Refuses places that would spoil each other.
 
         Raises:
-          RunError: something lies where it would be lost or handed out.
+          RunError: Something lies where it would be lost or handed out.
         """
         if self.dst.exists() and not self.dst.is_dir():
             raise RunError(f"DST {self.dst} is a file; name a folder")
@@ -89,7 +82,7 @@ class ReleaseConfig:
         """Opens the data set.
 
         Raises:
-          RunError: see `open_source`; or it lies inside the release, or that inside it.
+          RunError: See `open_source`; or it lies inside the release, or that inside it.
         """
         source = open_source(
             self.src,
@@ -111,7 +104,7 @@ class ReleaseConfig:
         return source
 
     def about(self, source: Source) -> dict[str, Any]:
-        """How the release is mixed, for its manifest."""
+        """Tells how a release of a source is mixed, for its manifest."""
         recipe = dataclasses.asdict(self.recipe)
         recipe["masks"] = self.recipe.masks is not None
         return {
@@ -123,159 +116,3 @@ class ReleaseConfig:
             "shard_size": self.shard_size,
             "examples": dict(source.splits),
         }
-
-
-@dataclasses.dataclass(frozen=True)
-class ReleaseJob:
-    """All parts of an order, open.
-
-    Attributes:
-      source, sink, work: see there.
-      secret: that keys are derived from.
-      identity: of the release; see `release_identity`.
-      shards: all of them.
-      vault: what undoes the mixing goes here.
-    """
-
-    source: Source
-    sink: Sink
-    work: Mixing
-    secret: bytes
-    identity: str
-    shards: list[Shard]
-    vault: Vault | None
-
-
-@contextlib.contextmanager
-def open_job(
-    order: ReleaseConfig,
-    source: Source,
-    *,
-    first: bool = True,
-    rows: Path | None = None,
-) -> Iterator[ReleaseJob]:
-    """Opens the parts of an order.
-
-    Args:
-      order: what is asked for.
-      source: its data set.
-      first: whether a vault may be made; other workers open the one that is there.
-      rows: file for what undoes the mixing, where many workers share one vault;
-        otherwise it goes into the vault at once.
-
-    Raises:
-      RunError, VaultError: something is not there or not fit.
-    """
-    format = FORMATS.find("--format", order.format)
-    pixels = _fitted(order, source) if format.needs_pixels else None
-    sink = format.create(order.dst, Schema(source.name, source.fields, pixels))
-    secret = read_secret(order.secret_file) if order.secret_file else None
-    with contextlib.ExitStack() as stack:
-        vault = keep = None
-        if order.vault is not None:
-            vault = stack.enter_context(
-                open_vault(
-                    order.vault,
-                    create=first,
-                    secret=secret,
-                    passphrase=read_passphrase(order.passphrase_file),
-                )
-            )
-            secret = vault.secret
-            keep = vault.store if rows is None else _RowsFile(rows).keep
-        work = Mixing(
-            order.recipe,
-            secret or new_secret(),
-            sink,
-            source.fields,
-            names=order.names,
-            vault=vault,
-            keep=keep,
-        )
-        identity = release_identity(work.secret, order.about(source))
-        shards = list_shards(source.splits, order.shard_size)
-        yield ReleaseJob(source, sink, work, work.secret, identity, shards, vault)
-
-
-def read_passphrase(path: Path | None) -> bytes | None:
-    """The first line of a file.
-
-    Raises:
-      RunError: it is empty or endless, or others may have read or made the file.
-      OSError: it is not there, or cannot be read.
-    """
-    if path is None:
-        return None
-    option = "--vault-passphrase-file"
-    lines = read_private(path, option, _PASSPHRASE + 1).split(b"\n", 1)
-    passphrase = lines[0].rstrip(b"\r")
-    if not passphrase:
-        raise RunError(f"{option} {path} has no first line; write the passphrase there")
-    if len(passphrase) > _PASSPHRASE:
-        raise RunError(
-            f"{option} {path} has a first line of more than {_PASSPHRASE} bytes; write "
-            f"a shorter passphrase there"
-        )
-    return passphrase
-
-
-def merge_rows(folder: Path, vault: Vault) -> None:
-    """Takes what workers kept in files of their own into the vault.
-
-    Raises:
-      VaultError: one of them is damaged.
-    """
-    for path in sorted(folder.glob("*.rows")):
-        check_private(path, "--vault")
-        try:
-            lines = path.read_text().splitlines()
-            vault.store([_row(line) for line in lines])
-        except ValueError as error:
-            raise VaultError(
-                f"{path} is damaged; remove it, and run the mixing again"
-            ) from error
-        path.unlink()
-
-
-class _RowsFile:
-    """Rows of a vault, in a file beside it, until they are merged."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._lines: list[str] = []
-
-    def keep(self, rows: Sequence[Row]) -> None:
-        self._lines += [" ".join(value.hex() for value in row) for row in rows]
-        with atomic_path(self._path, mode=0o600) as file:
-            file.write("\n".join(self._lines).encode())
-
-
-def _row(line: str) -> Row:
-    pixels, output, original, sealed = map(bytes.fromhex, line.split(" "))
-    return pixels, output, original, sealed
-
-
-def _fitted(order: ReleaseConfig, source: Source) -> Pixels | None:
-    """What all images will have in common, once they are whole tiles."""
-    pixels = source.pixels or _first(source)
-    if pixels is None:
-        return None
-    tile = order.recipe.config.tile_size
-    up = tile - 1 if order.recipe.fit == "pad" else 0
-    height, width = (
-        None if side is None else (side + up) // tile * tile
-        for side in pixels.shape[:2]
-    )
-    return Pixels((height, width, pixels.shape[2]), pixels.dtype)
-
-
-def _first(source: Source) -> Pixels | None:
-    """From the first image that can be read; sizes may differ."""
-    for split, count in source.splits.items():
-        for index in range(count):
-            try:
-                image = source.read(split, index).image
-            except ImageError:
-                continue
-            return Pixels((None, None, image.shape[2]), image.dtype)
-    return None

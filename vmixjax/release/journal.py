@@ -28,15 +28,10 @@ from vmixjax.data.inside import (
 )
 from vmixjax.data.writing import MANIFEST, WORK, Files, Shard, Sink, sweep
 from vmixjax.errors import RunError
-from vmixjax.release.manifest import (
-    About,
-    Count,
-    Sha256,
-    Signature,
-    Tally,
-    read_manifest,
-)
-from vmixjax.release.shards import discard, settle
+from vmixjax.release.manifest import read_manifest
+from vmixjax.release.schema import About, Count, Sha256, Signature
+from vmixjax.release.shards import discard, publish, size_of
+from vmixjax.release.tally import Tally
 
 BEGUN = "begun.json"
 """In the folder for files under way: what release was begun."""
@@ -52,9 +47,9 @@ class Note:
     """A finished shard.
 
     Attributes:
-      files: paths in the release and their SHA-256.
-      size: bytes of all of them.
-      tally: of its images.
+      files: Paths in the release and their SHA-256.
+      size: Bytes of all of them.
+      tally: Tally of its images.
     """
 
     files: dict[str, Sha256]
@@ -78,9 +73,9 @@ class Journal:
     """The notes on one release.
 
     Args:
-      root: of the release.
-      secret: that its notes are signed with.
-      identity: of the release: notes on another count for nothing.
+      root: Folder of the release.
+      secret: Secret that its notes are signed with.
+      identity: Identity of the release: notes on another count for nothing.
     """
 
     def __init__(self, root: Path, secret: bytes = b"", identity: str = "") -> None:
@@ -88,14 +83,17 @@ class Journal:
         self._folder = root / WORK
         self._secret, self._identity = secret, identity
 
-    def look(self, about: Mapping[str, Any]) -> None:
-        """Whether the folder is free for a release, or holds this one.
+    def check(self, about: Mapping[str, Any]) -> None:
+        """Refuses a folder that is not free for a release and does not hold this one.
+
+        Args:
+          about: How it is mixed.
 
         Raises:
-          RunError: it holds something else, or notes that are no notes.
+          RunError: It holds something else, or notes that are no notes.
         """
         if (self.root / MANIFEST).exists():
-            self._compare(about, read_manifest(self.root).about)
+            self._compare(about, read_manifest(self.root)[0].about)
             return
         start = self._start()
         if start is not None:
@@ -109,15 +107,15 @@ class Journal:
         """Starts a release, or goes on with one.
 
         Args:
-          about: how it is mixed.
-          marks: digests of the source and the secret; None for a secret that will be
+          about: How it is mixed.
+          marks: Digests of the source and the secret; None for a secret that will be
             forgotten.
 
         Returns:
           Whether it is new, goes on, or starts over since its secret is forgotten.
 
         Raises:
-          RunError: it goes on with another source or secret.
+          RunError: It goes on with another source or secret.
         """
         if (self.root / MANIFEST).exists():
             return "goes on"
@@ -130,12 +128,12 @@ class Journal:
                             f"DST {self.root} was begun with another {name}; go on "
                             f"with that one, or name another folder"
                         )
-                self._sweep()
+                sweep(self.root)
                 return "goes on"
             self._start_over()
             over = True
         own_folder(self.root, WORK)
-        self._sweep()
+        sweep(self.root)
         with atomic_path(self._folder / BEGUN) as file:
             file.write(json.dumps({"about": about, "marks": marks}).encode())
         return "over" if over else "new"
@@ -148,23 +146,23 @@ class Journal:
         """
         note = Note(
             files={name: digest for name, (_, digest) in files.parts.items()},
-            size=sum(path.stat().st_size for path, _ in files.parts.values()),
+            size=size_of(files),
             tally=tally,
         )
         try:
             signed = _Signed(note, self._signature(shard, note))
             with atomic_path(self._note(shard)) as file:
                 file.write(json.dumps(dataclasses.asdict(signed)).encode())
-            settle(files, sink)
+            publish(files, sink)
         finally:
             discard(files)
 
     def read(self, shard: Shard) -> Note:
-        """The note on a finished shard.
+        """Reads the note on a finished shard.
 
         Raises:
-          FileNotFoundError: there is none.
-          ValueError: it is no note, or not from who holds the secret.
+          FileNotFoundError: There is none.
+          ValueError: It is no note, or not from who holds the secret.
         """
         signed = read_json(self._note(shard), _Signed, _MOST_BYTES)
         expected = self._signature(shard, signed.note)
@@ -173,7 +171,7 @@ class Journal:
         return signed.note
 
     def has(self, shard: Shard) -> bool:
-        """Whether there is a note on a shard."""
+        """Tells whether there is a note on a shard."""
         return self._note(shard).exists()
 
     def forget(self, shard: Shard) -> None:
@@ -181,7 +179,7 @@ class Journal:
         self._note(shard).unlink(missing_ok=True)
 
     def pending(self, shards: Iterable[Shard], threads: Executor) -> list[Shard]:
-        """Shards that are not there as their notes say; all files are read for it."""
+        """Lists shards that are not as their notes say; all files are read for it."""
         shards = list(shards)
         return [
             shard
@@ -229,10 +227,6 @@ class Journal:
                 f"{self.root}, or name another folder"
             ) from error
 
-    def _sweep(self) -> None:
-        """Removes what a run that was killed left under way."""
-        sweep(self.root)
-
     def _start_over(self) -> None:
         """Removes what was mixed with a secret that nobody knows any more.
 
@@ -257,20 +251,17 @@ class Journal:
                     unlink_inside(self.root, name)
         shutil.rmtree(self._folder)
 
-    def _compare(self, asked: Mapping[str, Any], found: About) -> None:
-        asked, there = _as_json(asked), _as_json(msgspec.to_builtins(found))
+    def _compare(self, asked: Mapping[str, Any], about: About) -> None:
+        asked, there = _as_json(asked), _as_json(msgspec.to_builtins(about))
         for name in sorted({*asked, *there}):
             if asked.get(name) != there.get(name):
                 raise RunError(
                     f"DST {self.root} holds a release with another {name}: "
-                    f"{_short(there.get(name))}, not {_short(asked.get(name))}; name "
+                    f"{json.dumps(there.get(name))}, not "
+                    f"{json.dumps(asked.get(name))}; name "
                     f"another folder"
                 )
 
 
 def _as_json(values: Mapping[str, Any]) -> dict[str, Any]:
     return dict(json.loads(json.dumps(values)))
-
-
-def _short(value: object) -> str:
-    return json.dumps(value)

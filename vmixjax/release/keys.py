@@ -18,16 +18,16 @@ _DIFFERENT = 16
 
 
 def new_secret() -> bytes:
-    """A secret from the operating system: 32 random bytes."""
+    """Takes a secret from the operating system: 32 random bytes."""
     return os.urandom(_BYTES)
 
 
 def read_secret(path: Path) -> bytes:
-    """The secret in a file.
+    """Reads the secret in a file.
 
     Raises:
-      RunError: it does not hold 32 random bytes, or others may have read or made it.
-      OSError: it is not there, or cannot be read.
+      RunError: It does not hold 32 random bytes, or others may have read or made it.
+      OSError: It is not there, or cannot be read.
     """
     option = "--secret-file"
     secret = read_private(path, option, _BYTES + 1)
@@ -44,7 +44,7 @@ def read_secret(path: Path) -> bytes:
 
 
 def looks_random(secret: bytes) -> bool:
-    """Whether bytes may be random: not text, not few different ones.
+    """Tells whether bytes may be random: not text, not few different ones.
 
     A secret that somebody made up is one that somebody can guess.
     """
@@ -53,7 +53,7 @@ def looks_random(secret: bytes) -> bool:
 
 
 def pixels_digest(image: np.ndarray) -> bytes:
-    """What tells the pixels of an image (H, W, C) from all others: 32 bytes.
+    """Computes what tells the pixels of an image (H, W, C) from all others: 32 bytes.
 
     It can be compared with guesses at an original, so it stays on the owner's side.
     """
@@ -64,13 +64,13 @@ def pixels_digest(image: np.ndarray) -> bytes:
 
 
 def image_id(name: str, pixels: bytes, levels: np.ndarray, config: MixConfig) -> bytes:
-    """What names one mixing of one image: 16 bytes.
+    """Computes what names one mixing of one image: 16 bytes.
 
     Args:
-      name: the image's name in the release.
+      name: Name of the image in the release.
       pixels: `pixels_digest` of what is to be mixed.
       levels: uint8 (H // T, W // T), the plan.
-      config: what the levels mean.
+      config: What the levels mean.
 
     Returns:
       A digest of all of them. A file that is edited and mixed again, or mixed by
@@ -78,20 +78,14 @@ def image_id(name: str, pixels: bytes, levels: np.ndarray, config: MixConfig) ->
       the same. The digest of an original can be compared with guesses at it, so it
       stays in the vault.
     """
-    digest = hashlib.blake2b(digest_size=16, person=b"vmixjax image id")
-    for part in (
-        name.encode("utf-8", "surrogateescape"),
-        repr(config).encode(),
-        levels.tobytes(),
-        pixels,
-    ):
-        digest.update(len(part).to_bytes(8, "little"))
-        digest.update(part)
-    return digest.digest()
+    encoded = name.encode("utf-8", "surrogateescape")
+    parts = [encoded, repr(config).encode(), levels.tobytes(), pixels]
+    blake = hashlib.blake2b(digest_size=16, person=b"vmixjax image id")
+    return _with_lengths(blake, parts).digest()
 
 
 def derive_key(secret: bytes, identity: bytes) -> np.ndarray:
-    """The key of an image: keyed BLAKE2b of its id, as uint32 (2,).
+    """Derives the key of an image: keyed BLAKE2b of its id, as uint32 (2,).
 
     These are the data of a typed Threefry key, `jax.random.wrap_key_data`. A key has 64
     bits, so this is obfuscation with an audit and not encryption, however long the
@@ -107,16 +101,21 @@ def digest(secret: bytes, purpose: bytes, parts: Iterable[str]) -> str:
     """Tells whether things are the same, and nothing else to who has no secret.
 
     Args:
-      secret: of the owner.
-      purpose: up to 16 bytes; digests for other purposes cannot be compared.
-      parts: of what is named.
+      secret: Secret of the owner.
+      purpose: Up to 16 bytes; digests for other purposes cannot be compared.
+      parts: Parts of what is named.
 
     Returns:
       32 hexadecimal digits.
     """
-    found = hashlib.blake2b(key=secret, digest_size=16, person=purpose)
+    encoded = (part.encode("utf-8", "surrogateescape") for part in parts)
+    blake = hashlib.blake2b(key=secret, digest_size=16, person=purpose)
+    return _with_lengths(blake, encoded).hexdigest()
+
+
+def _with_lengths(blake: hashlib.blake2b, parts: Iterable[bytes]) -> hashlib.blake2b:
+    """The digest of parts, each with its length: no other parts have the same."""
     for part in parts:
-        data = part.encode("utf-8", "surrogateescape")
-        found.update(len(data).to_bytes(8, "little"))
-        found.update(data)
-    return found.hexdigest()
+        blake.update(len(part).to_bytes(8, "little"))
+        blake.update(part)
+    return blake

@@ -1,7 +1,7 @@
 """Mixing a whole data set into a release, on one machine or on many."""
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -9,178 +9,165 @@ import msgspec
 
 from vmixjax.data.inside import holds
 from vmixjax.data.writing import MANIFEST, Shard
-from vmixjax.errors import ImageError, RunError
-from vmixjax.release.config import ReleaseConfig, ReleaseJob, merge_rows, open_job
-from vmixjax.release.journal import Journal
+from vmixjax.errors import RunError
+from vmixjax.release.config import ReleaseConfig
+from vmixjax.release.job import ReleaseJob, open_job
+from vmixjax.release.journal import Begun, Journal
 from vmixjax.release.keys import digest
 from vmixjax.release.manifest import (
-    Tally,
+    describe,
     is_signed,
-    read_signed,
+    read_manifest,
     signature,
     write_manifest,
 )
 from vmixjax.release.progress import Progress
-from vmixjax.release.shards import write_shard
+from vmixjax.release.tally import Tally
 from vmixjax.release.threads import start_threads
 
 _LONG = ("shards", "signature")
-"""What `write_manifest` does not return."""
+"""What the description of a release leaves out of its manifest."""
 
-Engine = Callable[[ReleaseConfig, ReleaseJob, Sequence[Shard], Journal, Progress], None]
-"""Writes shards of an order, and notes each in the journal."""
+Engine = Callable[[ReleaseJob, Sequence[Shard], Progress], None]
+"""Mixes shards of a job, see `ReleaseJob.mix`, on one machine or on many."""
 
 
 def mix_release(
-    order: ReleaseConfig, engine: Engine, progress: Progress
+    config: ReleaseConfig, engine: Engine, progress: Progress
 ) -> dict[str, Any]:
     """Mixes a data set, or does what is left of it.
 
     Args:
-      order: what is asked for.
-      engine: that does the work.
-      progress: is told of it.
+      config: What is asked for.
+      engine: Engine that does the work.
+      progress: Is told of it.
 
     Returns:
-      The manifest, but for the shards.
+      The manifest, but for the shards and the signature.
 
     Raises:
-      RunError, VaultError, OSError: it cannot begin or go on. What was written stays,
+      RunError, VaultError, OSError: It cannot begin or go on. What was written stays,
         and a run with the same secret goes on from there.
     """
-    order.check()
-    forgotten = order.secret_file is None and order.vault is None
-    source = order.source()
-    about = order.about(source)
-    Journal(order.dst).look(about)
-    with open_job(order, source) as opened, ThreadPoolExecutor() as threads:
-        journal = Journal(order.dst, opened.secret, opened.identity)
-        marks = {
-            "source": digest(opened.secret, b"vmixjax source", source.traces()),
-            "secret": digest(opened.secret, b"vmixjax secret", []),
-        }
-        begun = journal.begin(about, dict.fromkeys(marks) if forgotten else marks)
-        if (order.dst / MANIFEST).exists():
-            return _complete(order, opened, forgotten, journal)
-        if order.vault is not None and opened.vault is not None:
-            merge_rows(order.vault, opened.vault)
-        pending = journal.pending(opened.shards, threads)
-        there = sum(s.stop - s.start for s in opened.shards)
-        there -= sum(s.stop - s.start for s in pending)
-        if begun == "goes on":
-            progress.say(f"going on with {order.dst}: {there} images are there")
-        elif begun == "over":
-            progress.say(
-                f"starting {order.dst} over: it was begun without --vault or "
-                f"--secret-file, and that secret is forgotten"
-            )
-        with progress.of(sum(source.splits.values()), there):
-            engine(order, opened, pending, journal, progress)
-        if order.vault is not None and opened.vault is not None:
-            merge_rows(order.vault, opened.vault)
-        return _finish(order, opened, journal, about)
+    config.check()
+    source = config.source()
+    Journal(config.dst).check(config.about(source))
+    with open_job(config, source) as job, ThreadPoolExecutor() as threads:
+        begun = job.journal.begin(job.about, _marks(job))
+        if (config.dst / MANIFEST).exists():
+            return _finished(job)
+        job.merge_rows()
+        pending = job.journal.pending(job.shards, threads)
+        there = _images(job.shards) - _images(pending)
+        _tell_begun(begun, config, there, progress)
+        with progress.of(_images(job.shards), there):
+            engine(job, pending, progress)
+        job.merge_rows()
+        return _finish(job)
 
 
 def run_local(
-    order: ReleaseConfig,
-    opened: ReleaseJob,
+    job: ReleaseJob,
     shards: Sequence[Shard],
-    journal: Journal,
     progress: Progress,
     *,
     workers: int | None = None,
 ) -> None:
     """The engine on one machine: threads decode and encode, the device mixes."""
-    count = workers or os.cpu_count() or 1
-
-    def tell(images: int, error: ImageError | None) -> None:
-        if error is not None and order.strict:
-            raise RunError(f"{error} (--strict)")
-        progress.tell(images, error)
-
-    with start_threads(count) as threads:
+    with start_threads(workers or os.cpu_count() or 1) as threads:
         for shard in shards:
-            files, tally = write_shard(
-                shard, opened.source, opened.work, opened.sink, threads, tell
-            )
-            journal.commit(shard, files, tally, opened.sink)
+            job.mix(shard, threads, progress.tell)
 
 
-def _finish(
-    order: ReleaseConfig,
-    opened: ReleaseJob,
-    journal: Journal,
-    about: Mapping[str, Any],
-) -> dict[str, Any]:
+def _marks(job: ReleaseJob) -> dict[str, str | None]:
+    """Digests of source and secret; nothing of a secret that will be forgotten."""
+    if job.config.forgets_secret:
+        return {"source": None, "secret": None}
+    return {
+        "source": digest(job.secret, b"vmixjax source", job.source.traces()),
+        "secret": digest(job.secret, b"vmixjax secret", []),
+    }
+
+
+def _images(shards: Sequence[Shard]) -> int:
+    return sum(shard.stop - shard.start for shard in shards)
+
+
+def _tell_begun(
+    begun: Begun, config: ReleaseConfig, there: int, progress: Progress
+) -> None:
+    if begun == "goes on":
+        progress.say(f"going on with {config.dst}: {there} images are there")
+    elif begun == "over":
+        progress.say(
+            f"starting {config.dst} over: it was begun without --vault or "
+            f"--secret-file, and that secret is forgotten"
+        )
+
+
+def _finish(job: ReleaseJob) -> dict[str, Any]:
     """Writes what comes after all shards, the manifest last."""
-    total = Tally()
-    splits = dict.fromkeys(opened.source.splits, 0)
+    journal, total = job.journal, Tally()
+    splits = dict.fromkeys(job.source.splits, 0)
     counts: dict[str, list[tuple[int, int]]] = {split: [] for split in splits}
-    for shard in opened.shards:
+    for shard in job.shards:
         note = journal.read(shard)
         total.add(note.tally)
         splits[shard.split] += note.tally.images
         counts[shard.split].append((note.tally.images, note.size))
     if not total.images:
-        raise RunError(f"no image of SRC {order.src} could be mixed, as said above")
-    files = opened.sink.finish(counts)
+        raise RunError(
+            f"no image of SRC {job.config.src} could be mixed, as said above"
+        )
+    files = job.sink.finish(counts)
 
     def shards() -> Iterator[dict[str, Any]]:
-        for shard in opened.shards:
+        for shard in job.shards:
             note = journal.read(shard)
             images, parts = note.tally.images, dict(note.files)
             yield {"split": shard.split, "images": images, "files": parts}
 
     def sign(written: bytes) -> str:
-        made = signature(opened.secret, written)
-        if opened.vault is not None:
-            opened.vault.vouch(made)
+        made = signature(job.secret, written)
+        if job.vault is not None:
+            job.vault.vouch(made)
         return made
 
-    manifest = write_manifest(
-        order.dst,
-        about,
-        opened.identity,
-        splits,
-        total,
-        opened.sink.holds,
-        shards(),
-        files,
-        sign,
+    description = describe(
+        job.about, job.identity, splits, total, job.sink.holds, files
     )
+    write_manifest(job.config.dst, description, shards(), sign)
     journal.end()
-    return manifest
+    return description
 
 
-def _complete(
-    order: ReleaseConfig, opened: ReleaseJob, forgotten: bool, journal: Journal
-) -> dict[str, Any]:
+def _finished(job: ReleaseJob) -> dict[str, Any]:
     """A release that is there already, if it is what is asked for."""
-    manifest, written = read_signed(order.dst)
-    if forgotten:
+    dst = job.config.dst
+    manifest, written = read_manifest(dst)
+    if job.config.forgets_secret:
         raise RunError(
-            f"DST {order.dst} holds a release whose secret is forgotten; name "
-            f"another folder"
+            f"DST {dst} holds a release whose secret is forgotten; name another folder"
         )
-    if manifest.identity != opened.identity:
+    if manifest.identity != job.identity:
         raise RunError(
-            f"DST {order.dst} holds a finished release with another secret; name "
-            f"another folder, or its --vault or --secret-file"
+            f"DST {dst} holds a finished release with another secret; name another "
+            f"folder, or its --vault or --secret-file"
         )
-    whole = is_signed(manifest, written, opened.secret)
-    if opened.vault is not None:
-        whole = opened.vault.vouches_for(manifest, written)
+    whole = is_signed(manifest, written, job.secret)
+    if job.vault is not None:
+        whole = job.vault.vouches_for(manifest, written)
     if not whole:
         raise RunError(
-            f"{order.dst / MANIFEST}, of a finished release, was changed since it was "
+            f"{dst / MANIFEST}, of a finished release, was changed since it was "
             f"written; name another folder and mix again"
         )
     for name, expected in manifest.all_files().items():
-        if not holds(order.dst, name, expected):
+        if not holds(dst, name, expected):
             raise RunError(
-                f"{order.dst / name}, of a finished release, is missing or was "
-                f"changed; name another folder and mix again"
+                f"{dst / name}, of a finished release, is missing or was changed; name "
+                f"another folder and mix again"
             )
-    journal.end()
+    job.journal.end()
     values: dict[str, Any] = msgspec.to_builtins(manifest)
     return {name: value for name, value in values.items() if name not in _LONG}

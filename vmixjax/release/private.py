@@ -12,21 +12,22 @@ from vmixjax.errors import RunError
 
 _ROOT = 0
 
+_PASSPHRASE = 4096
+"""Bytes, at most."""
+
 
 def check_private(path: Path, option: str) -> None:
     """Refuses a file that others can read or change, or have put there.
 
     Args:
-      path: of the file.
-      option: what the complaint begins with.
+      path: Path of the file.
+      option: What the complaint begins with.
 
     Raises:
-      RunError: it is a link, no ordinary file, belongs to another, or is not private.
-      FileNotFoundError: it is not there.
+      RunError: It is a link, no ordinary file, belongs to another, or is not private.
+      FileNotFoundError: It is not there.
     """
-    status = path.lstat()
-    if stat.S_ISLNK(status.st_mode):
-        raise RunError(f"{option} {path} is a link; name what it leads to")
+    status = _not_a_link(path, option, "what")
     if not stat.S_ISREG(status.st_mode):
         raise RunError(f"{option} {path} is no ordinary file; name another")
     _check_mode(status, path, option)
@@ -36,12 +37,10 @@ def check_private_folder(path: Path, option: str) -> None:
     """Refuses a folder where others can put or exchange files.
 
     Raises:
-      RunError: it is a link, no folder, belongs to another, or others may write to it.
-      FileNotFoundError: it is not there.
+      RunError: It is a link, no folder, belongs to another, or others may write to it.
+      FileNotFoundError: It is not there.
     """
-    status = path.lstat()
-    if stat.S_ISLNK(status.st_mode):
-        raise RunError(f"{option} {path} is a link; name the folder it leads to")
+    status = _not_a_link(path, option, "the folder")
     if not stat.S_ISDIR(status.st_mode):
         raise RunError(f"{option} {path} is a file; name a folder")
     _check_owner(status, path, option)
@@ -53,14 +52,14 @@ def check_private_folder(path: Path, option: str) -> None:
 
 
 def read_private(path: Path, option: str, limit: int) -> bytes:
-    """The beginning of a file that holds a secret, `limit` bytes at most.
+    """Reads the beginning of a file that holds a secret, `limit` bytes at most.
 
     A pipe, such as a shell's `<(...)`, and a terminal are as private as they can be.
 
     Raises:
-      RunError: it belongs to another, others can read or change it, or it is neither a
+      RunError: It belongs to another, others can read or change it, or it is neither a
         file, a pipe nor a terminal.
-      OSError: it is not there, or cannot be read.
+      OSError: It is not there, or cannot be read.
     """
     with path.open("rb", buffering=0) as file:
         status = os.fstat(file.fileno())
@@ -68,12 +67,41 @@ def read_private(path: Path, option: str, limit: int) -> bytes:
             _check_mode(status, path, option)
         elif not (stat.S_ISFIFO(status.st_mode) or file.isatty()):
             raise RunError(f"{option} {path} is no ordinary file; name another")
-        found = b""
-        while len(found) < limit and (more := file.read(limit - len(found))):
-            found += more
-            if file.isatty() and found.endswith(b"\n"):
+        data = b""
+        while len(data) < limit and (more := file.read(limit - len(data))):
+            data += more
+            if file.isatty() and data.endswith(b"\n"):
                 break
-        return found
+        return data
+
+
+def read_passphrase(path: Path | None) -> bytes | None:
+    """Reads the first line of a file; gives None where none is named.
+
+    Raises:
+      RunError: It is empty or endless, or others may have read or made the file.
+      OSError: The file is not there, or cannot be read.
+    """
+    if path is None:
+        return None
+    option = "--vault-passphrase-file"
+    lines = read_private(path, option, _PASSPHRASE + 1).split(b"\n", 1)
+    passphrase = lines[0].rstrip(b"\r")
+    if not passphrase:
+        raise RunError(f"{option} {path} has no first line; write the passphrase there")
+    if len(passphrase) > _PASSPHRASE:
+        raise RunError(
+            f"{option} {path} has a first line of more than {_PASSPHRASE} bytes; write "
+            f"a shorter passphrase there"
+        )
+    return passphrase
+
+
+def _not_a_link(path: Path, option: str, target: str) -> os.stat_result:
+    status = path.lstat()
+    if stat.S_ISLNK(status.st_mode):
+        raise RunError(f"{option} {path} is a link; name {target} it leads to")
+    return status
 
 
 def _check_mode(status: os.stat_result, path: Path, option: str) -> None:

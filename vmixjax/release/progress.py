@@ -18,7 +18,7 @@ class Progress:
     """Tells people on standard error what is done, images/s, and the time left.
 
     Args:
-      title: of the bar.
+      title: Title of the bar.
     """
 
     def __init__(self, title: str) -> None:
@@ -29,7 +29,7 @@ class Progress:
 
     @contextlib.contextmanager
     def of(self, images: int, there: int = 0) -> Iterator[None]:
-        """A bar for so many images, of which some are there already."""
+        """Shows a bar for so many images, of which some are there already."""
         watched = sys.stderr.isatty()
         with tqdm(
             desc=self.title,
@@ -55,18 +55,18 @@ class Progress:
             self._bar.update(images)
 
     def doubt(self, line: str) -> None:
-        """Something that keeps all from being done, though no image can be named."""
+        """Says what keeps all from being done, though no image can be named."""
         self.doubts.append(line)
         self.say(line)
 
     def leave_out(self, shard: str, images: int) -> None:
-        """Images that another machine left out."""
+        """Counts images that another machine left out."""
         line = f"{images} of shard {shard}, see the workers' logs"
         self.skipped.append(line)
         self.say(f"skipped: {line}")
 
     def say(self, line: str) -> None:
-        """A line of its own."""
+        """Writes a line of its own."""
         tqdm.write(printable(f"vmixjax: {line}"), file=sys.stderr)
 
 

@@ -17,13 +17,13 @@ class Recipe:
     """How a data set is mixed; one of `strength` and `target_vfe` decides how far.
 
     Attributes:
-      config: tile size, ladder and channel mode.
-      fit: what is done to images that are not whole tiles.
+      config: Tile size, ladder and channel mode.
+      fit: What is done to images that are not whole tiles.
       strength: 0 to 1, a place in each image's reachable range of VFE. Every private
         tile is mixed at 0, too; at 1, by the strongest level, even where that adds no
         VFE.
-      target_vfe: a desired VFE, the same for all, instead.
-      masks: folder of grey masks by the same names; black is not private.
+      target_vfe: A desired VFE, the same for all, instead.
+      masks: Folder of grey masks by the same names; black is not private.
     """
 
     config: MixConfig
@@ -33,7 +33,7 @@ class Recipe:
     masks: Path | None = None
 
     def prune_ladder(self) -> "Recipe":
-        """The same, on a ladder without the levels that no tile will have.
+        """Leaves out of the ladder the levels that no tile will have.
 
         Fewer random numbers are drawn then.
         """
@@ -43,10 +43,10 @@ class Recipe:
         return dataclasses.replace(self, config=config)
 
     def prepare(self, example: Example) -> tuple[np.ndarray, np.ndarray | None]:
-        """An image as whole tiles, and where it is private if there are masks.
+        """Gives an image as whole tiles, and where it is private if there are masks.
 
         Raises:
-          ImageError: the image, or its mask, is not fit to be mixed.
+          ImageError: The image, or its mask, is not fit to be mixed.
         """
         tile = self.config.tile_size
         fitted = fit_image(example.name, example.image, tile, self.fit)
@@ -61,7 +61,11 @@ class Recipe:
 
 
 def fit_image(name: str, image: np.ndarray, tile_size: int, how: Fit) -> np.ndarray:
-    """The image as whole tiles, or an `ImageError` that names it."""
+    """Gives the image as whole tiles.
+
+    Raises:
+      ImageError: It is not fit; its name is in the message.
+    """
     try:
         return fit(image, tile_size, how)
     except ValueError as error:

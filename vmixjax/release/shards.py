@@ -5,7 +5,6 @@ from nothing but itself, so neither the number of workers nor their order change
 byte.
 """
 
-import dataclasses
 import math
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
@@ -13,22 +12,31 @@ from concurrent.futures import Future, wait
 
 from vmixjax.data.example import Source
 from vmixjax.data.inside import move_inside, usual_mode
-from vmixjax.data.room import Claim, NoRoom, Room, at_once
+from vmixjax.data.room import Claim
 from vmixjax.data.writing import WORK, Files, Shard, Sink, Writer
-from vmixjax.errors import ImageError
-from vmixjax.release.manifest import Tally
+from vmixjax.errors import ImageError, RunError
+from vmixjax.release.reading import WINDOW_BYTES, read_windows
+from vmixjax.release.tally import Tally
 from vmixjax.release.threads import Threads
-from vmixjax.release.transforms import Done, Task, Work
-
-_IMAGES, _BYTES = 256, 2**24
-"""A window of a shard: images that are worked on together are among so many."""
+from vmixjax.release.transforms import Result, Task, Transform
 
 Tell = Callable[[int, ImageError | None], None]
-"""Told of images that are done, and of one that was left out, with the reason."""
+"""Is told of images that are done, and of one that was left out, with the reason."""
+
+
+def stops_at_errors(tell: Tell) -> Tell:
+    """Makes what is told raise `RunError` for an image that would be left out."""
+
+    def strict(images: int, error: ImageError | None) -> None:
+        if error is not None:
+            raise RunError(f"{error} (--strict)")
+        tell(images, error)
+
+    return strict
 
 
 def list_shards(splits: Mapping[str, int], size: int) -> list[Shard]:
-    """All shards of all splits, in order."""
+    """Lists all shards of all splits, in order."""
     return [
         Shard(
             split=split,
@@ -46,97 +54,129 @@ def list_shards(splits: Mapping[str, int], size: int) -> list[Shard]:
 def write_shard(
     shard: Shard,
     source: Source,
-    work: Work,
+    transform: Transform,
     sink: Sink,
     threads: Threads,
     tell: Tell,
 ) -> tuple[Files, Tally]:
-    """Reads, works on and writes the examples of a shard.
+    """Reads, transforms and writes the examples of a shard.
 
     Args:
-      shard: which.
-      source: that it is read from.
-      work: what is done to its images.
-      sink: that writes it.
-      threads: that do it.
-      tell: see `Tell`. What it raises ends the shard.
+      shard: The shard.
+      source: Source that it is read from.
+      transform: What is done to its images.
+      sink: Sink that writes it.
+      threads: Threads that do it.
+      tell: See `Tell`. What it raises ends the shard.
 
     Returns:
       Its files, which have no final names yet, and what became of its images.
 
     Raises:
-      RunError, VaultError, OSError: it cannot be done; nothing is left of it.
+      RunError, VaultError, OSError: It cannot be done; nothing is left of it.
     """
-    files, tally = Files(), Tally()
-    working: deque[Future[list[Done | ImageError]]] = deque()
-    encoding: deque[tuple[Done, Future[bytes]]] = deque()
-
-    def leave_out(error: ImageError) -> None:
-        tally.skipped += 1
-        tell(1, error)
-
-    def encode(results: list[Done | ImageError]) -> None:
-        for done in results:
-            if isinstance(done, ImageError):
-                leave_out(done)
-            else:
-                record = threads.codec.submit(sink.encode, done.example, done.output)
-                encoding.append((done, record))
-
-    def drain(writer: Writer) -> None:
-        while encoding:
-            done, record = encoding.popleft()
-            writer.add(done.output, record.result())
-            tally.add(done.tally)
-            tell(1, None)
+    files = Files()
 
     def read(index: int, claim: Claim) -> Task:
         example = source.read(shard.split, index, claim)
-        return work.prepare(example, shard, index)
+        return transform.prepare(example, shard, index)
 
     try:
         with sink.write(shard, files, threads.disk) as writer:
+            pipeline = _Pipeline(transform, sink, writer, threads, tell)
             try:
-                # While one window is worked on, the one before it is encoded and the
-                # one behind it is read; large images go one after the other.
-                for window in read_windows(shard, read, threads, leave_out):
-                    large = _size(window) > 2 * _BYTES
-                    working.append(
-                        threads.device.submit(work.do, window, threads.codec)
-                    )
-                    del window
-                    drain(writer)
-                    while working and (large or len(working) > 1):
-                        encode(working.popleft().result())
-                    if large:
-                        drain(writer)
-                while working:
-                    drain(writer)
-                    encode(working.popleft().result())
-                drain(writer)
+                pipeline.run(read_windows(shard, read, threads, pipeline.leave_out))
             except BaseException:
-                for _, record in encoding:
-                    record.cancel()
-                # What is under way may still use the vault.
-                wait([done for done in working if not done.cancel()])
+                pipeline.cancel()
                 raise
     except BaseException:
         discard(files)
         raise
-    return files, tally
+    return files, pipeline.tally
 
 
-def _size(window: list[Task]) -> int:
-    return sum(task.example.image.nbytes for task in window)
+class _Pipeline:
+    """While one window is transformed, the one before it is encoded and written.
+
+    The one behind it is read; large images go one after the other.
+    """
+
+    def __init__(
+        self,
+        transform: Transform,
+        sink: Sink,
+        writer: Writer,
+        threads: Threads,
+        tell: Tell,
+    ) -> None:
+        self.tally = Tally()
+        self._transform, self._sink, self._writer = transform, sink, writer
+        self._threads, self._tell = threads, tell
+        self._transforming: deque[Future[list[Result | ImageError]]] = deque()
+        self._encoding: deque[tuple[Result, Future[bytes]]] = deque()
+
+    def run(self, windows: Iterator[list[Task]]) -> None:
+        """Takes all windows, and ends once they are written."""
+        for window in windows:
+            size = sum(task.example.image.nbytes for task in window)
+            large = size > 2 * WINDOW_BYTES
+            results = self._threads.device.submit(
+                self._transform.apply, window, self._threads.codec
+            )
+            self._transforming.append(results)
+            # Its images need not stay while others are written.
+            del window, results
+            self._write()
+            while self._transforming and (large or len(self._transforming) > 1):
+                self._encode()
+            if large:
+                self._write()
+        while self._transforming:
+            self._write()
+            self._encode()
+        self._write()
+
+    def cancel(self) -> None:
+        """Ends at once, but for what is under way and may still use the vault."""
+        for _, record in self._encoding:
+            record.cancel()
+        wait([results for results in self._transforming if not results.cancel()])
+
+    def leave_out(self, error: ImageError) -> None:
+        """Counts an image that is not fit, and tells why."""
+        self.tally.skipped += 1
+        self._tell(1, error)
+
+    def _encode(self) -> None:
+        for result in self._transforming.popleft().result():
+            if isinstance(result, ImageError):
+                self.leave_out(result)
+            else:
+                record = self._threads.codec.submit(
+                    self._sink.encode, result.example, result.output
+                )
+                self._encoding.append((result, record))
+
+    def _write(self) -> None:
+        while self._encoding:
+            result, record = self._encoding.popleft()
+            self._writer.add(result.output, record.result())
+            self.tally.add(result.tally)
+            self._tell(1, None)
+
+
+def size_of(files: Files) -> int:
+    """Gives the bytes of all files, which have no final names yet."""
+    return sum(path.stat().st_size for path, _ in files.parts.values())
 
 
 def discard(files: Files) -> None:
-    """Removes what has no final name."""
+    """Removes files that have no final names."""
     for path, _ in files.parts.values():
         path.unlink(missing_ok=True)
 
 
-def settle(files: Files, sink: Sink) -> None:
+def publish(files: Files, sink: Sink) -> None:
     """Gives files their names, and the permissions that any new file has."""
     if not files.parts:
         return
@@ -144,106 +184,3 @@ def settle(files: Files, sink: Sink) -> None:
     mode = usual_mode(root / WORK)
     moves = [(f"{WORK}/{path.name}", name) for name, (path, _) in files.parts.items()]
     move_inside(root, moves, mode)
-
-
-def read_windows(
-    shard: Shard,
-    read: Callable[[int, Claim], Task],
-    threads: Threads,
-    leave_out: Callable[[ImageError], None],
-) -> Iterator[list[Task]]:
-    """Reads what is in a shard ahead, in windows of so much as memory has room for.
-
-    Args:
-      shard: which.
-      read: gives the task of a number, or raises `ImageError`; called from many
-        threads. It claims room for the image before it decodes it.
-      threads: that read.
-      leave_out: is told what cannot be read.
-    """
-    # Where a window ends depends on nothing but the images.
-    window: list[Task] = []
-    size = 0
-    for task in _read(shard, read, threads):
-        if isinstance(task, ImageError):
-            leave_out(task)
-            continue
-        window.append(task)
-        size += task.example.image.nbytes
-        # Batches are powers of two: so few of them have to be filled up.
-        whole = len(window).bit_count() == 1
-        if len(window) >= _IMAGES or (size >= _BYTES and whole):
-            yield window
-            window, size = [], 0
-    if window:
-        yield window
-
-
-@dataclasses.dataclass
-class _Reading:
-    """One image on its way: what comes of it, and the room that it has taken."""
-
-    index: int
-    future: Future[Task | ImageError | NoRoom]
-    size: int = 0
-
-
-def _read(
-    shard: Shard, read: Callable[[int, Claim], Task], threads: Threads
-) -> Iterator[Task | ImageError]:
-    room = Room(threads.room)
-    reading: deque[_Reading] = deque()
-
-    def do(one: _Reading, claim: Claim) -> Task | ImageError | NoRoom:
-        try:
-            task = read(one.index, claim)
-        except (ImageError, NoRoom) as error:
-            return error.with_traceback(None)
-        # Decoding takes more than what comes of it.
-        left = min(one.size, task.example.image.nbytes)
-        room.give_back(one.size - left)
-        one.size = left
-        return task
-
-    def start(index: int) -> _Reading:
-        def claim(size: int) -> None:
-            if not room.take(size):
-                raise NoRoom(size)
-            one.size = size
-
-        one = _Reading(index, Future())
-        one.future = threads.codec.submit(do, one, claim)
-        return one
-
-    def again(one: _Reading, refused: NoRoom, *, always: bool = False) -> bool:
-        if not room.take(refused.size, always=always):
-            return False
-        one.size = refused.size
-        one.future = threads.codec.submit(do, one, at_once)
-        return True
-
-    def first() -> Task | ImageError:
-        one = reading.popleft()
-        result = one.future.result()
-        if isinstance(result, NoRoom):
-            # All before it are somebody else's care: it may always go on.
-            again(one, result, always=True)
-            result = one.future.result()
-        assert not isinstance(result, NoRoom)
-        room.give_back(one.size)
-        for other in reading:
-            refused = other.future.result() if other.future.done() else None
-            if isinstance(refused, NoRoom) and not again(other, refused):
-                break
-        return result
-
-    try:
-        for index in range(shard.start, shard.stop):
-            reading.append(start(index))
-            if len(reading) > threads.ahead:
-                yield first()
-        while reading:
-            yield first()
-    finally:
-        for one in reading:
-            one.future.cancel()

@@ -20,11 +20,11 @@ class Threads:
     """Who does what, side by side.
 
     Attributes:
-      codec: decode and encode.
-      device: one, that hands images to the device and waits for it.
-      disk: force files to disk, and wait for it.
-      ahead: how many images are decoded before they are needed, at most.
-      room: bytes that they may take together.
+      codec: Threads that decode and encode.
+      device: One thread, which hands images to the device and waits for it.
+      disk: Threads that force files to disk, and wait for it.
+      ahead: Most images that are decoded before they are needed.
+      room: Bytes that they may take together.
     """
 
     codec: Executor
@@ -36,7 +36,7 @@ class Threads:
 
 @contextlib.contextmanager
 def start_threads(count: int) -> Iterator[Threads]:
-    """Threads of a run, `count` of them to decode and encode.
+    """Starts the threads of a run, `count` of them to decode and encode.
 
     When the block ends by an error, what has not begun is not done.
     """

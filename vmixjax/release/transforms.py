@@ -2,11 +2,10 @@
 
 import dataclasses
 import hashlib
-from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from pathlib import PurePosixPath
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -14,39 +13,45 @@ from vmixjax.data.example import Example, Field, Text
 from vmixjax.data.fitting import cut_off, unfit
 from vmixjax.data.writing import Shard, Sink
 from vmixjax.errors import ImageError, VaultError
-from vmixjax.release.batches import batch_size, mix_batch, plan_batch, unmix_batch
+from vmixjax.release.batches import (
+    Planned,
+    in_batches,
+    mix_batch,
+    plan_batch,
+    unmix_batch,
+)
 from vmixjax.release.keys import derive_key, image_id, pixels_digest
-from vmixjax.release.manifest import Spread, Tally
 from vmixjax.release.recipe import Recipe
+from vmixjax.release.tally import Range, Tally
 from vmixjax.release.vault import Entry, Row, Vault
 
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-    """One example that is ready to be worked on.
+    """One example that is ready to be transformed.
 
     Attributes:
-      index: in its split.
-      example: as it was read.
-      output: what the result is called.
-      ready: what the work needs of it.
+      index: Its number in its split.
+      example: The example as it was read.
+      output: What the result is called.
+      prepared: What the transform has made ready of it.
     """
 
     index: int
     example: Example
     output: str
-    ready: Any
+    prepared: Any
 
 
 @dataclasses.dataclass(frozen=True)
-class Done:
-    """A result.
+class Result:
+    """What a transform made of an example.
 
     Attributes:
-      example: with its new image.
-      output: what it is called.
-      tally: of it.
-      mixed_as: what a restored image was called in its release.
+      example: The example with its new image.
+      output: What it is called.
+      tally: Tally of it.
+      mixed_as: What a restored image was called in its release.
     """
 
     example: Example
@@ -55,33 +60,70 @@ class Done:
     mixed_as: str = ""
 
 
-class Work(Protocol):
+class Transform(Protocol):
     """Turns examples into others, some at once."""
 
     def prepare(self, example: Example, shard: Shard, index: int) -> Task:
-        """What each image needs alone; called from many threads.
+        """Does what each image needs alone; called from many threads.
 
         Raises:
-          ImageError: it is not fit.
+          ImageError: It is not fit.
         """
         ...
 
-    def do(self, tasks: Sequence[Task], threads: Executor) -> list[Done | ImageError]:
-        """What is done to many at once: results, or why not, in the order of tasks."""
+    def apply(
+        self, tasks: Sequence[Task], threads: Executor
+    ) -> list[Result | ImageError]:
+        """Transforms many at once; gives results, or why not, in the order of tasks."""
         ...
 
 
-class Mixing:
-    """Images are mixed, each with its own key.
+class Keeper(Protocol):
+    """Keeps what undoes a mixing: a vault, or a file beside it."""
+
+    def seal(self, mixed: np.ndarray, entry: Entry) -> Row:
+        """Seals what undoes a mixed image (H, W, C), for `store`."""
+        ...
+
+    def store(self, rows: Sequence[Row]) -> None:
+        """Stores rows, for good, before it returns."""
+        ...
+
+
+class _Fitted(NamedTuple):
+    """An image as whole tiles, where it is private, and its digest."""
+
+    image: np.ndarray
+    mask: np.ndarray | None
+    digest: bytes
+
+
+class _Mixed(NamedTuple):
+    """A mixed image, the id of its mixing, the plan, and its VFE."""
+
+    image: np.ndarray
+    identity: bytes
+    planned: Planned
+    vfe: float
+
+
+class _Known(NamedTuple):
+    """A mixed image, and what undoes it."""
+
+    task: Task
+    entry: Entry
+
+
+class Mix:
+    """Mixes images, each with its own key.
 
     Args:
-      recipe: how.
-      secret: that keys are derived from.
-      keep: stores what undoes them, for good, before it returns; None for nobody.
-      vault: that seals what is stored.
-      sink: that names them.
-      fields: what belongs to each.
-      names: whether they keep their names.
+      recipe: How images are mixed.
+      secret: Secret that keys are derived from.
+      sink: Sink that names them.
+      fields: What belongs to each image.
+      names: Whether images keep their names.
+      vault: Keeper of what undoes the mixing; None where nobody shall.
     """
 
     def __init__(
@@ -92,12 +134,10 @@ class Mixing:
         fields: Mapping[str, Field],
         *,
         names: bool,
-        vault: Vault | None = None,
-        keep: Callable[[Sequence[Row]], None] | None = None,
+        vault: Keeper | None = None,
     ) -> None:
-        self.secret = secret
-        self._recipe, self._sink = recipe.prune_ladder(), sink
-        self._names, self._vault, self._keep = names, vault, keep
+        self._secret, self._sink, self._vault = secret, sink, vault
+        self._recipe, self._names = recipe.prune_ladder(), names
         self._naming = [
             name
             for name, field in fields.items()
@@ -105,74 +145,86 @@ class Mixing:
         ]
 
     def prepare(self, example: Example, shard: Shard, index: int) -> Task:
-        """See `Work.prepare`."""
+        """See `Transform.prepare`."""
         output = self._sink.output(example, shard, index, self._names)
-        fitted, mask = self._recipe.prepare(example)
-        return Task(index, example, output, (fitted, mask, pixels_digest(fitted)))
+        image, mask = self._recipe.prepare(example)
+        fitted = _Fitted(image, mask, pixels_digest(image))
+        return Task(index, example, output, fitted)
 
-    def do(self, tasks: Sequence[Task], threads: Executor) -> list[Done | ImageError]:
-        """See `Work.do`."""
-        config = self._recipe.config
-        found: dict[int, Done | ImageError] = {}
+    def apply(
+        self, tasks: Sequence[Task], threads: Executor
+    ) -> list[Result | ImageError]:
+        """See `Transform.apply`."""
+        results: dict[int, Result | ImageError] = {}
         rows: list[Row] = []
-        for batch in _batches(tasks):
-            images = [task.ready[0] for task in batch]
-            masks = [task.ready[1] for task in batch]
-            planned = plan_batch(
-                images, None if masks[0] is None else masks, self._recipe
-            )
-            levels = [one.levels for one in planned]
-            identities = [
-                image_id(task.output, task.ready[2], k, config)
-                for task, k in zip(batch, levels, strict=True)
-            ]
-            keys = [derive_key(self.secret, one) for one in identities]
-            mixed, after = mix_batch(keys, images, levels, config)
-            for i, task in enumerate(batch):
-                height, width = task.example.image.shape[:2]
-                values = dict(task.example.values)
-                for name in self._naming:
-                    values[name] = PurePosixPath(task.output).stem
-                example = dataclasses.replace(
-                    task.example, image=mixed[i], values=values
-                )
+        for batch in in_batches(tasks, lambda task: task.prepared.image):
+            for task, mixed in zip(batch, self._mixed(batch), strict=True):
+                result = self._result(task, mixed)
+                results[task.index] = result
                 if self._vault is not None:
-                    entry = Entry(
-                        identity=identities[i],
-                        output=task.output,
-                        source=task.example.name,
-                        restored=task.example.stem,
-                        config=config,
-                        levels=levels[i],
-                        height=height,
-                        width=width,
-                        rest=cut_off(task.example.image, images[i]),
-                        texts={
-                            name: task.example.values[name] for name in self._naming
-                        },
-                        folder=task.example.folder,
-                        belongings=_digest(self._sink.belongings(example)),
-                    )
-                    rows.append(self._vault.seal(mixed[i], entry))
-                tally = Tally(
-                    images=1,
-                    out_of_reach=int(not planned[i].reachable),
-                    clear=int((levels[i] == 0).any()),
-                    before=Spread.of(planned[i].vfe),
-                    after=Spread.of(float(after[i])),
-                )
-                found[task.index] = Done(example, task.output, tally)
-        if self._keep is not None:
-            self._keep(rows)
-        return [found[task.index] for task in tasks]
+                    entry = self._entry(task, mixed, result)
+                    rows.append(self._vault.seal(mixed.image, entry))
+        if self._vault is not None:
+            self._vault.store(rows)
+        return [results[task.index] for task in tasks]
+
+    def _mixed(self, batch: Sequence[Task]) -> list[_Mixed]:
+        config = self._recipe.config
+        fitted: list[_Fitted] = [task.prepared for task in batch]
+        images = [one.image for one in fitted]
+        masks = [one.mask for one in fitted if one.mask is not None]
+        plans = plan_batch(images, masks or None, self._recipe)
+        levels = [planned.levels for planned in plans]
+        identities = [
+            image_id(task.output, task.prepared.digest, planned.levels, config)
+            for task, planned in zip(batch, plans, strict=True)
+        ]
+        keys = [derive_key(self._secret, identity) for identity in identities]
+        mixed, after = mix_batch(keys, images, levels, config)
+        return [
+            _Mixed(mixed[i], identities[i], plans[i], float(after[i]))
+            for i in range(len(batch))
+        ]
+
+    def _result(self, task: Task, mixed: _Mixed) -> Result:
+        # What names an image becomes what the release calls it.
+        number = PurePosixPath(task.output).stem
+        values = {**task.example.values, **dict.fromkeys(self._naming, number)}
+        example = dataclasses.replace(task.example, image=mixed.image, values=values)
+        tally = Tally(
+            images=1,
+            out_of_reach=int(not mixed.planned.reachable),
+            clear=int((mixed.planned.levels == 0).any()),
+            before=Range.of(mixed.planned.vfe),
+            after=Range.of(mixed.vfe),
+        )
+        return Result(example, task.output, tally)
+
+    def _entry(self, task: Task, mixed: _Mixed, result: Result) -> Entry:
+        original = task.example
+        height, width = original.image.shape[:2]
+        return Entry(
+            identity=mixed.identity,
+            output=task.output,
+            source=original.name,
+            restored=original.stem,
+            config=self._recipe.config,
+            levels=mixed.planned.levels,
+            height=height,
+            width=width,
+            rest=cut_off(original.image, task.prepared.image),
+            texts={name: original.values[name] for name in self._naming},
+            folder=original.folder,
+            belongings=_belongings(self._sink, result.example),
+        )
 
 
-class Restoring:
-    """Mixed images are brought back.
+class Restore:
+    """Brings mixed images back.
 
     Args:
-      vault: of their mixing.
-      sink: that names them.
+      vault: Vault of their mixing.
+      sink: Sink of the format that they are in.
     """
 
     def __init__(self, vault: Vault, sink: Sink) -> None:
@@ -180,21 +232,84 @@ class Restoring:
         self._given: set[int] = set()
 
     def prepare(self, example: Example, shard: Shard, index: int) -> Task:
-        """See `Work.prepare`. One thread looks up later what the vault has."""
+        """See `Transform.prepare`. One thread looks up later what the vault has."""
         output = self._sink.output(example, shard, index, True)
         return Task(index, example, output, shard)
 
-    def do(self, tasks: Sequence[Task], threads: Executor) -> list[Done | ImageError]:
-        """See `Work.do`."""
-        results: list[Done | ImageError] = []
-        restored = restore(self._vault, tasks, threads, self._sink)
-        for task, done in zip(tasks, restored, strict=True):
-            results.append(self._named(done, task) if isinstance(done, Done) else done)
-        return results
+    def apply(
+        self, tasks: Sequence[Task], threads: Executor
+    ) -> list[Result | ImageError]:
+        """See `Transform.apply`."""
+        return [
+            self._named(result, task) if isinstance(result, Result) else result
+            for task, result in zip(tasks, self.originals(tasks, threads), strict=True)
+        ]
 
-    def _named(self, done: Done, task: Task) -> Done | ImageError:
+    def originals(
+        self, tasks: Sequence[Task], threads: Executor
+    ) -> list[Result | ImageError]:
+        """Gives what mixed images were, or why they cannot be brought back.
+
+        A result is called as its original was, without a suffix.
+        """
+        results: dict[int, Result | ImageError] = {}
+        known: list[_Known] = []
+        for task in tasks:
+            entry = self._look_up(task)
+            if isinstance(entry, Entry):
+                known.append(_Known(task, entry))
+            else:
+                results[task.index] = entry
+        for batch in in_batches(
+            known, lambda one: one.task.example.image, lambda one: one.entry.config
+        ):
+            for one, result in zip(batch, self._unmixed(batch, threads), strict=True):
+                results[one.task.index] = result
+        return [results[task.index] for task in tasks]
+
+    def _look_up(self, task: Task) -> Entry | ImageError:
+        name = task.example.name
         try:
-            output = self._sink.output(done.example, task.ready, task.index, True)
+            entry = self._vault.find(task.example.image, task.output)
+        except VaultError as error:
+            return ImageError(f"{name}: {error}")
+        if entry is None:
+            return _unknown(task)
+        if entry.belongings != _belongings(self._sink, task.example):
+            return ImageError(
+                f"{name} has another label, or other things beside its image, than "
+                f"when it was mixed; use the file as it was written"
+            )
+        return entry
+
+    def _unmixed(
+        self, batch: Sequence[_Known], threads: Executor
+    ) -> Iterator[Result | ImageError]:
+        entries = [entry for _, entry in batch]
+        images = unmix_batch(
+            [derive_key(self._vault.secret, entry.identity) for entry in entries],
+            [task.example.image for task, _ in batch],
+            [entry.levels for entry in entries],
+            entries[0].config,
+        )
+        right = threads.map(_is_original, entries, images)
+        for (task, entry), image, is_right in zip(batch, images, right, strict=True):
+            if not is_right:
+                yield _unknown(task)
+                continue
+            example = dataclasses.replace(
+                task.example,
+                name=entry.source,
+                folder=entry.folder,
+                stem=entry.restored,
+                image=unfit(image, entry.height, entry.width, entry.rest),
+                values={**task.example.values, **entry.texts},
+            )
+            yield Result(example, entry.restored, Tally(images=1), entry.output)
+
+    def _named(self, result: Result, task: Task) -> Result | ImageError:
+        try:
+            output = self._sink.output(result.example, task.prepared, task.index, True)
         except ImageError as error:
             return error
         if hash(output) in self._given:
@@ -203,73 +318,18 @@ class Restoring:
                 f"{output}; remove one of the two"
             )
         self._given.add(hash(output))
-        return dataclasses.replace(done, output=output)
+        return dataclasses.replace(result, output=output)
 
 
-def restore(
-    vault: Vault, tasks: Sequence[Task], threads: Executor, sink: Sink
-) -> list[Done | ImageError]:
-    """What mixed images were, or why they cannot be brought back.
-
-    A result is called as its original was, without a suffix.
-
-    Args:
-      vault: of the mixing.
-      tasks: the mixed images.
-      threads: that check them.
-      sink: of the format that they are in.
-    """
-    found: dict[int, Done | ImageError] = {}
-    known = []
-    for task in tasks:
-        try:
-            entry = vault.find(task.example.image, task.output)
-        except VaultError as error:
-            found[task.index] = ImageError(f"{task.example.name}: {error}")
-            continue
-        if entry is None:
-            continue
-        if entry.belongings != _digest(sink.belongings(task.example)):
-            found[task.index] = ImageError(
-                f"{task.example.name} has another label, or other things beside its "
-                f"image, than when it was mixed; use the file as it was written"
-            )
-            continue
-        ready = task.example.image, None, entry
-        known.append(dataclasses.replace(task, ready=ready))
-    for batch in _batches(known, lambda task: task.ready[2].config):
-        entries: list[Entry] = [task.ready[2] for task in batch]
-        images = unmix_batch(
-            [derive_key(vault.secret, entry.identity) for entry in entries],
-            [task.ready[0] for task in batch],
-            [entry.levels for entry in entries],
-            entries[0].config,
-        )
-        right = threads.map(_is_original, entries, images)
-        for task, entry, image, back in zip(batch, entries, images, right, strict=True):
-            if back:
-                example = dataclasses.replace(
-                    task.example,
-                    name=entry.source,
-                    folder=entry.folder,
-                    stem=entry.restored,
-                    image=unfit(image, entry.height, entry.width, entry.rest),
-                    values={**task.example.values, **entry.texts},
-                )
-                tally = Tally(images=1)
-                found[task.index] = Done(example, entry.restored, tally, entry.output)
-    return [
-        found.get(task.index)
-        or ImageError(
-            f"{task.example.name} was not mixed with this vault, or was changed "
-            f"since; use the vault of its mixing and the file as it was written"
-        )
-        for task in tasks
-    ]
+def _unknown(task: Task) -> ImageError:
+    return ImageError(
+        f"{task.example.name} was not mixed with this vault, or was changed since; use "
+        f"the vault of its mixing and the file as it was written"
+    )
 
 
-def _digest(belongings: bytes) -> str:
-    return hashlib.sha256(belongings).hexdigest()
+def _belongings(sink: Sink, example: Example) -> str:
+    return hashlib.sha256(sink.belongings(example)).hexdigest()
 
 
 def _is_original(entry: Entry, image: np.ndarray) -> bool:
@@ -277,17 +337,3 @@ def _is_original(entry: Entry, image: np.ndarray) -> bool:
     pixels = pixels_digest(image)
     again = image_id(entry.output, pixels, entry.levels, entry.config)
     return again == entry.identity
-
-
-def _batches(
-    tasks: Sequence[Task], more: Callable[[Task], Hashable] = lambda task: None
-) -> Iterator[Sequence[Task]]:
-    """Tasks whose images are alike, as many at once as make a batch."""
-    alike: dict[Hashable, list[Task]] = defaultdict(list)
-    for task in tasks:
-        image, mask, *_ = task.ready
-        alike[image.shape, image.dtype.str, mask is None, more(task)].append(task)
-    for group in alike.values():
-        size = batch_size(group[0].ready[0].shape)
-        for start in range(0, len(group), size):
-            yield group[start : start + size]

@@ -1,6 +1,8 @@
 """Restoring a release, a part of it, or one image, with the vault of its mixing."""
 
+import contextlib
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from vmixjax.data.codecs.images import RELEASED_CODECS
@@ -8,15 +10,24 @@ from vmixjax.data.example import Pixels, Schema, Source
 from vmixjax.data.files import is_inside
 from vmixjax.data.formats import format_of_release, open_source
 from vmixjax.data.formats.format import Format
-from vmixjax.data.writing import MANIFEST, WORK, Shard, sweep
+from vmixjax.data.writing import MANIFEST, WORK, Shard, Sink, sweep
 from vmixjax.errors import ImageError, RunError, VaultError
-from vmixjax.release.config import read_passphrase
 from vmixjax.release.journal import BEGUN
-from vmixjax.release.manifest import read_signed
+from vmixjax.release.manifest import read_manifest
+from vmixjax.release.private import read_passphrase
 from vmixjax.release.progress import Progress
-from vmixjax.release.shards import discard, list_shards, settle, write_shard
-from vmixjax.release.threads import start_threads
-from vmixjax.release.transforms import Restoring
+from vmixjax.release.reading import readable
+from vmixjax.release.shards import (
+    Tell,
+    discard,
+    list_shards,
+    publish,
+    size_of,
+    stops_at_errors,
+    write_shard,
+)
+from vmixjax.release.threads import Threads, start_threads
+from vmixjax.release.transforms import Restore
 from vmixjax.release.vault import Vault, open_vault
 
 _SHARD = 1024
@@ -24,10 +35,10 @@ _SHARD = 1024
 
 
 def open_release(path: Path) -> tuple[Source, Format]:
-    """What was mixed, as a source: a release, or any image files of one.
+    """Opens what was mixed as a source: a release, or any image files of one.
 
     Raises:
-      RunError: there is nothing that can be read.
+      RunError: There is nothing that can be read.
     """
     format = format_of_release(path)
     source = open_source(f"{format.name}:{path}", keep=None, codecs=RELEASED_CODECS)
@@ -49,22 +60,47 @@ def unmix_release(
     """Restores mixed images, exactly, in the format that they are in.
 
     Args:
-      src: a release, or mixed image files.
-      dst: folder to write to.
-      vault_folder: of the mixing.
-      passphrase_file: holds the vault's passphrase.
-      image: only this one, called as in the release or as its original.
-      overwrite: whether files in `dst` may be replaced.
-      strict: whether one image that cannot be restored ends the run.
-      workers: threads that decode and encode.
-      progress: is told of it.
+      src: A release, or mixed image files.
+      dst: Folder to write to.
+      vault_folder: Folder of the vault of the mixing.
+      passphrase_file: File that holds the vault's passphrase.
+      image: Only this one, called as in the release or as its original; None for all.
+      overwrite: Whether files in `dst` may be replaced.
+      strict: Whether one image that cannot be restored ends the run.
+      workers: Number of threads that decode and encode.
+      progress: Is told of it.
 
     Returns:
       How many were restored.
 
     Raises:
-      RunError, VaultError, OSError: it cannot begin or go on.
+      RunError, VaultError, OSError: It cannot begin or go on.
     """
+    _check_places(src, dst, overwrite)
+    tell = stops_at_errors(progress.tell) if strict else progress.tell
+    with (
+        open_vault(vault_folder, passphrase=read_passphrase(passphrase_file)) as vault,
+        start_threads(workers or os.cpu_count() or 1) as threads,
+    ):
+        source, format = open_release(src)
+        shards = list_shards(source.splits, _SHARD)
+        if image is not None:
+            shards = [_shard_of(image, source, vault)]
+        schema = Schema(source.name, source.fields, _original_pixels(source, vault))
+        sink = format.create(dst, schema)
+        # Originals that a run which was killed left under way.
+        sweep(dst)
+        try:
+            with progress.of(sum(shard.stop - shard.start for shard in shards)):
+                restored = _restore(shards, source, vault, sink, threads, tell)
+            if image is None:
+                _check_seen(src, vault, restored, strict, progress)
+        finally:
+            _clean(dst)
+    return restored
+
+
+def _check_places(src: Path, dst: Path, overwrite: bool) -> None:
     if not src.exists():
         raise RunError(f"SRC {src} does not exist; name a release or an image file")
     if is_inside(dst, src) or is_inside(src, dst):
@@ -79,56 +115,50 @@ def unmix_release(
         raise RunError(
             f"DST {dst} holds a release that is not finished; name another folder"
         )
-    count, restored = workers or os.cpu_count() or 1, 0
 
-    def tell(images: int, error: ImageError | None) -> None:
-        if error is not None and strict:
-            raise RunError(f"{error} (--strict)")
-        progress.tell(images, error)
 
-    passphrase = read_passphrase(passphrase_file)
-    with (
-        open_vault(vault_folder, passphrase=passphrase) as vault,
-        start_threads(count) as threads,
-    ):
-        source, format = open_release(src)
-        shards = list_shards(source.splits, _SHARD)
-        if image is not None:
-            shards = [_shard_of(image, source, vault)]
-        schema = Schema(source.name, source.fields, _restored(source, vault))
-        sink = format.create(dst, schema)
-        # Originals that a run which was killed left under way.
-        sweep(dst)
-        work = Restoring(vault, sink)
-        counts: dict[str, list[tuple[int, int]]] = {}
-        try:
-            with progress.of(sum(shard.stop - shard.start for shard in shards)):
-                for shard in shards:
-                    files, tally = write_shard(shard, source, work, sink, threads, tell)
-                    size = sum(p.stat().st_size for p, _ in files.parts.values())
-                    counts.setdefault(shard.split, []).append((tally.images, size))
-                    restored += tally.images
-                    if tally.images:
-                        settle(files, sink)
-                    else:
-                        discard(files)
-            if restored:
-                sink.finish(counts)
-            if image is None and (src / MANIFEST).exists():
-                doubt = _doubt(src, vault, restored + len(progress.skipped))
-                if doubt is not None and strict:
-                    raise RunError(f"{doubt} (--strict)")
-                if doubt is not None:
-                    progress.doubt(doubt)
-        finally:
-            _clean(dst)
+def _restore(
+    shards: Sequence[Shard],
+    source: Source,
+    vault: Vault,
+    sink: Sink,
+    threads: Threads,
+    tell: Tell,
+) -> int:
+    """Restores shards, and ends the data set; gives the number of images."""
+    transform = Restore(vault, sink)
+    counts: dict[str, list[tuple[int, int]]] = {}
+    restored = 0
+    for shard in shards:
+        files, tally = write_shard(shard, source, transform, sink, threads, tell)
+        counts.setdefault(shard.split, []).append((tally.images, size_of(files)))
+        restored += tally.images
+        if tally.images:
+            publish(files, sink)
+        else:
+            discard(files)
+    if restored:
+        sink.finish(counts)
     return restored
+
+
+def _check_seen(
+    src: Path, vault: Vault, restored: int, strict: bool, progress: Progress
+) -> None:
+    """Says so if there may be more images in a release than were seen."""
+    doubt = _doubt(src, vault, restored + len(progress.skipped))
+    if doubt is not None and strict:
+        raise RunError(f"{doubt} (--strict)")
+    if doubt is not None:
+        progress.doubt(doubt)
 
 
 def _doubt(src: Path, vault: Vault, seen: int) -> str | None:
     """Why there may be more images in a release than were seen, if there may."""
+    if not (src / MANIFEST).exists():
+        return None
     try:
-        manifest, written = read_signed(src)
+        manifest, written = read_manifest(src)
     except RunError as error:
         return str(error)
     if not vault.vouches_for(manifest, written):
@@ -159,18 +189,15 @@ def _shard_of(image: str, source: Source, vault: Vault) -> Shard:
     raise RunError(f"--id {image}: {output} is not in SRC, or was changed since")
 
 
-def _restored(source: Source, vault: Vault) -> Pixels | None:
+def _original_pixels(source: Source, vault: Vault) -> Pixels | None:
     """What the originals have in common, where that is known of their mixes."""
     known = source.pixels
     if known is None or None in known.shape:
         return known
     # Mixes are of one size where a data set promised one size of its images.
-    for split, count in source.splits.items():
-        for index in range(count):
-            try:
-                entry = vault.find(source.read(split, index).image, "")
-            except (ImageError, VaultError):
-                continue
+    for example in readable(source):
+        with contextlib.suppress(VaultError):
+            entry = vault.find(example.image, "")
             if entry is not None:
                 shape = entry.height, entry.width, known.shape[2]
                 return Pixels(shape, known.dtype)

@@ -3,14 +3,11 @@
 import contextlib
 import dataclasses
 import functools
-import hashlib
 import math
 import os
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import Executor
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -19,15 +16,19 @@ from vmixjax.data.example import Schema, Source
 from vmixjax.data.formats.format import Format
 from vmixjax.data.inside import inside, sha256_inside
 from vmixjax.data.room import Claim
-from vmixjax.data.writing import MANIFEST, WORK, Shard, Sink
+from vmixjax.data.writing import MANIFEST, WORK, Shard
 from vmixjax.errors import ImageError, RunError
-from vmixjax.release.batches import batch_size, vfe_batch
-from vmixjax.release.config import read_passphrase
-from vmixjax.release.manifest import Manifest, Spread, read_signed, release_identity
+from vmixjax.release.batches import in_batches, vfe_batch
+from vmixjax.release.keys import pixels_digest
+from vmixjax.release.manifest import read_manifest, release_identity
+from vmixjax.release.private import read_passphrase
 from vmixjax.release.progress import Progress
-from vmixjax.release.shards import list_shards, read_windows
+from vmixjax.release.reading import read_windows, readable
+from vmixjax.release.schema import Manifest
+from vmixjax.release.shards import list_shards
+from vmixjax.release.tally import Range
 from vmixjax.release.threads import start_threads
-from vmixjax.release.transforms import Task, restore
+from vmixjax.release.transforms import Restore, Result, Task
 from vmixjax.release.unmix import open_release
 from vmixjax.release.vault import Vault, open_vault
 
@@ -41,9 +42,9 @@ class Report:
     """What was looked at, and what is wrong.
 
     Attributes:
-      images: how many were looked at.
-      checks: what was checked, in words.
-      problems: what is wrong, a line each.
+      images: How many were looked at.
+      checks: What was checked, in words.
+      problems: What is wrong, a line each.
     """
 
     images: int = 0
@@ -62,17 +63,17 @@ def verify_release(
     """Checks a release.
 
     Args:
-      root: of the release.
-      vault_folder: its vault: every image is restored, and must be the original that
-        the vault knows by its digest.
-      passphrase_file: holds the vault's passphrase.
-      original: what was mixed: no image of it may be in the release as it is.
-      progress: is told of it.
+      root: Folder of the release.
+      vault_folder: Folder of its vault: every image is restored, and must be the
+        original that the vault knows by its digest.
+      passphrase_file: File that holds the vault's passphrase.
+      original: What was mixed: no image of it may be in the release as it is.
+      progress: Is told of it.
 
     Raises:
-      RunError, VaultError: there is no release, or no such vault.
+      RunError, VaultError: There is no release, or no such vault.
     """
-    manifest, written = read_signed(root)
+    manifest, written = read_manifest(root)
     report = Report()
     _check_files(root, manifest, report)
     with contextlib.ExitStack() as stack:
@@ -84,7 +85,9 @@ def verify_release(
         try:
             source, format = open_release(root)
             report.problems += source.loose()
-            _check_images(source, format, manifest, vault, original, report, progress)
+            _check_numbers(source, manifest, report)
+            images = _Images(source, format, manifest, vault, original, report)
+            images.check(progress)
         except RunError as error:
             report.problems.append(f"its images cannot all be looked at: {error}")
     return report
@@ -132,15 +135,7 @@ def _check_files(root: Path, manifest: Manifest, report: Report) -> None:
     report.checks.append(f"SHA-256 of {len(expected)} files, and no others there")
 
 
-def _check_images(
-    source: Source,
-    format: Format,
-    manifest: Manifest,
-    vault: Vault | None,
-    original: Source | None,
-    report: Report,
-    progress: Progress,
-) -> None:
+def _check_numbers(source: Source, manifest: Manifest, report: Report) -> None:
     counts = dict.fromkeys(manifest.splits, 0)
     for entry in manifest.shards:
         counts[entry.split] = counts.get(entry.split, 0) + entry.images
@@ -151,120 +146,135 @@ def _check_images(
         report.problems.append(
             f"{there} images are there, but {MANIFEST} says {manifest.images}"
         )
-    schema = Schema(source.name, source.fields, source.pixels)
-    sink = format.create(Path(), schema)
-    report.problems += [
-        f"{MANIFEST} does not declare the field {name}"
-        for name in sink.holds
-        if name not in manifest.fields
-    ]
-    tile = manifest.about.config.tile_size
-    released: set[bytes] = set()
-    spread: Spread | None = None
 
-    def leave_out(error: ImageError) -> None:
-        progress.tell(1, None)
-        report.problems.append(str(error))
 
-    with start_threads(os.cpu_count() or 1) as threads, progress.of(there):
-        for shard in list_shards(source.splits, _WINDOW):
-            read = functools.partial(_looked_at, source, shard)
-            for tasks in read_windows(shard, read, threads, leave_out):
-                report.problems += [line for task in tasks for line in task.ready]
-                report.images += len(tasks)
-                for value in _vfes(tasks, tile, report):
-                    one = Spread.of(value)
-                    spread = one if spread is None else spread + one
-                if original is not None:
-                    released |= {_pixels(task.example.image) for task in tasks}
-                if vault is not None:
-                    _check_restored(vault, tasks, threads.codec, sink, format, report)
-                progress.tell(len(tasks), None)
-    report.checks.append(f"{report.images} images decode, and carry no metadata")
-    if spread is not None:
-        found, said = spread.measured(report.images), manifest.vfe.after
-        mean, smallest, largest = found.values()
-        if not all(
-            math.isclose(a, b, rel_tol=_CLOSE)
-            for a, b in (
-                (mean, said.mean),
-                (smallest, said.smallest),
-                (largest, said.largest),
-            )
+class _Images:
+    """All images of a release, looked at once, some at a time."""
+
+    def __init__(
+        self,
+        source: Source,
+        format: Format,
+        manifest: Manifest,
+        vault: Vault | None,
+        original: Source | None,
+        report: Report,
+    ) -> None:
+        self._source, self._format, self._manifest = source, format, manifest
+        self._vault, self._original, self._report = vault, original, report
+        schema = Schema(source.name, source.fields, source.pixels)
+        self._sink = format.create(Path(), schema)
+        self._vfe: Range | None = None
+        self._digests: set[bytes] = set()
+
+    def check(self, progress: Progress) -> None:
+        """Looks at all of them."""
+        self._report.problems += [
+            f"{MANIFEST} does not declare the field {name}"
+            for name in self._sink.holds
+            if name not in self._manifest.fields
+        ]
+
+        def leave_out(error: ImageError) -> None:
+            progress.tell(1, None)
+            self._report.problems.append(str(error))
+
+        splits = self._source.splits
+        with (
+            start_threads(os.cpu_count() or 1) as threads,
+            progress.of(sum(splits.values())),
         ):
-            report.problems.append(
-                f"VFE is {mean:.4f} on average ({smallest:.4f} to {largest:.4f}), "
-                f"not what {MANIFEST} says"
+            for shard in list_shards(splits, _WINDOW):
+                read = functools.partial(self._read, shard)
+                for tasks in read_windows(shard, read, threads, leave_out):
+                    self._check_window(tasks, threads.codec)
+                    progress.tell(len(tasks), None)
+        images = self._report.images
+        self._report.checks.append(f"{images} images decode, and carry no metadata")
+        self._check_vfe()
+        if self._vault is not None:
+            self._report.checks.append(
+                "every image can be restored, and none is its original"
             )
-        report.checks.append(f"VFE, {mean:.4f} on average, is as the manifest says")
-    if vault is not None:
-        report.checks.append("every image can be restored, and none is its original")
-    if original is not None:
-        _check_original(original, released, report)
+        if self._original is not None:
+            self._check_original(self._original)
 
+    def _check_original(self, original: Source) -> None:
+        for example in readable(original):
+            image = example.image
+            if pixels_digest(image) in self._digests and not _is_flat(image):
+                self._report.problems.append(
+                    f"{example.name} is in the release as it is"
+                )
+        self._report.checks.append("no image of the source is in the release")
 
-def _looked_at(source: Source, shard: Shard, index: int, claim: Claim) -> Task:
-    """An example as it was read; what it carries beyond that is ready to be told."""
-    example = source.read(shard.split, index, claim)
-    extras = sorted(set(source.extras(shard.split, index)))
-    told = [f"{example.name} carries more than pixels: {', '.join(extras)}"]
-    return Task(index, example, example.name, told if extras else [])
+    def _read(self, shard: Shard, index: int, claim: Claim) -> Task:
+        """An example as it was read, and lines on what it carries beyond that."""
+        example = self._source.read(shard.split, index, claim)
+        extras = sorted(set(self._source.extras(shard.split, index)))
+        told = [f"{example.name} carries more than pixels: {', '.join(extras)}"]
+        return Task(index, example, example.name, told if extras else [])
 
+    def _check_window(self, tasks: list[Task], threads: Executor) -> None:
+        self._report.problems += [line for task in tasks for line in task.prepared]
+        self._report.images += len(tasks)
+        for vfe in self._vfes(tasks):
+            one = Range.of(vfe)
+            self._vfe = one if self._vfe is None else self._vfe + one
+        if self._original is not None:
+            self._digests |= {pixels_digest(task.example.image) for task in tasks}
+        if self._vault is not None:
+            results = Restore(self._vault, self._sink).originals(tasks, threads)
+            for task, result in zip(tasks, results, strict=True):
+                self._check_restored(task, result)
 
-def _vfes(tasks: Sequence[Task], tile: int, report: Report) -> Iterator[float]:
-    alike: dict[Any, list[np.ndarray]] = defaultdict(list)
-    for task in tasks:
-        image = task.example.image
-        if image.shape[0] % tile or image.shape[1] % tile:
-            report.problems.append(f"{task.output} does not consist of whole tiles")
-        else:
-            alike[image.shape, image.dtype.str].append(image)
-    for group in alike.values():
-        size = batch_size(group[0].shape)
-        for start in range(0, len(group), size):
-            yield from map(float, vfe_batch(group[start : start + size], tile))
+    def _vfes(self, tasks: list[Task]) -> Iterator[float]:
+        tile = self._manifest.about.config.tile_size
+        whole = []
+        for task in tasks:
+            height, width = task.example.image.shape[:2]
+            if height % tile or width % tile:
+                self._report.problems.append(
+                    f"{task.output} does not consist of whole tiles"
+                )
+            else:
+                whole.append(task.example.image)
+        for batch in in_batches(whole, lambda image: image):
+            yield from map(float, vfe_batch(batch, tile))
 
-
-def _check_restored(
-    vault: Vault,
-    tasks: list[Task],
-    threads: Executor,
-    sink: Sink,
-    format: Format,
-    report: Report,
-) -> None:
-    for task, done in zip(tasks, restore(vault, tasks, threads, sink), strict=True):
-        if isinstance(done, ImageError):
-            report.problems.append(str(done))
-            continue
+    def _check_restored(self, task: Task, result: Result | ImageError) -> None:
+        problems = self._report.problems
+        if isinstance(result, ImageError):
+            problems.append(str(result))
+            return
         # Numbers of records move up where images were left out.
-        if format.has_names and done.mixed_as != task.output:
-            report.problems.append(
+        if self._format.has_names and result.mixed_as != task.output:
+            problems.append(
                 f"{task.output} is an image that belongs elsewhere in the release"
             )
-        mixed, whole = task.example.image, done.example.image
-        same = mixed.shape == whole.shape and (mixed == whole).all()
-        # One colour all over cannot be mixed, nor does it show anything.
-        if same and not (whole == whole[0, 0]).all():
-            report.problems.append(f"{task.output} is as its original was")
+        if np.array_equal(task.example.image, result.example.image) and not _is_flat(
+            result.example.image
+        ):
+            problems.append(f"{task.output} is as its original was")
+
+    def _check_vfe(self) -> None:
+        if self._vfe is None:
+            return
+        there = self._vfe.measured(self._report.images)
+        said = msgspec.to_builtins(self._manifest.vfe.after)
+        mean = there["mean"]
+        if not all(
+            math.isclose(there[name], said[name], rel_tol=_CLOSE) for name in there
+        ):
+            self._report.problems.append(
+                f"VFE is {mean:.4f} on average ({there['smallest']:.4f} to "
+                f"{there['largest']:.4f}), not what {MANIFEST} says"
+            )
+        self._report.checks.append(
+            f"VFE, {mean:.4f} on average, is as the manifest says"
+        )
 
 
-def _check_original(original: Source, released: set[bytes], report: Report) -> None:
-    for split, count in original.splits.items():
-        for index in range(count):
-            try:
-                example = original.read(split, index)
-            except ImageError:
-                continue
-            image = example.image
-            if _pixels(image) in released and not (image == image[0, 0]).all():
-                report.problems.append(f"{example.name} is in the release as it is")
-    report.checks.append("no image of the source is in the release")
-
-
-def _pixels(image: np.ndarray) -> bytes:
-    found = hashlib.blake2b(
-        repr((image.shape, image.dtype.str)).encode(), digest_size=16
-    )
-    found.update(np.ascontiguousarray(image).tobytes())
-    return found.digest()
+def _is_flat(image: np.ndarray) -> bool:
+    """One colour all over cannot be mixed, nor does it show anything."""
+    return bool((image == image[0, 0]).all())

@@ -11,7 +11,7 @@ import numpy as np
 
 from vmixjax.config import MixConfig
 from vmixjax.data.bounded import parse_json
-from vmixjax.release.manifest import Config, Count
+from vmixjax.release.schema import Config, Count
 
 _MOST_BYTES = 2**30
 """Of levels and values together."""

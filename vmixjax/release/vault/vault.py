@@ -13,8 +13,9 @@ from cryptography.exceptions import InvalidTag
 
 from vmixjax.errors import VaultError
 from vmixjax.release.keys import looks_random, new_secret
-from vmixjax.release.manifest import Manifest, is_signed
+from vmixjax.release.manifest import is_signed
 from vmixjax.release.private import check_private, check_private_folder
+from vmixjax.release.schema import Manifest
 from vmixjax.release.vault import database
 from vmixjax.release.vault.entry import Entry, name_bytes
 from vmixjax.release.vault.locks import Seal, new_key, unlock

@@ -1,0 +1,154 @@
+"""All that it takes to carry out a config, open, on any machine."""
+
+import contextlib
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from vmixjax.data.example import Pixels, Schema, Source
+from vmixjax.data.formats import FORMATS
+from vmixjax.data.writing import Shard, Sink
+from vmixjax.release.config import ReleaseConfig
+from vmixjax.release.journal import Journal
+from vmixjax.release.keys import new_secret, read_secret
+from vmixjax.release.manifest import release_identity
+from vmixjax.release.private import read_passphrase
+from vmixjax.release.reading import readable
+from vmixjax.release.shards import Tell, list_shards, stops_at_errors, write_shard
+from vmixjax.release.threads import Threads
+from vmixjax.release.transforms import Mix
+from vmixjax.release.vault import Vault, open_vault
+from vmixjax.release.vault.rows import RowsFile, merge_rows
+
+
+@dataclasses.dataclass(frozen=True)
+class ReleaseJob:
+    """All parts of a release to be made, open.
+
+    Attributes:
+      config: What is asked for.
+      source, sink, transform: See there.
+      secret: Secret that keys are derived from.
+      about: How the release is mixed, for its manifest.
+      identity: Identity of the release; see `release_identity`.
+      shards: All shards of it.
+      vault: Vault that what undoes the mixing goes into.
+    """
+
+    config: ReleaseConfig
+    source: Source
+    sink: Sink
+    transform: Mix
+    secret: bytes
+    about: dict[str, Any]
+    identity: str
+    shards: list[Shard]
+    vault: Vault | None
+
+    @property
+    def journal(self) -> Journal:
+        """The notes on how far it has come."""
+        return Journal(self.config.dst, self.secret, self.identity)
+
+    def mix(self, shard: Shard, threads: Threads, tell: Tell) -> None:
+        """Mixes a shard, and notes that it is done.
+
+        Raises:
+          RunError, VaultError, OSError: It cannot be done; nothing is left of it.
+        """
+        if self.config.strict:
+            tell = stops_at_errors(tell)
+        files, tally = write_shard(
+            shard, self.source, self.transform, self.sink, threads, tell
+        )
+        self.journal.commit(shard, files, tally, self.sink)
+
+    def merge_rows(self) -> None:
+        """Takes into the vault what other workers have left beside it.
+
+        Raises:
+          VaultError: It is damaged.
+        """
+        if self.config.vault is not None and self.vault is not None:
+            merge_rows(self.config.vault, self.vault)
+
+
+@contextlib.contextmanager
+def open_job(
+    config: ReleaseConfig,
+    source: Source,
+    *,
+    first: bool = True,
+    rows: Path | None = None,
+) -> Iterator[ReleaseJob]:
+    """Opens all that it takes to make a release.
+
+    Args:
+      config: What is asked for.
+      source: Its data set.
+      first: Whether a vault may be made; other workers open the one that is there.
+      rows: File for what undoes the mixing, where many workers share one vault;
+        otherwise it goes into the vault at once.
+
+    Raises:
+      RunError, VaultError: Something is not there or not fit.
+    """
+    format = FORMATS.find("--format", config.format)
+    pixels = _fitted_pixels(config, source) if format.needs_pixels else None
+    sink = format.create(config.dst, Schema(source.name, source.fields, pixels))
+    secret = read_secret(config.secret_file) if config.secret_file else None
+    with contextlib.ExitStack() as stack:
+        vault = None
+        if config.vault is not None:
+            vault = stack.enter_context(
+                open_vault(
+                    config.vault,
+                    create=first,
+                    secret=secret,
+                    passphrase=read_passphrase(config.passphrase_file),
+                )
+            )
+            secret = vault.secret
+        secret = secret or new_secret()
+        transform = Mix(
+            config.recipe,
+            secret,
+            sink,
+            source.fields,
+            names=config.names,
+            vault=RowsFile(rows, vault) if rows and vault else vault,
+        )
+        about = config.about(source)
+        yield ReleaseJob(
+            config=config,
+            source=source,
+            sink=sink,
+            transform=transform,
+            secret=secret,
+            about=about,
+            identity=release_identity(secret, about),
+            shards=list_shards(source.splits, config.shard_size),
+            vault=vault,
+        )
+
+
+def _fitted_pixels(config: ReleaseConfig, source: Source) -> Pixels | None:
+    """What all images will have in common, once they are whole tiles."""
+    pixels = source.pixels or _first_pixels(source)
+    if pixels is None:
+        return None
+    tile = config.recipe.config.tile_size
+    up = tile - 1 if config.recipe.fit == "pad" else 0
+    height, width = (
+        None if side is None else (side + up) // tile * tile
+        for side in pixels.shape[:2]
+    )
+    return Pixels((height, width, pixels.shape[2]), pixels.dtype)
+
+
+def _first_pixels(source: Source) -> Pixels | None:
+    """What the first image that can be read tells of all; sizes may differ."""
+    for example in readable(source):
+        return Pixels((None, None, example.image.shape[2]), example.image.dtype)
+    return None

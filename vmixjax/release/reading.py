@@ -1,0 +1,141 @@
+"""Images are read ahead, by threads, as far as memory has room for them."""
+
+import contextlib
+import dataclasses
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+
+from vmixjax.data.example import Example, Source
+from vmixjax.data.room import Claim, NoRoom, Room, at_once
+from vmixjax.data.writing import Shard
+from vmixjax.errors import ImageError
+from vmixjax.release.threads import Threads
+from vmixjax.release.transforms import Task
+
+_IMAGES, WINDOW_BYTES = 256, 2**24
+"""A window of a shard: images that are transformed together are among so many."""
+
+Read = Callable[[int, Claim], Task]
+"""Gives the task of a number, or raises `ImageError`; called from many threads.
+
+It claims room for the image before it decodes it.
+"""
+
+
+def readable(source: Source) -> Iterator[Example]:
+    """Yields all examples that can be read, one after the other."""
+    for split, count in source.splits.items():
+        for index in range(count):
+            with contextlib.suppress(ImageError):
+                yield source.read(split, index)
+
+
+def read_windows(
+    shard: Shard,
+    read: Read,
+    threads: Threads,
+    leave_out: Callable[[ImageError], None],
+) -> Iterator[list[Task]]:
+    """Reads what is in a shard ahead, in windows.
+
+    Where a window ends depends on nothing but the images.
+
+    Args:
+      shard: The shard.
+      read: Reads one image; see `Read`.
+      threads: Threads that read.
+      leave_out: Is told what cannot be read.
+    """
+    window: list[Task] = []
+    size = 0
+    for task in _Reader(read, threads).run(shard):
+        if isinstance(task, ImageError):
+            leave_out(task)
+            continue
+        window.append(task)
+        size += task.example.image.nbytes
+        # Batches are powers of two: so few of them have to be filled up.
+        whole = len(window).bit_count() == 1
+        if len(window) >= _IMAGES or (size >= WINDOW_BYTES and whole):
+            yield window
+            window, size = [], 0
+    if window:
+        yield window
+
+
+@dataclasses.dataclass
+class _Reading:
+    """One image on its way: what comes of it, and the room that it has taken."""
+
+    index: int
+    future: Future[Task | ImageError | NoRoom]
+    size: int = 0
+
+
+class _Reader:
+    """Reads the images of a shard in their order, some of them ahead."""
+
+    def __init__(self, read: Read, threads: Threads) -> None:
+        self._read, self._threads = read, threads
+        self._room = Room(threads.room)
+        self._readings: deque[_Reading] = deque()
+
+    def run(self, shard: Shard) -> Iterator[Task | ImageError]:
+        """Yields what comes of each image."""
+        try:
+            for index in range(shard.start, shard.stop):
+                self._start(index)
+                if len(self._readings) > self._threads.ahead:
+                    yield self._first()
+            while self._readings:
+                yield self._first()
+        finally:
+            for reading in self._readings:
+                reading.future.cancel()
+
+    def _start(self, index: int) -> None:
+        reading = _Reading(index, Future())
+
+        def claim(size: int) -> None:
+            if not self._room.take(size):
+                raise NoRoom(size)
+            reading.size = size
+
+        reading.future = self._threads.codec.submit(self._do, reading, claim)
+        self._readings.append(reading)
+
+    def _do(self, reading: _Reading, claim: Claim) -> Task | ImageError | NoRoom:
+        try:
+            task = self._read(reading.index, claim)
+        except (ImageError, NoRoom) as error:
+            return error.with_traceback(None)
+        # Decoding takes more than what comes of it.
+        left = min(reading.size, task.example.image.nbytes)
+        self._room.give_back(reading.size - left)
+        reading.size = left
+        return task
+
+    def _again(
+        self, reading: _Reading, refused: NoRoom, *, always: bool = False
+    ) -> bool:
+        if not self._room.take(refused.size, always=always):
+            return False
+        reading.size = refused.size
+        reading.future = self._threads.codec.submit(self._do, reading, at_once)
+        return True
+
+    def _first(self) -> Task | ImageError:
+        reading = self._readings.popleft()
+        result = reading.future.result()
+        if isinstance(result, NoRoom):
+            # All before it are somebody else's care: it may always go on.
+            self._again(reading, result, always=True)
+            result = reading.future.result()
+        assert not isinstance(result, NoRoom)
+        self._room.give_back(reading.size)
+        for other in self._readings:
+            refused = other.future.result() if other.future.done() else None
+            if isinstance(refused, NoRoom) and not self._again(other, refused):
+                break
+        return result
