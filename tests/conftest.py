@@ -1,8 +1,8 @@
 """What all tests share: one cache of compiled programs, for workers and subprocesses.
 
 Workers of xdist and the commands that tests start inherit it by the environment: what
-one has compiled, the others load. It is set before JAX is imported, and only where nobody
-has chosen a cache.
+one has compiled, the others load. It is set before JAX is imported, and only where
+nobody has chosen a cache.
 """
 
 import os
