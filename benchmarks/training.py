@@ -41,5 +41,5 @@ def _step(config: Config, side: int) -> Way:
         "label": jnp.arange(config.batch_size) % 10,
         "id": jnp.arange(config.batch_size),
     }
-    state, step = run.first(), jax.jit(run.train)
+    state, step = run.init(), jax.jit(run.train)
     return lambda: step(state, batch)

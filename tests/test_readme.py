@@ -42,11 +42,10 @@ def calls():
 @pytest.fixture
 def parse_only(monkeypatch):
     """Commands that are understood and do nothing."""
-    for name, command in vmixjax.cli.commands.COMMANDS.items():
-        does_nothing = dataclasses.replace(command, run=lambda options: 0)
-        monkeypatch.setitem(vmixjax.cli.commands.COMMANDS, name, does_nothing)
-    for command in COMMANDS["train"]:
-        monkeypatch.setattr(train.__main__, f"_{command}", lambda options: 0)
+    for commands in (vmixjax.cli.commands.COMMANDS, train.__main__.COMMANDS):
+        for name, command in commands.items():
+            does_nothing = dataclasses.replace(command, run=lambda options: 0)
+            monkeypatch.setitem(commands, name, does_nothing)
 
 
 @pytest.mark.parametrize("block", blocks("python"))
