@@ -64,15 +64,15 @@ def _files(paths: Iterable[Path]) -> Iterator[Path]:
 
 
 def _measured(
-    path: Path, config: MixConfig, fit: Literal["pad", "crop"]
+    path: Path, config: MixConfig, how: Literal["pad", "crop"]
 ) -> dict[str, Any]:
     from vmixjax.data.codecs.images import read_image
+    from vmixjax.data.fitting import fit
     from vmixjax.entropy import vfe
     from vmixjax.planning import vfe_range
-    from vmixjax.release.recipe import fit_image
 
     image = read_image(path)
-    fitted = fit_image(str(path), image, config.tile_size, fit)
+    fitted = fit(image, config.tile_size, how, str(path))
     lowest, highest = map(float, vfe_range(fitted, config))
     height, width, channels = image.shape
     return {

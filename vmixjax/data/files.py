@@ -3,9 +3,8 @@
 import array
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePath
-from typing import overload
 
 
 def find_files(source: Path) -> Iterator[PurePath]:
@@ -34,7 +33,7 @@ def _below(source: Path, here: PurePath) -> Iterator[PurePath]:
             yield here / name
 
 
-class Paths(Sequence[str]):
+class Paths:
     """Relative paths, millions of them: packed, since a list takes many times more."""
 
     def __init__(self) -> None:
@@ -49,17 +48,12 @@ class Paths(Sequence[str]):
     def __len__(self) -> int:
         return len(self._ends) - 1
 
-    @overload
-    def __getitem__(self, index: int) -> str: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> list[str]: ...
-
-    def __getitem__(self, index: int | slice) -> str | list[str]:
-        if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(len(self)))]
+    def __getitem__(self, index: int) -> str:
         start, end = self._ends[index], self._ends[index + 1]
         return os.fsdecode(bytes(self._text[start:end]))
+
+    def __iter__(self) -> Iterator[str]:
+        return map(self.__getitem__, range(len(self)))
 
 
 def is_inside(path: Path, folder: Path) -> bool:

@@ -4,22 +4,24 @@ from typing import Literal
 
 import numpy as np
 
+from vmixjax.errors import ImageError
+
 Fit = Literal["pad", "crop"]
 """Repeat the last row and column up to a whole tile, or cut back to one."""
 
 
-def fit(image: np.ndarray, tile_size: int, how: Fit) -> np.ndarray:
+def fit(image: np.ndarray, tile_size: int, how: Fit, name: str = "image") -> np.ndarray:
     """Makes an image (H, W, C) whole tiles, changed at its right and bottom only.
 
     Raises:
-      ValueError: An image smaller than a tile that is to be cropped.
+      ImageError: It is smaller than a tile, and to be cropped; it is called `name`.
     """
     height, width = image.shape[:2]
     if how == "crop":
         if min(height, width) < tile_size:
-            raise ValueError(
-                f"is {height} x {width}, smaller than one tile of {tile_size}; use "
-                f"--fit pad or a smaller --tile-size"
+            raise ImageError(
+                f"{name} is {height} x {width}, smaller than one tile of {tile_size}; "
+                f"use --fit pad or a smaller --tile-size"
             )
         return image[
             : height // tile_size * tile_size, : width // tile_size * tile_size

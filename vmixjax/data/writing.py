@@ -12,7 +12,13 @@ from pathlib import Path
 from typing import Protocol
 
 from vmixjax.data.example import Example
-from vmixjax.data.inside import check_folder, inside, own_folder
+from vmixjax.data.inside import (
+    check_folder,
+    inside,
+    move_inside,
+    own_folder,
+    usual_mode,
+)
 from vmixjax.errors import ImageError, RunError
 
 MANIFEST = "release.json"
@@ -58,6 +64,22 @@ class Files:
     """
 
     parts: dict[str, tuple[Path, str]] = dataclasses.field(default_factory=dict)
+
+    @property
+    def size(self) -> int:
+        """Bytes of all of them."""
+        return sum(path.stat().st_size for path, _ in self.parts.values())
+
+    def discard(self) -> None:
+        """Removes those that still have no final names."""
+        for path, _ in self.parts.values():
+            path.unlink(missing_ok=True)
+
+    def publish(self, root: Path) -> None:
+        """Gives them their names below a folder, and any new file's permissions."""
+        if self.parts:
+            moves = [(f"{WORK}/{p.name}", name) for name, (p, _) in self.parts.items()]
+            move_inside(root, moves, usual_mode(root / WORK))
 
 
 class Writer(Protocol):

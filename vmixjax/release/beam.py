@@ -20,7 +20,6 @@ from vmixjax.release.job import ReleaseJob, open_job
 from vmixjax.release.journal import Journal
 from vmixjax.release.progress import Progress
 from vmixjax.release.threads import start_threads
-from vmixjax.release.vault import rows_path
 
 _SECONDS = 2.0
 """Between two looks at what is done."""
@@ -93,10 +92,8 @@ class _MixShard(beam.DoFn):
 
     def process(self, element: int) -> Iterator[int]:
         """Takes the number of a shard, and gives it back when that is there."""
-        vault = self._config.vault
-        rows = rows_path(vault, element) if vault else None
         with (
-            open_job(self._config, self._source, first=False, rows=rows) as job,
+            open_job(self._config, self._source, only=element) as job,
             start_threads(1) as threads,
         ):
             job.mix(job.shards[element], threads, _log)

@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from vmixjax.data.example import Pixels, Schema, Source
@@ -18,7 +17,7 @@ from vmixjax.release.reading import readable
 from vmixjax.release.shards import Tell, list_shards, stops_at_errors, write_shard
 from vmixjax.release.threads import Threads
 from vmixjax.release.transforms import Mix
-from vmixjax.release.vault import RowsFile, Vault, merge_rows, open_vault
+from vmixjax.release.vault import RowsFile, Vault, open_vault
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,16 +60,7 @@ class ReleaseJob:
         files, tally = write_shard(
             shard, self.source, self.transform, self.sink, threads, tell
         )
-        self.journal.commit(shard, files, tally, self.sink)
-
-    def merge_rows(self) -> None:
-        """Takes into the vault what other workers have left beside it.
-
-        Raises:
-          VaultError: It is damaged.
-        """
-        if self.config.vault is not None and self.vault is not None:
-            merge_rows(self.config.vault, self.vault)
+        self.journal.commit(shard, files, tally)
 
 
 @contextlib.contextmanager
@@ -78,17 +68,15 @@ def open_job(
     config: ReleaseConfig,
     source: Source,
     *,
-    first: bool = True,
-    rows: Path | None = None,
+    only: int | None = None,
 ) -> Iterator[ReleaseJob]:
     """Opens all that it takes to make a release.
 
     Args:
       config: What is asked for.
       source: Its data set.
-      first: Whether a vault may be made; other workers open the one that is there.
-      rows: File for what undoes the mixing, where many workers share one vault;
-        otherwise it goes into the vault at once.
+      only: Number of the one shard to be mixed, where many workers share a vault: that
+        must be there, and what undoes the mixing goes into a file beside it.
 
     Raises:
       RunError, VaultError: Something is not there or not fit.
@@ -98,17 +86,19 @@ def open_job(
     sink = format.create(config.dst, Schema(source.name, source.fields, pixels))
     secret = read_secret(config.secret_file) if config.secret_file else None
     with contextlib.ExitStack() as stack:
-        vault = None
+        vault: Vault | None = None
+        keeper: Vault | RowsFile | None = None
         if config.vault is not None:
             vault = stack.enter_context(
                 open_vault(
                     config.vault,
-                    create=first,
+                    create=only is None,
                     secret=secret,
                     passphrase=read_passphrase(config.passphrase_file),
                 )
             )
             secret = vault.secret
+            keeper = vault if only is None else RowsFile(vault, only)
         secret = secret or new_secret()
         transform = Mix(
             config.recipe,
@@ -116,7 +106,7 @@ def open_job(
             sink,
             source.fields,
             names=config.names,
-            vault=RowsFile(rows, vault) if rows and vault else vault,
+            vault=keeper,
         )
         about = config.about(source)
         yield ReleaseJob(
@@ -134,9 +124,13 @@ def open_job(
 
 def _fitted_pixels(config: ReleaseConfig, source: Source) -> Pixels | None:
     """What all images will have in common, once they are whole tiles."""
-    pixels = source.pixels or _first_pixels(source)
+    pixels = source.pixels
     if pixels is None:
-        return None
+        # What the first image that can be read tells of all; sizes may differ.
+        first = next(readable(source), None)
+        if first is None:
+            return None
+        pixels = Pixels((None, None, first.image.shape[2]), first.image.dtype)
     tile = config.recipe.config.tile_size
     up = tile - 1 if config.recipe.fit == "pad" else 0
     height, width = (
@@ -144,10 +138,3 @@ def _fitted_pixels(config: ReleaseConfig, source: Source) -> Pixels | None:
         for side in pixels.shape[:2]
     )
     return Pixels((height, width, pixels.shape[2]), pixels.dtype)
-
-
-def _first_pixels(source: Source) -> Pixels | None:
-    """What the first image that can be read tells of all; sizes may differ."""
-    for example in readable(source):
-        return Pixels((None, None, example.image.shape[2]), example.image.dtype)
-    return None

@@ -10,7 +10,7 @@ import hashlib
 import hmac
 import json
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any, Literal
@@ -26,11 +26,10 @@ from vmixjax.data.inside import (
     own_folder,
     unlink_inside,
 )
-from vmixjax.data.writing import MANIFEST, WORK, Files, Shard, Sink, sweep
+from vmixjax.data.writing import MANIFEST, WORK, Files, Shard, sweep
 from vmixjax.errors import RunError
 from vmixjax.release.manifest import read_manifest
 from vmixjax.release.schema import About, Count, Sha256, Signature
-from vmixjax.release.shards import discard, publish, size_of
 from vmixjax.release.tally import Tally
 
 BEGUN = "begun.json"
@@ -119,26 +118,25 @@ class Journal:
         """
         if (self.root / MANIFEST).exists():
             return "goes on"
-        start, over = self._start(), False
+        start = self._start()
+        if start is not None and start.marks.get("secret") is not None:
+            for name, mark in marks.items():
+                if mark != start.marks.get(name):
+                    raise RunError(
+                        f"DST {self.root} was begun with another {name}; go on with "
+                        f"that one, or name another folder"
+                    )
+            sweep(self.root)
+            return "goes on"
         if start is not None:
-            if start.marks.get("secret") is not None:
-                for name, mark in marks.items():
-                    if mark != start.marks.get(name):
-                        raise RunError(
-                            f"DST {self.root} was begun with another {name}; go on "
-                            f"with that one, or name another folder"
-                        )
-                sweep(self.root)
-                return "goes on"
             self._start_over()
-            over = True
         own_folder(self.root, WORK)
         sweep(self.root)
         with atomic_path(self._folder / BEGUN) as file:
             file.write(json.dumps({"about": about, "marks": marks}).encode())
-        return "over" if over else "new"
+        return "new" if start is None else "over"
 
-    def commit(self, shard: Shard, files: Files, tally: Tally, sink: Sink) -> None:
+    def commit(self, shard: Shard, files: Files, tally: Tally) -> None:
         """Notes a finished shard and gives its files their names, in this order.
 
         Killed in between, the note promises files that are not there, and the shard is
@@ -146,16 +144,16 @@ class Journal:
         """
         note = Note(
             files={name: digest for name, (_, digest) in files.parts.items()},
-            size=size_of(files),
+            size=files.size,
             tally=tally,
         )
         try:
             signed = _Signed(note, self._signature(shard, note))
             with atomic_path(self._note(shard)) as file:
                 file.write(json.dumps(dataclasses.asdict(signed)).encode())
-            publish(files, sink)
+            files.publish(self.root)
         finally:
-            discard(files)
+            files.discard()
 
     def read(self, shard: Shard) -> Note:
         """Reads the note on a finished shard.
@@ -178,15 +176,11 @@ class Journal:
         """Removes the note on a shard that is to be written again."""
         self._note(shard).unlink(missing_ok=True)
 
-    def pending(self, shards: Iterable[Shard], threads: Executor) -> list[Shard]:
+    def pending(self, shards: Sequence[Shard], threads: Executor) -> list[Shard]:
         """Lists shards that are not as their notes say; all files are read for it."""
-        shards = list(shards)
+        there = threads.map(self._is_there, shards)
         return [
-            shard
-            for shard, there in zip(
-                shards, threads.map(self._is_there, shards), strict=True
-            )
-            if not there
+            shard for shard, is_there in zip(shards, there, strict=True) if not is_there
         ]
 
     def end(self) -> None:
@@ -252,16 +246,11 @@ class Journal:
         shutil.rmtree(self._folder)
 
     def _compare(self, asked: Mapping[str, Any], about: About) -> None:
-        asked, there = _as_json(asked), _as_json(msgspec.to_builtins(about))
+        there = msgspec.to_builtins(about)
         for name in sorted({*asked, *there}):
             if asked.get(name) != there.get(name):
+                is_there, is_asked = (json.dumps(of.get(name)) for of in (there, asked))
                 raise RunError(
-                    f"DST {self.root} holds a release with another {name}: "
-                    f"{json.dumps(there.get(name))}, not "
-                    f"{json.dumps(asked.get(name))}; name "
-                    f"another folder"
+                    f"DST {self.root} holds a release with another {name}: {is_there}, "
+                    f"not {is_asked}; name another folder"
                 )
-
-
-def _as_json(values: Mapping[str, Any]) -> dict[str, Any]:
-    return dict(json.loads(json.dumps(values)))

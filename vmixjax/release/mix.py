@@ -1,6 +1,5 @@
 """Mixing a whole data set into a release, on one machine or on many."""
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -56,13 +55,15 @@ def mix_release(
         begun = job.journal.begin(job.about, _marks(job))
         if (config.dst / MANIFEST).exists():
             return _finished(job)
-        job.merge_rows()
+        if job.vault is not None:
+            job.vault.merge_rows()
         pending = job.journal.pending(job.shards, threads)
         there = _images(job.shards) - _images(pending)
         _tell_begun(begun, config, there, progress)
         with progress.of(_images(job.shards), there):
             engine(job, pending, progress)
-        job.merge_rows()
+        if job.vault is not None:
+            job.vault.merge_rows()
         return _finish(job)
 
 
@@ -74,7 +75,7 @@ def run_local(
     workers: int | None = None,
 ) -> None:
     """The engine on one machine: threads decode and encode, the device mixes."""
-    with start_threads(workers or os.cpu_count() or 1) as threads:
+    with start_threads(workers) as threads:
         for shard in shards:
             job.mix(shard, threads, progress.tell)
 

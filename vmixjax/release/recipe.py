@@ -49,7 +49,7 @@ class Recipe:
           ImageError: The image, or its mask, is not fit to be mixed.
         """
         tile = self.config.tile_size
-        fitted = fit_image(example.name, example.image, tile, self.fit)
+        fitted = fit(example.image, tile, self.fit, example.name)
         if self.masks is None:
             return fitted, None
         mask = fit(_read_mask(self.masks, example), tile, self.fit)
@@ -58,18 +58,6 @@ class Recipe:
         # Above 0 if any of a tile's pixels is.
         means = tiles.mean(axis=(1, 3), dtype=np.float64)
         return fitted, means.astype(np.float32)
-
-
-def fit_image(name: str, image: np.ndarray, tile_size: int, how: Fit) -> np.ndarray:
-    """Gives the image as whole tiles.
-
-    Raises:
-      ImageError: It is not fit; its name is in the message.
-    """
-    try:
-        return fit(image, tile_size, how)
-    except ValueError as error:
-        raise ImageError(f"{name} {error}") from error
 
 
 def _read_mask(masks: Path, example: Example) -> np.ndarray:

@@ -5,15 +5,15 @@ from nothing but itself, so neither the number of workers nor their order change
 byte.
 """
 
+import dataclasses
 import math
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, wait
 
 from vmixjax.data.example import Source
-from vmixjax.data.inside import move_inside, usual_mode
 from vmixjax.data.room import Claim
-from vmixjax.data.writing import WORK, Files, Shard, Sink, Writer
+from vmixjax.data.writing import Files, Shard, Sink, Writer
 from vmixjax.errors import ImageError, RunError
 from vmixjax.release.reading import WINDOW_BYTES, read_windows
 from vmixjax.release.tally import Tally
@@ -90,28 +90,26 @@ def write_shard(
                 pipeline.cancel()
                 raise
     except BaseException:
-        discard(files)
+        files.discard()
         raise
     return files, pipeline.tally
 
 
+@dataclasses.dataclass
 class _Pipeline:
     """While one window is transformed, the one before it is encoded and written.
 
     The one behind it is read; large images go one after the other.
     """
 
-    def __init__(
-        self,
-        transform: Transform,
-        sink: Sink,
-        writer: Writer,
-        threads: Threads,
-        tell: Tell,
-    ) -> None:
-        self.tally = Tally()
-        self._transform, self._sink, self._writer = transform, sink, writer
-        self._threads, self._tell = threads, tell
+    transform: Transform
+    sink: Sink
+    writer: Writer
+    threads: Threads
+    tell: Tell
+    tally: Tally = dataclasses.field(default_factory=Tally)
+
+    def __post_init__(self) -> None:
         self._transforming: deque[Future[list[Result | ImageError]]] = deque()
         self._encoding: deque[tuple[Result, Future[bytes]]] = deque()
 
@@ -120,8 +118,8 @@ class _Pipeline:
         for window in windows:
             size = sum(task.example.image.nbytes for task in window)
             large = size > 2 * WINDOW_BYTES
-            results = self._threads.device.submit(
-                self._transform.apply, window, self._threads.codec
+            results = self.threads.device.submit(
+                self.transform.apply, window, self.threads.codec
             )
             self._transforming.append(results)
             # Its images need not stay while others are written.
@@ -145,42 +143,21 @@ class _Pipeline:
     def leave_out(self, error: ImageError) -> None:
         """Counts an image that is not fit, and tells why."""
         self.tally.skipped += 1
-        self._tell(1, error)
+        self.tell(1, error)
 
     def _encode(self) -> None:
         for result in self._transforming.popleft().result():
             if isinstance(result, ImageError):
                 self.leave_out(result)
             else:
-                record = self._threads.codec.submit(
-                    self._sink.encode, result.example, result.output
+                record = self.threads.codec.submit(
+                    self.sink.encode, result.example, result.output
                 )
                 self._encoding.append((result, record))
 
     def _write(self) -> None:
         while self._encoding:
             result, record = self._encoding.popleft()
-            self._writer.add(result.output, record.result())
+            self.writer.add(result.output, record.result())
             self.tally.add(result.tally)
-            self._tell(1, None)
-
-
-def size_of(files: Files) -> int:
-    """Gives the bytes of all files, which have no final names yet."""
-    return sum(path.stat().st_size for path, _ in files.parts.values())
-
-
-def discard(files: Files) -> None:
-    """Removes files that have no final names."""
-    for path, _ in files.parts.values():
-        path.unlink(missing_ok=True)
-
-
-def publish(files: Files, sink: Sink) -> None:
-    """Gives files their names, and the permissions that any new file has."""
-    if not files.parts:
-        return
-    root = sink.root
-    mode = usual_mode(root / WORK)
-    moves = [(f"{WORK}/{path.name}", name) for name, (path, _) in files.parts.items()]
-    move_inside(root, moves, mode)
+            self.tell(1, None)

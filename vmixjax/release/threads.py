@@ -5,6 +5,7 @@ New ones for each shard would be simpler, but each takes some memory for good.
 
 import contextlib
 import dataclasses
+import os
 from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 
@@ -35,11 +36,13 @@ class Threads:
 
 
 @contextlib.contextmanager
-def start_threads(count: int) -> Iterator[Threads]:
+def start_threads(count: int | None = None) -> Iterator[Threads]:
     """Starts the threads of a run, `count` of them to decode and encode.
 
+    By default one for each processor.
     When the block ends by an error, what has not begun is not done.
     """
+    count = count or os.cpu_count() or 1
     with (
         ThreadPoolExecutor(count) as codec,
         ThreadPoolExecutor(1) as device,

@@ -1,7 +1,6 @@
 """Restoring a release, a part of it, or one image, with the vault of its mixing."""
 
 import contextlib
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,15 +16,7 @@ from vmixjax.release.manifest import read_manifest
 from vmixjax.release.private import read_passphrase
 from vmixjax.release.progress import Progress
 from vmixjax.release.reading import readable
-from vmixjax.release.shards import (
-    Tell,
-    discard,
-    list_shards,
-    publish,
-    size_of,
-    stops_at_errors,
-    write_shard,
-)
+from vmixjax.release.shards import Tell, list_shards, stops_at_errors, write_shard
 from vmixjax.release.threads import Threads, start_threads
 from vmixjax.release.transforms import Restore
 from vmixjax.release.vault import Vault, open_vault
@@ -80,7 +71,7 @@ def unmix_release(
     tell = stops_at_errors(progress.tell) if strict else progress.tell
     with (
         open_vault(vault_folder, passphrase=read_passphrase(passphrase_file)) as vault,
-        start_threads(workers or os.cpu_count() or 1) as threads,
+        start_threads(workers) as threads,
     ):
         source, format = open_release(src)
         shards = list_shards(source.splits, _SHARD)
@@ -131,12 +122,12 @@ def _restore(
     restored = 0
     for shard in shards:
         files, tally = write_shard(shard, source, transform, sink, threads, tell)
-        counts.setdefault(shard.split, []).append((tally.images, size_of(files)))
+        counts.setdefault(shard.split, []).append((tally.images, files.size))
         restored += tally.images
         if tally.images:
-            publish(files, sink)
+            files.publish(sink.root)
         else:
-            discard(files)
+            files.discard()
     if restored:
         sink.finish(counts)
     return restored

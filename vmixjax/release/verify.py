@@ -148,40 +148,39 @@ def _check_numbers(source: Source, manifest: Manifest, report: Report) -> None:
         )
 
 
+@dataclasses.dataclass
 class _Images:
     """All images of a release, looked at once, some at a time."""
 
-    def __init__(
-        self,
-        source: Source,
-        format: Format,
-        manifest: Manifest,
-        vault: Vault | None,
-        original: Source | None,
-        report: Report,
-    ) -> None:
-        self._source, self._format, self._manifest = source, format, manifest
-        self._vault, self._original, self._report = vault, original, report
+    source: Source
+    format: Format
+    manifest: Manifest
+    vault: Vault | None
+    original: Source | None
+    report: Report
+    vfe: Range | None = None
+    digests: set[bytes] = dataclasses.field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        source = self.source
         schema = Schema(source.name, source.fields, source.pixels)
-        self._sink = format.create(Path(), schema)
-        self._vfe: Range | None = None
-        self._digests: set[bytes] = set()
+        self.sink = self.format.create(Path(), schema)
 
     def check(self, progress: Progress) -> None:
         """Looks at all of them."""
-        self._report.problems += [
+        self.report.problems += [
             f"{MANIFEST} does not declare the field {name}"
-            for name in self._sink.holds
-            if name not in self._manifest.fields
+            for name in self.sink.holds
+            if name not in self.manifest.fields
         ]
 
         def leave_out(error: ImageError) -> None:
             progress.tell(1, None)
-            self._report.problems.append(str(error))
+            self.report.problems.append(str(error))
 
-        splits = self._source.splits
+        splits = self.source.splits
         with (
-            start_threads(os.cpu_count() or 1) as threads,
+            start_threads() as threads,
             progress.of(sum(splits.values())),
         ):
             for shard in list_shards(splits, _WINDOW):
@@ -189,52 +188,51 @@ class _Images:
                 for tasks in read_windows(shard, read, threads, leave_out):
                     self._check_window(tasks, threads.codec)
                     progress.tell(len(tasks), None)
-        images = self._report.images
-        self._report.checks.append(f"{images} images decode, and carry no metadata")
+        images = self.report.images
+        self.report.checks.append(f"{images} images decode, and carry no metadata")
         self._check_vfe()
-        if self._vault is not None:
-            self._report.checks.append(
+        if self.vault is not None:
+            self.report.checks.append(
                 "every image can be restored, and none is its original"
             )
-        if self._original is not None:
-            self._check_original(self._original)
+        if self.original is not None:
+            self._check_original(self.original)
 
     def _check_original(self, original: Source) -> None:
+        problems = self.report.problems
         for example in readable(original):
             image = example.image
-            if pixels_digest(image) in self._digests and not _is_flat(image):
-                self._report.problems.append(
-                    f"{example.name} is in the release as it is"
-                )
-        self._report.checks.append("no image of the source is in the release")
+            if pixels_digest(image) in self.digests and not _is_flat(image):
+                problems.append(f"{example.name} is in the release as it is")
+        self.report.checks.append("no image of the source is in the release")
 
     def _read(self, shard: Shard, index: int, claim: Claim) -> Task:
         """An example as it was read, and lines on what it carries beyond that."""
-        example = self._source.read(shard.split, index, claim)
-        extras = sorted(set(self._source.extras(shard.split, index)))
+        example = self.source.read(shard.split, index, claim)
+        extras = sorted(set(self.source.extras(shard.split, index)))
         told = [f"{example.name} carries more than pixels: {', '.join(extras)}"]
         return Task(index, example, example.name, told if extras else [])
 
     def _check_window(self, tasks: list[Task], threads: Executor) -> None:
-        self._report.problems += [line for task in tasks for line in task.prepared]
-        self._report.images += len(tasks)
+        self.report.problems += [line for task in tasks for line in task.prepared]
+        self.report.images += len(tasks)
         for vfe in self._vfes(tasks):
             one = Range.of(vfe)
-            self._vfe = one if self._vfe is None else self._vfe + one
-        if self._original is not None:
-            self._digests |= {pixels_digest(task.example.image) for task in tasks}
-        if self._vault is not None:
-            results = Restore(self._vault, self._sink).originals(tasks, threads)
+            self.vfe = one if self.vfe is None else self.vfe + one
+        if self.original is not None:
+            self.digests |= {pixels_digest(task.example.image) for task in tasks}
+        if self.vault is not None:
+            results = Restore(self.vault, self.sink).originals(tasks, threads)
             for task, result in zip(tasks, results, strict=True):
                 self._check_restored(task, result)
 
     def _vfes(self, tasks: list[Task]) -> Iterator[float]:
-        tile = self._manifest.about.config.tile_size
+        tile = self.manifest.about.config.tile_size
         whole = []
         for task in tasks:
             height, width = task.example.image.shape[:2]
             if height % tile or width % tile:
-                self._report.problems.append(
+                self.report.problems.append(
                     f"{task.output} does not consist of whole tiles"
                 )
             else:
@@ -243,12 +241,12 @@ class _Images:
             yield from map(float, vfe_batch(batch, tile_size=tile))
 
     def _check_restored(self, task: Task, result: Result | ImageError) -> None:
-        problems = self._report.problems
+        problems = self.report.problems
         if isinstance(result, ImageError):
             problems.append(str(result))
             return
         # Numbers of records move up where images were left out.
-        if self._format.has_names and result.mixed_as != task.output:
+        if self.format.has_names and result.mixed_as != task.output:
             problems.append(
                 f"{task.output} is an image that belongs elsewhere in the release"
             )
@@ -258,19 +256,19 @@ class _Images:
             problems.append(f"{task.output} is as its original was")
 
     def _check_vfe(self) -> None:
-        if self._vfe is None:
+        if self.vfe is None:
             return
-        there = self._vfe.measured(self._report.images)
-        said = msgspec.to_builtins(self._manifest.vfe.after)
+        there = self.vfe.measured(self.report.images)
+        said = msgspec.to_builtins(self.manifest.vfe.after)
         mean = there["mean"]
         if not all(
             math.isclose(there[name], said[name], rel_tol=_CLOSE) for name in there
         ):
-            self._report.problems.append(
+            self.report.problems.append(
                 f"VFE is {mean:.4f} on average ({there['smallest']:.4f} to "
                 f"{there['largest']:.4f}), not what {MANIFEST} says"
             )
-        self._report.checks.append(
+        self.report.checks.append(
             f"VFE, {mean:.4f} on average, is as the manifest says"
         )
 

@@ -20,6 +20,4 @@ from vmixjax.release.vault.entry import Entry as Entry
 from vmixjax.release.vault.vault import Row as Row
 from vmixjax.release.vault.vault import RowsFile as RowsFile
 from vmixjax.release.vault.vault import Vault as Vault
-from vmixjax.release.vault.vault import merge_rows as merge_rows
 from vmixjax.release.vault.vault import open_vault as open_vault
-from vmixjax.release.vault.vault import rows_path as rows_path

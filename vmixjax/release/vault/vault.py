@@ -32,9 +32,10 @@ _DAMAGED = "was changed or is damaged; use a copy from before"
 class Vault:
     """An open vault. Get one from `open_vault`."""
 
-    def __init__(self, connection: sqlite3.Connection, seal: Seal) -> None:
-        self._connection = connection
-        self._seal = seal
+    def __init__(
+        self, folder: Path, connection: sqlite3.Connection, seal: Seal
+    ) -> None:
+        self.folder, self._connection, self._seal = folder, connection, seal
         (sealed,) = connection.execute(
             "SELECT value FROM about WHERE name = 'secret'"
         ).fetchone()
@@ -57,6 +58,22 @@ class Vault:
             self._connection.executemany(
                 "INSERT OR REPLACE INTO images VALUES (?, ?, ?, ?)", rows
             )
+
+    def merge_rows(self) -> None:
+        """Takes in what workers have stored in files of their own, see `RowsFile`.
+
+        Raises:
+          VaultError: One of the files is damaged.
+        """
+        for path in sorted(self.folder.glob(f"*{_SUFFIX}")):
+            check_private(path, "--vault")
+            try:
+                self.store(map(_row, path.read_text().splitlines()))
+            except ValueError as error:
+                raise VaultError(
+                    f"{path} is damaged; remove it, and run the mixing again"
+                ) from error
+            path.unlink()
 
     def find(self, mixed: np.ndarray, output: str) -> Entry | None:
         """Finds what undoes a mixed image, by its pixels.
@@ -151,15 +168,15 @@ class Vault:
 
 
 class RowsFile:
-    """Takes what one worker has for a vault, until `merge_rows` puts it there.
+    """Takes what one worker has for a vault, until that merges it.
 
     Args:
-      path: Path of the file.
-      vault: Vault that seals the rows.
+      vault: Vault that seals the rows; the file lies beside it.
+      number: Number of the shard that they are of.
     """
 
-    def __init__(self, path: Path, vault: Vault) -> None:
-        self._path, self.seal = path, vault.seal
+    def __init__(self, vault: Vault, number: int) -> None:
+        self._path, self.seal = vault.folder / f"{number:08d}{_SUFFIX}", vault.seal
         self._lines: list[str] = []
 
     def store(self, rows: Sequence[Row]) -> None:
@@ -167,33 +184,6 @@ class RowsFile:
         self._lines += [" ".join(value.hex() for value in row) for row in rows]
         with atomic_path(self._path, mode=0o600) as file:
             file.write("\n".join(self._lines).encode())
-
-
-def rows_path(folder: Path, number: int) -> Path:
-    """Gives the file for the rows of a shard, beside the vault in a folder."""
-    return folder / f"{number:08d}{_SUFFIX}"
-
-
-def merge_rows(folder: Path, vault: Vault) -> None:
-    """Takes what workers have stored in files of their own into the vault.
-
-    Args:
-      folder: Folder of the vault.
-      vault: The vault, open.
-
-    Raises:
-      VaultError: One of the files is damaged.
-    """
-    for path in sorted(folder.glob(f"*{_SUFFIX}")):
-        check_private(path, "--vault")
-        try:
-            lines = path.read_text().splitlines()
-            vault.store([_row(line) for line in lines])
-        except ValueError as error:
-            raise VaultError(
-                f"{path} is damaged; remove it, and run the mixing again"
-            ) from error
-        path.unlink()
 
 
 def _row(line: str) -> Row:
@@ -270,7 +260,7 @@ def _unlocked(
     if not database.has_structure(connection):
         raise VaultError(f"--vault {folder} {_DAMAGED}")
     try:
-        return Vault(connection, unlock(folder, about, passphrase))
+        return Vault(folder, connection, unlock(folder, about, passphrase))
     except VaultError:
         raise
     except (InvalidTag, KeyError, TypeError, ValueError) as error:

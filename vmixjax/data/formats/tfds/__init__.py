@@ -1,16 +1,11 @@
 """Data sets as TFDS has them."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from vmixjax.data.example import Schema, Source
 from vmixjax.data.formats.format import Format, SourceOptions, needs
-
-if TYPE_CHECKING:
-    from vmixjax.data.example import Schema, Source
-    from vmixjax.data.writing import Sink
+from vmixjax.data.writing import Sink
 
 _TFDS = ("TFDS", "vmixjax[tfds]")
 

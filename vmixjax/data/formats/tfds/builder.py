@@ -97,7 +97,8 @@ def _folder_of(name: str, data_dir: str | None) -> Path:
         raise _unknown(name)
     if config and not is_plain(config):
         raise _unknown(name)
-    given = [Path(data_dir).expanduser()] if data_dir else _data_dirs()
+    places = [data_dir] if data_dir else tfds.core.utils.file_utils.list_data_dirs()
+    given = [Path(place).expanduser() for place in places]
     for place in given:
         root = place / parsed.name
         if config is None and not _versions(root):
@@ -115,10 +116,6 @@ def _folder_of(name: str, data_dir: str | None) -> Path:
         f"`{_BUILD.format(name)}{where}` "
         f"(which needs TensorFlow), or point --data-dir to where it has"
     )
-
-
-def _data_dirs() -> list[Path]:
-    return [Path(path) for path in tfds.core.utils.file_utils.list_data_dirs()]
 
 
 def _versions(folder: Path) -> list[Path]:
