@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vmixjax.data.fitting import cut_off, fit, unfit
+from vmixjax.data.pixels import cut_off, fit, unfit
 
 
 @given(

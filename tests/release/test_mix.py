@@ -473,7 +473,7 @@ def test_a_disk_that_fills_up_says_what_to_do(
         fsync(descriptor)
 
     with monkeypatch.context() as patch:
-        patch.setattr("vmixjax.data.formats.folder.os.fsync", full)
+        patch.setattr("vmixjax.data.writing.os.fsync", full)
         assert main(arguments) == 2
     last = capsys.readouterr().err.splitlines()[-1]
     assert last == (

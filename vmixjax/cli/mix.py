@@ -142,29 +142,19 @@ def _config(options: Mix) -> "ReleaseConfig":
     from vmixjax.release.config import ReleaseConfig
     from vmixjax.release.recipe import Recipe
 
-    same = options.format == "same"
-    return ReleaseConfig(
-        src=options.src,
-        dst=options.dst,
-        recipe=Recipe(
-            mixing,
-            options.fit,
-            1.0 if options.strength is None else options.strength,
-            options.target_vfe,
-            options.sensitivity,
-        ),
-        format=format_of(options.src).name if same else options.format,
-        data_dir=options.data_dir,
-        splits=options.splits,
-        drop=options.drop,
-        keep=options.keep,
-        names=options.keep_names,
-        shard_size=options.shard_size,
-        strict=options.strict,
-        secret_file=options.secret_file,
-        vault=options.vault,
-        passphrase_file=options.vault_passphrase_file,
+    recipe = Recipe(
+        mixing,
+        options.fit,
+        1.0 if options.strength is None else options.strength,
+        options.target_vfe,
+        options.sensitivity,
     )
+    same = options.format == "same"
+    format = format_of(options.src).name if same else options.format
+    asked = dataclasses.asdict(options)
+    wanted = {field.name for field in dataclasses.fields(ReleaseConfig)} & set(asked)
+    values = {name: asked[name] for name in wanted}
+    return ReleaseConfig(**{**values, "recipe": recipe, "format": format})
 
 
 def _engine(options: Mix) -> "Engine":

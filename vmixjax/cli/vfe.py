@@ -49,7 +49,7 @@ def run(options: Vfe) -> int:
     if options.json:
         print(json.dumps({"images": rows, "skipped": progress.skipped}, indent=1))
     elif rows:
-        _table(("image", "size", "VFE", "mixed, from", "to"), map(_cells, rows))
+        _table(rows)
     if not paths:
         raise RunError("no image to measure")
     return status(len(rows), len(progress.skipped))
@@ -67,7 +67,7 @@ def _measured(
     path: Path, config: MixConfig, how: Literal["pad", "crop"]
 ) -> dict[str, Any]:
     from vmixjax.data.codecs.images import read_image
-    from vmixjax.data.fitting import fit
+    from vmixjax.data.pixels import fit
     from vmixjax.entropy import vfe
     from vmixjax.planning import vfe_range
 
@@ -86,16 +86,14 @@ def _measured(
     }
 
 
-def _cells(row: dict[str, Any]) -> tuple[str, ...]:
-    size = f"{row['height']} x {row['width']} x {row['channels']}"
-    numbers = (f"{row[name]:.2f}" for name in ("vfe", "lowest", "highest"))
-    return row["path"], size, *numbers
-
-
-def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
+def _table(rows: Iterable[dict[str, Any]]) -> None:
     """Columns as wide as they need to be; numbers to the right."""
-    lines = [head, *([printable(cell) for cell in row] for row in rows)]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
+    lines: list[tuple[str, ...]] = [("image", "size", "VFE", "mixed, from", "to")]
+    for row in rows:
+        size = f"{row['height']} x {row['width']} x {row['channels']}"
+        vfe, *reach = (f"{row[name]:.2f}" for name in ("vfe", "lowest", "highest"))
+        lines.append((printable(row["path"]), size, vfe, *reach))
+    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
     for line in lines:
         cells = [line[0].ljust(widths[0])]
         cells += [cell.rjust(w) for cell, w in zip(line[1:], widths[1:], strict=True)]

@@ -77,21 +77,15 @@ def png_names(sources: Iterable[PurePath]) -> dict[PurePath, PurePath]:
     `CAT.bmp`) keep theirs before the new one: `cat.jpg.png`, `cat.png.png`.
     """
     sources = sorted(sources)
-
-    def folded(path: PurePath) -> str:
-        return str(path).casefold()
-
-    short = {source: source.with_suffix(".png") for source in sources}
-    meeting = Counter(map(folded, short.values()))
-    names = {s: name for s, name in short.items() if meeting[folded(name)] == 1}
-    taken = {folded(name) for name in names.values()}
+    meeting = Counter(map(short_name, sources))
+    names = {s: s.with_suffix(".png") for s in sources if meeting[short_name(s)] == 1}
+    taken = {str(name).casefold() for name in names.values()}
     for source in sources:
         if source not in names:
-            name = source.with_name(source.name + ".png")
-            number = 2
-            while folded(name) in taken:
+            name, number = source.with_name(f"{source.name}.png"), 2
+            while str(name).casefold() in taken:
                 name = source.with_name(f"{source.name}-{number}.png")
                 number += 1
-            taken.add(folded(name))
+            taken.add(str(name).casefold())
             names[source] = name
     return names

@@ -21,12 +21,12 @@ class ReleaseConfig:
       dst: Folder for the release.
       recipe: How images are mixed.
       format: Name of the release's format.
-      names: Whether images keep their names.
+      keep_names: Whether images keep their names.
       shard_size: Images to a shard.
       strict: Whether one image that is not fit ends the run.
       secret_file: File that holds the secret.
       vault: Folder for what undoes the mixing.
-      passphrase_file: File that holds the vault's passphrase.
+      vault_passphrase_file: File that holds the vault's passphrase.
     """
 
     src: str
@@ -37,12 +37,12 @@ class ReleaseConfig:
     splits: tuple[str, ...] = ()
     drop: tuple[str, ...] = ()
     keep: tuple[str, ...] = ()
-    names: bool = False
+    keep_names: bool = False
     shard_size: int = 1024
     strict: bool = False
     secret_file: Path | None = None
     vault: Path | None = None
-    passphrase_file: Path | None = None
+    vault_passphrase_file: Path | None = None
 
     @property
     def forgets_secret(self) -> bool:
@@ -60,14 +60,14 @@ class ReleaseConfig:
         for option, path in (
             ("--vault", self.vault),
             ("--secret-file", self.secret_file),
-            ("--vault-passphrase-file", self.passphrase_file),
+            ("--vault-passphrase-file", self.vault_passphrase_file),
         ):
             if path is not None and is_inside(path, self.dst):
                 raise RunError(
                     f"{option} {path} lies inside DST {self.dst}, and would be handed "
                     f"out with it; name a place elsewhere"
                 )
-        if self.passphrase_file is not None and self.vault is None:
+        if self.vault_passphrase_file is not None and self.vault is None:
             raise RunError("--vault-passphrase-file needs a --vault that it locks")
         if self.shard_size < 1:
             raise RunError(f"--shard-size must be 1 or more; got {self.shard_size}")
@@ -110,7 +110,7 @@ class ReleaseConfig:
         return {
             **recipe,
             "format": self.format,
-            "names": "kept" if self.names else "numbers",
+            "names": "kept" if self.keep_names else "numbers",
             "drop": sorted(self.drop),
             "keep": sorted(self.keep),
             "shard_size": self.shard_size,

@@ -94,7 +94,7 @@ def open_job(
                     config.vault,
                     create=only is None,
                     secret=secret,
-                    passphrase=read_passphrase(config.passphrase_file),
+                    passphrase=read_passphrase(config.vault_passphrase_file),
                 )
             )
             secret = vault.secret
@@ -105,7 +105,7 @@ def open_job(
             secret,
             sink,
             source.fields,
-            names=config.names,
+            names=config.keep_names,
             vault=keeper,
         )
         about = config.about(source)

@@ -29,8 +29,7 @@ from vmixjax.data.inside import (
 from vmixjax.data.writing import MANIFEST, WORK, Files, Shard, sweep
 from vmixjax.errors import RunError
 from vmixjax.release.manifest import read_manifest
-from vmixjax.release.schema import About, Count, Sha256, Signature
-from vmixjax.release.tally import Tally
+from vmixjax.release.schema import About, Count, Sha256, Signature, Tally
 
 BEGUN = "begun.json"
 """In the folder for files under way: what release was begun."""

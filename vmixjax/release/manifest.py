@@ -16,8 +16,7 @@ from vmixjax.data.formats import FORMATS
 from vmixjax.data.writing import MANIFEST, WORK
 from vmixjax.errors import RunError
 from vmixjax.release.keys import digest
-from vmixjax.release.schema import Layout, Manifest
-from vmixjax.release.tally import Tally
+from vmixjax.release.schema import Layout, Manifest, Tally
 
 _LAYOUT = 2
 _SOFTWARE = ("vmixjax", "jax", "jaxlib", "numpy", "pillow")

@@ -21,7 +21,7 @@ from vmixjax.release.manifest import (
     write_manifest,
 )
 from vmixjax.release.progress import Progress
-from vmixjax.release.tally import Tally
+from vmixjax.release.schema import Tally
 from vmixjax.release.threads import start_threads
 
 _LONG = ("shards", "signature")
@@ -109,12 +109,10 @@ def _tell_begun(
 def _finish(job: ReleaseJob) -> dict[str, Any]:
     """Writes what comes after all shards, the manifest last."""
     journal, total = job.journal, Tally()
-    splits = dict.fromkeys(job.source.splits, 0)
-    counts: dict[str, list[tuple[int, int]]] = {split: [] for split in splits}
+    counts: dict[str, list[tuple[int, int]]] = {s: [] for s in job.source.splits}
     for shard in job.shards:
         note = journal.read(shard)
         total.add(note.tally)
-        splits[shard.split] += note.tally.images
         counts[shard.split].append((note.tally.images, note.size))
     if not total.images:
         raise RunError(
@@ -134,6 +132,7 @@ def _finish(job: ReleaseJob) -> dict[str, Any]:
             job.vault.vouch(made)
         return made
 
+    splits = {split: sum(images for images, _ in of) for split, of in counts.items()}
     description = describe(
         job.about, job.identity, splits, total, job.sink.holds, files
     )

@@ -8,7 +8,7 @@ import numpy as np
 from vmixjax.config import MixConfig
 from vmixjax.data.codecs.images import read_image
 from vmixjax.data.example import Example
-from vmixjax.data.fitting import Fit, fit
+from vmixjax.data.pixels import Fit, fit
 from vmixjax.errors import ImageError
 
 
@@ -84,6 +84,4 @@ def _read_mask(masks: Path, example: Example) -> np.ndarray:
 
 
 def _same_stem(path: Path) -> list[Path]:
-    if not path.parent.is_dir():
-        return []
-    return [p for p in sorted(path.parent.iterdir()) if p.stem == path.stem]
+    return [p for p in sorted(path.parent.glob("*")) if p.stem == path.stem]

@@ -16,7 +16,7 @@ from vmixjax.data.room import Claim
 from vmixjax.data.writing import Files, Shard, Sink, Writer
 from vmixjax.errors import ImageError, RunError
 from vmixjax.release.reading import WINDOW_BYTES, read_windows
-from vmixjax.release.tally import Tally
+from vmixjax.release.schema import Tally
 from vmixjax.release.threads import Threads
 from vmixjax.release.transforms import Result, Task, Transform
 

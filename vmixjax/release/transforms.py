@@ -10,8 +10,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from vmixjax.data.example import Example, Field, Text
-from vmixjax.data.fitting import cut_off, unfit
-from vmixjax.data.pixels import pixels_digest
+from vmixjax.data.pixels import cut_off, pixels_digest, unfit
 from vmixjax.data.writing import Shard, Sink
 from vmixjax.errors import ImageError, VaultError
 from vmixjax.release.batches import (
@@ -23,7 +22,7 @@ from vmixjax.release.batches import (
 )
 from vmixjax.release.keys import derive_key, image_id
 from vmixjax.release.recipe import Recipe
-from vmixjax.release.tally import Range, Tally
+from vmixjax.release.schema import Range, Tally
 from vmixjax.release.vault import Entry, Row, RowsFile, Vault
 
 

@@ -24,9 +24,8 @@ from vmixjax.release.manifest import read_manifest, release_identity
 from vmixjax.release.private import read_passphrase
 from vmixjax.release.progress import Progress
 from vmixjax.release.reading import read_windows, readable
-from vmixjax.release.schema import Manifest
+from vmixjax.release.schema import Manifest, Range
 from vmixjax.release.shards import list_shards
-from vmixjax.release.tally import Range
 from vmixjax.release.threads import start_threads
 from vmixjax.release.transforms import Restore, Result, Task
 from vmixjax.release.unmix import open_release

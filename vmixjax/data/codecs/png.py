@@ -28,7 +28,7 @@ _COLOURS = {1: 0, 2: 4, 3: 2, 4: 6}
 """PNG's colour type by the number of channels."""
 
 _CHANNELS = {2: 3, 4: 2, 6: 4}
-"""Channels by the colour types that Pillow cuts from 16 bits to 8."""
+"""Channels by the colour types that have several; Pillow cuts them to 8 bits."""
 
 _RUNS_ONLY = 3
 """zlib's Z_RLE, which its Python module does not name."""
@@ -80,7 +80,7 @@ def png_extras(data: bytes) -> Iterator[str]:
         width, height, depth, colour, *_, interlaced = struct.unpack(
             ">IIBBBBB", parts.header
         )
-        row = (width * depth * {0: 1, 2: 3, 4: 2, 6: 4}.get(colour, 1) + 7) // 8
+        row = (width * depth * _CHANNELS.get(colour, 1) + 7) // 8
         needed, inflated = height * (1 + row), 0
         stream = zlib.decompressobj()
         for piece in parts.pixels:

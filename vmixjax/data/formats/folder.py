@@ -6,7 +6,6 @@ What is written are PNG files; what they belong to is the folder they lie in.
 import array
 import contextlib
 import hashlib
-import os
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, wait
@@ -27,7 +26,7 @@ from vmixjax.data.writing import (
     Files,
     Shard,
     Sink,
-    not_stored,
+    check_stored,
     part_path,
     release_path,
     sequence_number,
@@ -243,10 +242,7 @@ class _Writer:
         expected = hashlib.sha256(record).hexdigest()
         with create_private(path) as file:
             file.write(record)
-            file.flush()
-            os.fsync(file.fileno())
-        if path.read_bytes() != record:
-            raise not_stored()
+        check_stored(path, expected)
         self._files.parts[name] = path, expected
 
 

@@ -2,13 +2,12 @@
 
 import contextlib
 import functools
-import secrets
 import sqlite3
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from vmixjax.data.inside import create_private
+from vmixjax.atomic import atomic_path
 
 FILE_NAME = "vault.sqlite"
 FORMAT = "3"
@@ -44,22 +43,17 @@ def create(path: Path, about: Mapping[str, bytes]) -> None:
     Raises:
       OSError: It cannot be made.
     """
-    part = path.with_name(f".{secrets.token_hex(16)}.part")
-    try:
-        # Made by its owner for its owner before SQLite opens it; the files that
-        # SQLite puts beside it get the same permissions.
-        create_private(part).close()
-        with contextlib.closing(sqlite3.connect(part)) as connection:
-            connection.executescript(_SCHEMA)
-            with connection:
-                connection.executemany(
-                    "INSERT INTO about VALUES (?, ?)",
-                    {"format": FORMAT, **about}.items(),
-                )
-        part.replace(path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
+    # Made by its owner for its owner before SQLite opens it; the files that SQLite puts
+    # beside it get the same permissions.
+    with (
+        atomic_path(path, 0o600) as file,
+        contextlib.closing(sqlite3.connect(file.name)) as connection,
+        connection,
+    ):
+        connection.executescript(_SCHEMA)
+        connection.executemany(
+            "INSERT INTO about VALUES (?, ?)", {"format": FORMAT, **about}.items()
+        )
 
 
 def connect(path: Path) -> sqlite3.Connection:

@@ -93,9 +93,8 @@ def _folder_of(name: str, data_dir: str | None) -> Path:
         config, version = options.pop("config", None), options.pop("version", None)
     except Exception as error:
         raise _unknown(name) from error
-    if parsed.namespace or options or not is_plain(parsed.name):
-        raise _unknown(name)
-    if config and not is_plain(config):
+    named = [parsed.name, config] if config else [parsed.name]
+    if parsed.namespace or options or not all(map(is_plain, named)):
         raise _unknown(name)
     places = [data_dir] if data_dir else tfds.core.utils.file_utils.list_data_dirs()
     given = [Path(place).expanduser() for place in places]

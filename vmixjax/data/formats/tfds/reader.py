@@ -1,7 +1,7 @@
 """A data set that TFDS has prepared, read without TensorFlow."""
 
 import re
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +80,9 @@ class TfdsSource(Source):
             for key, feature in features.items()
             if key not in options.drop
         }
-        self._declared = _Declared(info.features)
+        self._names = frozenset(
+            tfds.core.utils.flatten_nest_dict(info.features.get_serialized_info())
+        )
         self._traces = [
             f"{split}\0{info.splits[split].shard_lengths}\0{info.splits[split].num_bytes}"
             for split in self.splits
@@ -126,7 +128,7 @@ class TfdsSource(Source):
         features = self._features(record, f"{split}/{index}")
         for content in features[IMAGE].bytes_list.value:
             yield from png_extras(content)
-        strange = sorted(name for name in features if name not in self._declared)
+        strange = sorted(name for name in features if not self._declares(name))
         for name in strange:
             yield f"the feature {name!r}"
         again = tf_example_pb2.Example.FromString(record)
@@ -160,15 +162,21 @@ class TfdsSource(Source):
 
     def _values(self, features: Mapping[str, Any], name: str) -> Mapping[str, Any]:
         """What a record has for each field."""
+        declared = {name: features[name] for name in filter(self._declares, features)}
         values = {}
         for key, field in self.fields.items():
             try:
-                values[key] = _value(key, field, features, self._declared)
-            except (IndexError, ValueError) as error:
+                values[key] = _value(key, field, declared)
+            except (LookupError, ValueError) as error:
                 raise ImageError(
                     f"{name} has no {key} as its data set promises; mend the data set"
                 ) from error
         return values
+
+    def _declares(self, name: str) -> bool:
+        # A sequence of sequences lies there in several parts.
+        whole = re.sub(r"/ragged_(flat_values|row_lengths_\d+)$", "", name)
+        return name in self._names or whole in self._names
 
     def _fitting(self, image: np.ndarray, name: str) -> np.ndarray:
         """The image with the channels that the features promise, as TFDS reads it."""
@@ -192,7 +200,9 @@ def _field(key: str, feature: Any, keep: bool) -> Field:
         return Label(tuple(feature.names))
     naming = key.replace("/", "_").split("_")[-1] in _NAMING and not keep
     scalar = isinstance(feature, tfds.features.Scalar)
-    if isinstance(feature, tfds.features.Text) or (scalar and _is_text(feature)):
+    if isinstance(feature, tfds.features.Text) or (
+        scalar and np.dtype(feature.np_dtype).kind in "OSU"
+    ):
         return Text(naming)
     if scalar and naming:
         raise RunError(
@@ -208,30 +218,11 @@ def _field(key: str, feature: Any, keep: bool) -> Field:
     return Raw(feature)
 
 
-def _is_text(feature: Any) -> bool:
-    return np.dtype(feature.np_dtype).kind in "OSU"
-
-
-class _Declared(Container[str]):
-    """The names that the features of a data set have in its records."""
-
-    def __init__(self, features: Any) -> None:
-        info = features.get_serialized_info()
-        self._names = frozenset(tfds.core.utils.flatten_nest_dict(info))
-
-    def __contains__(self, name: object) -> bool:
-        # A sequence of sequences lies there in several parts.
-        whole = re.sub(r"/ragged_(flat_values|row_lengths_\d+)$", "", str(name))
-        return name in self._names or whole in self._names
-
-
-def _value(
-    key: str, field: Field, features: Mapping[str, Any], declared: Container[str]
-) -> Any:
+def _value(key: str, field: Field, features: Mapping[str, Any]) -> Any:
     """What a record has for a field.
 
     Raises:
-      IndexError, ValueError: nothing, or nothing that it can have.
+      LookupError, ValueError: nothing, or nothing that it can have.
     """
     if isinstance(field, Label):
         number = int(features[key].int64_list.value[0])
@@ -244,5 +235,5 @@ def _value(
     return {
         flat: features[flat]
         for flat in sorted(features)
-        if (flat == key or flat.startswith(f"{key}/")) and flat in declared
+        if flat == key or flat.startswith(f"{key}/")
     }
