@@ -16,10 +16,9 @@ import vmixjax
 from benchmarks.measure import Way
 from vmixjax.data.codecs.images import read_image
 from vmixjax.data.codecs.png import encode_png
-from vmixjax.release.config import ReleaseConfig
+from vmixjax.release.config import Recipe, ReleaseConfig
 from vmixjax.release.mix import mix_release, run_local
 from vmixjax.release.progress import Progress
-from vmixjax.release.recipe import Recipe
 
 WORKERS = os.cpu_count() or 1
 

@@ -8,9 +8,8 @@ import pytest
 
 from vmixjax.data.example import Example
 from vmixjax.errors import ImageError
-from vmixjax.release.reading import read_windows
+from vmixjax.release.reading import Threads, read_windows, start_threads
 from vmixjax.release.shards import list_shards
-from vmixjax.release.threads import Threads, start_threads
 from vmixjax.release.transforms import Task
 
 MEGABYTE = 2**20

@@ -139,8 +139,7 @@ def _config(options: Mix) -> "ReleaseConfig":
         raise RunError(f"--sensitivity {options.sensitivity} is not a folder of masks")
 
     from vmixjax.data.formats import format_of
-    from vmixjax.release.config import ReleaseConfig
-    from vmixjax.release.recipe import Recipe
+    from vmixjax.release.config import Recipe, ReleaseConfig
 
     recipe = Recipe(
         mixing,

@@ -18,7 +18,7 @@ from vmixjax.config import MixConfig
 from vmixjax.entropy import vfe
 from vmixjax.mixing import mix, unmix
 from vmixjax.planning import Plan, plan, plan_at
-from vmixjax.release.recipe import Recipe
+from vmixjax.release.config import Recipe
 
 _VALUES = 2**23
 """Of all images in a batch: enough to keep a device busy, little memory."""

@@ -19,7 +19,7 @@ from vmixjax.release.config import ReleaseConfig
 from vmixjax.release.job import ReleaseJob, open_job
 from vmixjax.release.journal import Journal
 from vmixjax.release.progress import Progress
-from vmixjax.release.threads import start_threads
+from vmixjax.release.reading import start_threads
 
 _SECONDS = 2.0
 """Between two looks at what is done."""

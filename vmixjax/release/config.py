@@ -1,14 +1,66 @@
 """What a user asks for: a data set to mix, and how."""
 
 import dataclasses
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
-from vmixjax.data.example import Source
+import numpy as np
+
+from vmixjax.config import MixConfig
+from vmixjax.data.codecs.images import read_image
+from vmixjax.data.example import Example, Source
 from vmixjax.data.files import is_inside
 from vmixjax.data.formats import FORMATS, open_source
-from vmixjax.errors import RunError
-from vmixjax.release.recipe import Recipe
+from vmixjax.data.pixels import Fit, fit
+from vmixjax.errors import ImageError, RunError
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """How a data set is mixed; one of `strength` and `target_vfe` decides how far.
+
+    Attributes:
+      config: Tile size, ladder and channel mode.
+      fit: What is done to images that are not whole tiles.
+      strength: 0 to 1, a place in each image's reachable range of VFE. Every private
+        tile is mixed at 0, too; at 1, by the strongest level, even where that adds no
+        VFE.
+      target_vfe: A desired VFE, the same for all, instead.
+      masks: Folder of grey masks by the same names; black is not private.
+    """
+
+    config: MixConfig
+    fit: Fit = "pad"
+    strength: float = 1.0
+    target_vfe: float | None = None
+    masks: Path | None = None
+
+    def prune_ladder(self) -> "Recipe":
+        """Leaves out of the ladder the levels that no tile will have.
+
+        Fewer random numbers are drawn then.
+        """
+        if self.strength != 1 or self.target_vfe is not None:
+            return self
+        config = dataclasses.replace(self.config, ladder=self.config.ladder[-1:])
+        return dataclasses.replace(self, config=config)
+
+    def prepare(self, example: Example) -> tuple[np.ndarray, np.ndarray | None]:
+        """Gives an image as whole tiles, and where it is private if there are masks.
+
+        Raises:
+          ImageError: The image, or its mask, is not fit to be mixed.
+        """
+        tile = self.config.tile_size
+        fitted = fit(example.image, tile, self.fit, example.name)
+        if self.masks is None:
+            return fitted, None
+        mask = fit(_read_mask(self.masks, example), tile, self.fit)
+        rows, columns = mask.shape[0] // tile, mask.shape[1] // tile
+        tiles = mask.reshape(rows, tile, columns, tile)
+        # Above 0 if any of a tile's pixels is.
+        means = tiles.mean(axis=(1, 3), dtype=np.float64)
+        return fitted, means.astype(np.float32)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,3 +168,30 @@ class ReleaseConfig:
             "shard_size": self.shard_size,
             "examples": dict(source.splits),
         }
+
+
+def _read_mask(masks: Path, example: Example) -> np.ndarray:
+    """The grey mask of an image: (H, W, 1), 0 where it is not private."""
+    exact = masks / PurePath(example.name)
+    candidates = [exact] if exact.is_file() else _same_stem(exact)
+    if len(candidates) != 1:
+        found = "several" if candidates else "no"
+        raise ImageError(
+            f"{example.name} has {found} masks named {exact.with_suffix('.*')}; give "
+            f"it one, white where it is private"
+        )
+    mask = read_image(candidates[0])
+    height, width = example.image.shape[:2]
+    if mask.shape[:2] != (height, width):
+        raise ImageError(
+            f"{candidates[0]} is {mask.shape[0]} x {mask.shape[1]}, but its image is "
+            f"{height} x {width}; make the mask as large as the image"
+        )
+    # Whatever else a mask holds, any colour in it means private.
+    return (
+        mask[..., :3].max(axis=2, keepdims=True) if mask.shape[2] > 2 else mask[..., :1]
+    )
+
+
+def _same_stem(path: Path) -> list[Path]:
+    return [p for p in sorted(path.parent.glob("*")) if p.stem == path.stem]

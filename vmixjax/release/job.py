@@ -13,9 +13,8 @@ from vmixjax.release.journal import Journal
 from vmixjax.release.keys import new_secret, read_secret
 from vmixjax.release.manifest import release_identity
 from vmixjax.release.private import read_passphrase
-from vmixjax.release.reading import readable
+from vmixjax.release.reading import Threads, readable
 from vmixjax.release.shards import Tell, list_shards, stops_at_errors, write_shard
-from vmixjax.release.threads import Threads
 from vmixjax.release.transforms import Mix
 from vmixjax.release.vault import RowsFile, Vault, open_vault
 

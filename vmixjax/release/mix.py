@@ -21,8 +21,8 @@ from vmixjax.release.manifest import (
     write_manifest,
 )
 from vmixjax.release.progress import Progress
+from vmixjax.release.reading import start_threads
 from vmixjax.release.schema import Tally
-from vmixjax.release.threads import start_threads
 
 _LONG = ("shards", "signature")
 """What the description of a release leaves out of its manifest."""

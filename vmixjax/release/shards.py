@@ -15,9 +15,8 @@ from vmixjax.data.example import Source
 from vmixjax.data.room import Claim
 from vmixjax.data.writing import Files, Shard, Sink, Writer
 from vmixjax.errors import ImageError, RunError
-from vmixjax.release.reading import WINDOW_BYTES, read_windows
+from vmixjax.release.reading import WINDOW_BYTES, Threads, read_windows
 from vmixjax.release.schema import Tally
-from vmixjax.release.threads import Threads
 from vmixjax.release.transforms import Result, Task, Transform
 
 Tell = Callable[[int, ImageError | None], None]

@@ -20,8 +20,8 @@ from vmixjax.release.batches import (
     plan_batch,
     unmix_batch,
 )
+from vmixjax.release.config import Recipe
 from vmixjax.release.keys import derive_key, image_id
-from vmixjax.release.recipe import Recipe
 from vmixjax.release.schema import Range, Tally
 from vmixjax.release.vault import Entry, Row, RowsFile, Vault
 

@@ -15,9 +15,8 @@ from vmixjax.release.journal import BEGUN
 from vmixjax.release.manifest import read_manifest
 from vmixjax.release.private import read_passphrase
 from vmixjax.release.progress import Progress
-from vmixjax.release.reading import readable
+from vmixjax.release.reading import Threads, readable, start_threads
 from vmixjax.release.shards import Tell, list_shards, stops_at_errors, write_shard
-from vmixjax.release.threads import Threads, start_threads
 from vmixjax.release.transforms import Restore
 from vmixjax.release.vault import Vault, open_vault
 

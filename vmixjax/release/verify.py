@@ -23,10 +23,9 @@ from vmixjax.release.batches import in_batches, vfe_batch
 from vmixjax.release.manifest import read_manifest, release_identity
 from vmixjax.release.private import read_passphrase
 from vmixjax.release.progress import Progress
-from vmixjax.release.reading import read_windows, readable
+from vmixjax.release.reading import read_windows, readable, start_threads
 from vmixjax.release.schema import Manifest, Range
 from vmixjax.release.shards import list_shards
-from vmixjax.release.threads import start_threads
 from vmixjax.release.transforms import Restore, Result, Task
 from vmixjax.release.unmix import open_release
 from vmixjax.release.vault import Vault, open_vault
