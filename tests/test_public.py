@@ -27,7 +27,7 @@ def test_the_table_of_contents():
         "image_key",
         "mix",
         "plan",
-    "target_vfe",
+        "target_vfe",
         "unmix",
         "vfe",
         "vfe_map",
