@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = {
     path.relative_to(ROOT).as_posix()
     for path in (ROOT / "vmixjax").rglob("*")
-    if path.suffix in (".py", ".pyi") or path.name == "py.typed"
+    if path.suffix in (".py", ".pyi", ".jinja") or path.name == "py.typed"
 }
 
 
