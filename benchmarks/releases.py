@@ -14,7 +14,8 @@ from skimage import data
 
 import vmixjax
 from benchmarks.measure import Way
-from vmixjax.data.codecs.images import encode_png, read_image
+from vmixjax.data.codecs.images import read_image
+from vmixjax.data.codecs.png import encode_png
 from vmixjax.release.config import ReleaseConfig
 from vmixjax.release.mix import mix_release, run_local
 from vmixjax.release.progress import Progress

@@ -6,7 +6,7 @@ from vmixjax.audit.results import (
     Inversion,
     KeySharing,
     Membership,
-    Protection,
+    MethodResult,
 )
 
 
@@ -36,7 +36,14 @@ def evidence(*findings, clean=0.8, classes=10, learned=(0.6, 0.5, 0.4)):
         clean=clean,
         guess=finding("guess", "none"),
         methods=tuple(
-            Protection(name, f"title of {name}", "a remark", 2.0, value)
+            MethodResult(
+                name,
+                f"title of {name}",
+                "a remark",
+                2.0,
+                value,
+                mixes=name.startswith("mix"),
+            )
             for name, value in zip(names, learned, strict=False)
         ),
         findings=findings,

@@ -31,7 +31,7 @@ from tensorflow_datasets.proto import tf_example_pb2
 
 import vmixjax
 from vmixjax.cli import main
-from vmixjax.data.codecs.images import write_png
+from vmixjax.data.codecs.png import write_png
 
 COUNT, SIDE = 8, 16
 KINDS = ("folder", "tfds", "webdataset")

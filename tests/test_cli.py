@@ -14,7 +14,8 @@ from PIL import Image
 
 import vmixjax
 from vmixjax.cli import main
-from vmixjax.data.codecs.images import read_image, write_png
+from vmixjax.data.codecs.images import read_image
+from vmixjax.data.codecs.png import write_png
 from vmixjax.release.vault import open_vault
 
 COMMAND = [sys.executable, "-m", "vmixjax.cli"]

@@ -72,6 +72,57 @@ def image_shape(shape: tuple[int, ...], tile_size: int | None = None) -> None:
         )
 
 
+def uint8(name: str, value: jax.typing.ArrayLike) -> jax.Array:
+    """Bytes as a JAX array, or an error that says what is wrong with them."""
+    array = jnp.asarray(value)
+    if array.dtype != jnp.uint8:
+        raise TypeError(
+            f"{name} must be uint8; got {array.dtype}. Scale it to 0 to 255 and "
+            f"convert it with {name}.astype(np.uint8)"
+        )
+    return array
+
+
+def images(name: str, value: jax.typing.ArrayLike, *, fewest: int = 1) -> jax.Array:
+    """A uint8 batch (B, H, W, C) as a JAX array, or an error that says what is wrong.
+
+    Args:
+      name: of the argument.
+      value: of the argument.
+      fewest: images that it must have.
+    """
+    array = uint8(name, value)
+    if array.ndim != 4 or 0 in array.shape:
+        raise ValueError(
+            f"{name} must be a batch (B, H, W, C); got shape {array.shape}. For one "
+            f"image, {name}[None]"
+        )
+    if len(array) < fewest:
+        raise ValueError(f"{name} must be at least {fewest} images; got {len(array)}")
+    return array
+
+
+def labels(name: str, value: jax.typing.ArrayLike | None, count: int) -> jax.Array:
+    """Classes of so many images, int32 (B,), or an error that says what is wrong."""
+    if value is None:
+        raise ValueError(f"{name} must be given: one class for each image")
+    array = jnp.asarray(value)
+    if not jnp.issubdtype(array.dtype, jnp.integer):
+        raise TypeError(f"{name} must be integers; got {array.dtype}")
+    if array.shape != (count,):
+        raise ValueError(
+            f"{name} must be one for each image, shape {(count,)}; got {array.shape}"
+        )
+    at_least(name, int(array.min()), 0)
+    return array.astype(jnp.int32)
+
+
+def at_least(name: str, value: float, least: int) -> None:
+    """Refuses a number below the least that makes sense."""
+    if not value >= least:
+        raise ValueError(f"{name} must be at least {least}; got {value}")
+
+
 def size(name: str, value: int) -> None:
     """Refuses whatever is not a positive Python integer."""
     if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
@@ -184,7 +235,7 @@ def grid_of_blocks(value: MixConfig, channels: int) -> None:
                 f"factors up to {LARGEST_BASE} can be permuted. Choose sizes such as "
                 f"powers of 2, and pad the image"
             )
-    mixed = channels if value.channels == "joint" else 1
+    mixed = channels if value.crosses_channels else 1
     if mixed > 1 and factors(mixed)[0] > LARGEST_BASE:
         raise ValueError(
             f"image has {channels} channels, with the prime factor "

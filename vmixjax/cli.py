@@ -15,13 +15,14 @@ import sys
 from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal
 
 import tyro
 
 from vmixjax._help import example_last
 from vmixjax._printable import printable
 from vmixjax.config import Channels, MixConfig
+from vmixjax.data.formats import FORMATS
 
 DONE, SOME_SKIPPED, REFUSED, INTERRUPTED = 0, 1, 2, 130
 """Exit statuses: all done; some files skipped; nothing or not all tried; Ctrl-C."""
@@ -37,7 +38,7 @@ _MENDS = {
 _Paths = Annotated[
     tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="PATH...")
 ]
-_FORMATS = ("same", "folder", "tfds", "webdataset")
+_FORMATS = ("same", *FORMATS)
 _Src = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="SRC")]
 _Dst = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="DST")]
 
@@ -300,8 +301,7 @@ def _say(line: str) -> None:
 @contextlib.contextmanager
 def _refusals(dst: Path | None = None) -> Iterator[None]:
     """Turns what a run cannot go on from into one line; `dst` is where it writes."""
-    from vmixjax.errors import RunError
-    from vmixjax.release.vault import VaultError
+    from vmixjax.errors import RunError, VaultError
 
     try:
         yield
@@ -339,9 +339,10 @@ def _rung(text: str) -> tuple[int, int]:
 
 
 def _vfe(options: Vfe) -> int:
-    from vmixjax.data.codecs.images import ImageError, read_image
+    from vmixjax.data.codecs.images import read_image
     from vmixjax.data.files import find_files
     from vmixjax.entropy import vfe
+    from vmixjax.errors import ImageError
     from vmixjax.planning import vfe_range
     from vmixjax.release.progress import Progress
     from vmixjax.release.recipe import fit_image
@@ -415,20 +416,20 @@ def _mix(options: Mix) -> int:
     if options.sensitivity is not None and not options.sensitivity.is_dir():
         raise _Refusal(f"--sensitivity {options.sensitivity} is not a folder of masks")
 
-    from vmixjax.data.formats.sinks import Format
-    from vmixjax.data.formats.sources import format_of
+    from vmixjax.data.formats import format_of
     from vmixjax.release.config import ReleaseConfig
     from vmixjax.release.mix import mix_release, run_local
     from vmixjax.release.progress import Progress
     from vmixjax.release.recipe import Recipe
 
+    with _refusals(options.dst):
+        same = options.format == "same"
+        format = format_of(options.src).name if same else options.format
     order = ReleaseConfig(
         src=options.src,
         dst=options.dst,
         recipe=Recipe(config, options.fit, strength, target, options.sensitivity),
-        format=format_of(options.src)
-        if options.format == "same"
-        else cast(Format, options.format),
+        format=format,
         data_dir=options.data_dir,
         splits=options.splits,
         drop=options.drop,
@@ -502,7 +503,7 @@ def _unmix(options: Unmix) -> int:
 
 
 def _verify(options: Verify) -> int:
-    from vmixjax.data.formats.sources import open_source
+    from vmixjax.data.formats import open_source
     from vmixjax.release.progress import Progress
     from vmixjax.release.verify import verify_release
 

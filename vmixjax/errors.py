@@ -1,23 +1,31 @@
-"""What ends a run over files."""
+"""Errors that users meet: each is one line that says why, and what to do."""
 
 import difflib
 from collections.abc import Collection
 
 
 class RunError(ValueError):
-    """A run that cannot begin or go on: one line that says why, and what to do."""
+    """A run that cannot begin or go on."""
+
+
+class ImageError(ValueError):
+    """An image that is refused: the line names its file, the fault and the mend."""
+
+
+class VaultError(ValueError):
+    """A vault that cannot be used."""
 
 
 def none_of(
     option: str, name: str, known: Collection[str], *, like: str | None = None
 ) -> str:
-    """The line about a name that there is not, with the nearest of those there are.
+    """Says that there is no such name, and which are the nearest of those there are.
 
     Args:
-      option: that has the name.
-      name: as it was given.
-      known: the names that there are.
-      like: what they are compared with; None for the whole name.
+      option: Option that has the name.
+      name: Name as it was given.
+      known: Names that there are.
+      like: What they are compared with; None for the whole name.
     """
     near = difflib.get_close_matches(name if like is None else like, known)
     mean = f"; did you mean {' or '.join(near)}?" if near else ""

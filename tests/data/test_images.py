@@ -22,7 +22,9 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFile, ImageOps, PngImagePlugin
 
 from vmixjax.data.codecs import images
-from vmixjax.data.codecs.images import ImageError, read_image, write_png
+from vmixjax.data.codecs.images import read_image
+from vmixjax.data.codecs.png import write_png
+from vmixjax.errors import ImageError
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 

@@ -1,20 +1,17 @@
-import itertools
-import math
+import re
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import oracle
 import pytest
-from scipy import integrate, stats
-from skimage import filters, measure
+from small import KEY, NUMBERS, PHOTO
 
 import vmixjax
 from vmixjax import methods
+from vmixjax.errors import RunError
+from vmixjax.methods import METHODS
 
-KEY = jax.random.key(3)
-PHOTO = oracle.smooth_image(16, 12)
-NUMBERS = np.random.default_rng(0).integers(0, 256, (16, 12, 3), np.uint8)
+MIXING = {"mix": "independent", "mix-shared": "shared", "mix-joint": "joint"}
 
 KEYED = {
     "gaussian_noise": lambda key, x: methods.gaussian_noise(key, x, sigma=20),
@@ -30,25 +27,6 @@ KEYLESS = {
     "gaussian_blur": lambda key, x: methods.gaussian_blur(x, sigma=1.5),
     "csvar_plan": lambda key, x: methods.csvar_plan(x).levels,
 }
-
-
-def blocks(image, size):
-    """(H, W, C) -> one (size, size, C) after the other."""
-    image = np.asarray(image)
-    rows, columns = image.shape[0] // size, image.shape[1] // size
-    return [
-        image[i * size : (i + 1) * size, j * size : (j + 1) * size]
-        for i in range(rows)
-        for j in range(columns)
-    ]
-
-
-def half_bytes(block):
-    return np.concatenate([block.reshape(-1) & 15, block.reshape(-1) >> 4])
-
-
-def multiset(things):
-    return sorted(np.asarray(thing).tobytes() for thing in things)
 
 
 @pytest.mark.parametrize("name", [*KEYED, *KEYLESS])
@@ -71,236 +49,6 @@ def test_batches_under_jit_and_single_images_agree(name):
         assert (np.asarray(function(keys[1], PHOTO)) != alone[0]).any()
 
 
-# Noise
-
-
-def test_noise_has_the_moments_that_it_says():
-    grey = np.full((128, 96, 1), 128, np.uint8)
-    noise = np.asarray(methods.gaussian_noise(KEY, grey, sigma=20)) - 128.0
-    assert abs(noise.mean()) < 4 * 20 / math.sqrt(grey.size)
-    assert noise.std() == pytest.approx(20, rel=0.03)
-    assert stats.kurtosis(noise.ravel()) == pytest.approx(0, abs=0.2)
-    dark = methods.gaussian_noise(KEY, grey * 0, sigma=20)
-    assert np.mean(np.asarray(dark) == 0) == pytest.approx(0.51, abs=0.02)
-
-
-@pytest.mark.parametrize(
-    ("ratio", "delta"), [(0.1, 1e-3), (1, 1e-5), (4, 1e-2), (10, 1e-6)]
-)
-def test_epsilon_is_where_the_hockey_stick_divergence_is_delta(ratio, delta):
-    epsilon = methods.noise_epsilon(255 / ratio, (1, 1, 1), delta=delta)
-    start = epsilon / ratio + ratio / 2  # beyond it the one density exceeds the other
-    divergence, _ = integrate.quad(
-        lambda x: stats.norm.pdf(x - ratio) - np.exp(epsilon) * stats.norm.pdf(x),
-        start,
-        start + 40,
-        points=[start + 1, start + 4],
-        epsabs=1e-14,
-    )
-    assert divergence == pytest.approx(delta, rel=1e-5)
-
-
-def test_epsilon_at_known_values():
-    # The analytic Gaussian mechanism's noise for epsilon 1, delta 1e-5, sensitivity 1.
-    sigma = 3.730632
-    assert methods.noise_epsilon(255 * sigma, (1, 1, 1)) == pytest.approx(1, abs=1e-6)
-    assert methods.noise_epsilon(255 * sigma * 8, (8, 8, 1)) == pytest.approx(1)
-    assert methods.noise_epsilon(1e9, (8, 8, 3)) == 0
-    # No overflow where epsilon is absurd, and half the noise is nearly four times it.
-    absurd = [methods.noise_epsilon(s, (512, 512, 3)) for s in (1e-3, 2e-3)]
-    assert absurd[0] == pytest.approx(4 * absurd[1], rel=1e-3)
-    assert absurd[0] > 1e10
-
-
-def test_dp_pix_is_pixelation_with_laplace_noise():
-    grey = np.full((128, 96, 3), 128, np.uint8)
-    # Any value of a pixel may differ, hence three times the noise of grey images.
-    epsilon = 3 * 255 * 6 / (2 * 2 * 10)  # a scale of 10
-    noisy = methods.dp_pix(KEY, grey, epsilon=epsilon, block=2, neighbours=6)
-    found = np.array(blocks(noisy, 2))
-    assert (found == found[:, :1, :1]).all()
-    noise = found[:, 0, 0] - 128.0
-    assert abs(noise.mean()) < 4 * 10 * math.sqrt(2 / noise.size)
-    assert np.abs(noise).mean() == pytest.approx(10, rel=0.05)
-    assert noise.std() == pytest.approx(10 * math.sqrt(2), rel=0.05)
-    quiet = methods.dp_pix(KEY, PHOTO, epsilon=1e6, block=4)
-    pixelated = np.asarray(methods.pixelate(PHOTO, block=4)).astype(int)
-    assert np.abs(np.asarray(quiet) - pixelated).max() <= 1
-
-
-# Smoothing
-
-
-@pytest.mark.parametrize("block", [1, 2, 4])
-def test_pixelation_paints_means(block):
-    means = measure.block_reduce(PHOTO, (block, block, 1), np.mean)
-    means = np.floor(means + 0.5).repeat(block, 0).repeat(block, 1)
-    assert (np.asarray(methods.pixelate(PHOTO, block=block)) == means).all()
-
-
-def test_means_of_an_odd_number_of_pixels_are_rounded_to_the_nearest():
-    image = np.zeros((3, 9, 1), np.uint8)
-    image[0, :4] = image[1, :1] = 1  # 4 ones of 9 in the first, 1 in the second
-    image[:, 6:] = [[[1]], [[1]], [[0]]]
-    assert np.asarray(methods.pixelate(image, block=3))[0, ::3, 0].tolist() == [
-        0,
-        0,
-        1,
-    ]
-
-
-@pytest.mark.parametrize("sigma", [0.5, 3.0])
-def test_blur_is_scikit_images(sigma):
-    ours = np.asarray(methods.gaussian_blur(PHOTO, sigma=sigma)).astype(float)
-    theirs = filters.gaussian(
-        PHOTO.astype(float), sigma, mode="nearest", truncate=4, channel_axis=-1
-    )
-    assert np.abs(ours - theirs).max() < 0.501
-
-
-# Encryption
-
-
-def test_le_is_the_published_scramble_and_a_known_key_undoes_it():
-    order = np.asarray(jax.random.permutation(KEY, 2 * 4 * 4 * 3))
-    inverted = order > 48
-    encrypted = np.asarray(methods.le(KEY, PHOTO))
-    for plain, hidden in zip(blocks(PHOTO, 4), blocks(encrypted, 4), strict=True):
-        halves = half_bytes(hidden).astype(int)
-        halves[inverted] = 15 - halves[inverted]
-        restored = np.empty_like(halves)
-        restored[order] = halves
-        restored[inverted] = 15 - restored[inverted]
-        restored = restored[:48] + 16 * restored[48:]
-        assert (restored == plain.reshape(-1)).all()
-    assert np.mean(encrypted == PHOTO) < 0.1
-
-
-@pytest.mark.parametrize("name", ["le", "ele"])
-def test_each_half_byte_decides_one_half_byte(name):
-    function = KEYED[name]
-    before = np.asarray(function(KEY, NUMBERS))
-    places = set()
-    for value, bits in itertools.product([3, 100, 575], [1, 32]):
-        other = NUMBERS.copy()
-        other.reshape(-1)[value] ^= bits
-        changed = np.asarray(function(KEY, other)) ^ before
-        assert (changed > 0).sum() == 1
-        assert bin(changed.max()).count("1") == 1
-        places.add((int(changed.argmax()), int(changed.max()) > 15))
-    assert len(places) == 6
-
-
-def test_ele_scrambles_and_moves_blocks():
-    def folded(image):
-        return multiset(
-            np.sort(np.minimum(h, 15 - h)) for h in map(half_bytes, blocks(image, 4))
-        )
-
-    encrypted = np.asarray(methods.ele(KEY, NUMBERS))
-    assert folded(encrypted) == folded(NUMBERS)
-    # Equal blocks do not stay equal, as they do in LE.
-    same = np.tile(NUMBERS[:4, :4], (4, 3, 1))
-    assert len(set(multiset(blocks(methods.le(KEY, same), 4)))) == 1
-    assert len(set(multiset(blocks(methods.ele(KEY, same), 4)))) == 12
-    # Blocks leave their places: the one that one pixel changes is another's.
-    moves = []
-    for i in range(0, 16, 4):
-        other = NUMBERS.copy()
-        other[i, 0, 0] ^= 255
-        row, column, _ = np.argwhere(methods.ele(KEY, other) != encrypted)[0]
-        moves.append((row // 4, column // 4) != (i // 4, 0))
-    assert any(moves)
-
-
-def test_pe_keeps_each_pixels_values_up_to_inversion_and_order():
-    encrypted = np.asarray(methods.pe(KEY, NUMBERS))
-
-    def folded(image):
-        return np.sort(np.minimum(image, 255 - image), axis=2)
-
-    assert (folded(encrypted) == folded(NUMBERS)).all()
-    dark = np.asarray(methods.pe(KEY, NUMBERS // 4))
-    assert np.mean(dark > 127) == pytest.approx(0.5, abs=0.07)
-    mild = np.asarray(methods.pe(KEY, NUMBERS // 4, share=0.1))
-    assert np.mean(mild > 127) == pytest.approx(0.1, abs=0.05)
-    only_colours = np.asarray(methods.pe(KEY, NUMBERS, share=0))
-    assert (np.sort(only_colours, 2) == np.sort(NUMBERS, 2)).all()
-    assert np.mean(only_colours == NUMBERS) == pytest.approx(1 / 3, abs=0.08)
-
-
-def test_etc_keeps_blocks_up_to_what_it_does_to_them():
-    def canonical(block):
-        turned = [np.rot90(block, k) for k in range(4)]
-        turned += [np.flip(one, 0) for one in turned]
-        inverted = [*turned, *(255 - one for one in turned)]
-        orders = itertools.permutations(range(3))
-        return min(
-            one[..., order].tobytes()
-            for one, order in itertools.product(inverted, map(list, orders))
-        )
-
-    encrypted = methods.etc(KEY, NUMBERS, block=4)
-    before, after = blocks(NUMBERS, 4), blocks(encrypted, 4)
-    assert sorted(map(canonical, before)) == sorted(map(canonical, after))
-    assert not {x.tobytes() for x in before} & {x.tobytes() for x in after}
-
-
-# Other shuffles
-
-
-@pytest.mark.parametrize("block", [1, 4])
-def test_permuting_keeps_blocks_whole(block):
-    permuted = methods.permute_blocks(KEY, NUMBERS, block=block)
-    assert multiset(blocks(permuted, block)) == multiset(blocks(NUMBERS, block))
-    assert np.mean(np.asarray(permuted) == NUMBERS) < 0.3
-
-
-@pytest.mark.parametrize(
-    ("side", "region"), [(16, 4), (32, 8), (64, 8), (112, 16), (224, 16), (512, 32)]
-)
-def test_csvar_takes_regions_by_the_size_of_the_image(side, region):
-    made = methods.method("csvar", (side, side, 3), strength=region // 2)
-    assert made.region == region == 2 ** math.ceil(math.log2(math.sqrt(side)))
-
-
-def test_csvar_cuts_finer_what_varies_more():
-    contrast = np.linspace(0.1, 1, 12).reshape(4, 3).repeat(4, 0).repeat(4, 1)
-    image = (NUMBERS * contrast[..., None]).astype(np.uint8)
-    plan = methods.csvar_plan(image)
-    variances = oracle.regions(image.astype(float), 4).var(-1).mean(-1)
-    ranks = stats.rankdata(variances, "min").reshape(4, 3) - 1
-    assert plan.config == vmixjax.MixConfig(4, ((4, 2), (4, 1)))
-    assert (np.asarray(plan.levels) == 1 + ranks * 2 // 12).all()
-    expected = np.asarray(vmixjax.expected_vfe_map(image, plan.config))
-    chosen = np.take_along_axis(expected, np.asarray(plan.levels, int)[None], 0)
-    assert plan.expected_vfe == pytest.approx(chosen.mean(), rel=1e-6)
-    flat = methods.csvar_plan(np.full_like(image, 9))
-    assert (np.asarray(flat.levels) == 1).all()
-    assert methods.csvar_plan(image, finest=2).config.ladder == ((4, 2),)
-
-
-def test_csvar_as_a_method_shuffles_by_its_plan():
-    made = methods.method("csvar", PHOTO.shape)
-    expected = vmixjax.mix(KEY, PHOTO, methods.csvar_plan(PHOTO))
-    assert (made.protect(KEY, jnp.asarray(PHOTO)) == expected).all()
-
-
-def test_the_published_rule():
-    scores = np.zeros((14, 14), np.float32)
-    scores[0, :6] = [0.05, 0.2, 0.5, 0.51, 0.95, 1.0]
-    # A constant image has the VFE of its tiles' borders: 2 * 14 * value^2.
-    for grey, blocks_a_side in (
-        (60, [8, 8, 8, 8, 8, 8]),
-        (40, [4, 8, 8, 8, 8, 8]),
-        (20, [2, 4, 4, 8, 8, 8]),
-    ):
-        plan = methods.published_plan(np.full((112, 112, 3), grey, np.uint8), scores)
-        assert plan.config.ladder == ((8, 4), (8, 2), (8, 1))
-        found = 2 ** np.asarray(plan.levels)[0, :6].astype(int)
-        assert found.tolist() == blocks_a_side
-
-
 # As methods
 
 
@@ -308,7 +56,7 @@ def test_the_published_rule():
     ("name", "strength"), [("pixelate", 4), ("dp_pix", 1000), ("le", 4)]
 )
 def test_nothing_leaves_its_region(name, strength):
-    made = methods.method(name, NUMBERS.shape, strength=strength)
+    made = METHODS[name].make(NUMBERS.shape, strength)
     inside = np.zeros(NUMBERS.shape, bool)
     inside[: made.region, : made.region] = True
     other = np.where(inside, 255 - NUMBERS, NUMBERS)
@@ -318,7 +66,7 @@ def test_nothing_leaves_its_region(name, strength):
 
 
 def test_methods_say_what_an_audit_must_know():
-    made = {n: methods.method(n, (112, 112, 3)) for n in methods.METHODS}
+    made = {n: METHODS[n].make((112, 112, 3)) for n in METHODS if n not in MIXING}
     assert {n for n, m in made.items() if m.keys == "one"} == {
         "le",
         "ele",
@@ -338,7 +86,88 @@ def test_methods_say_what_an_audit_must_know():
     assert made["permute_blocks"].region == 112
     assert all(m.name == n for n, m in made.items())
     # Blocks that fit: 15 has no 8.
-    assert methods.method("etc", (45, 30, 3)).strength == 5
+    assert METHODS["etc"].make((45, 30, 3)).strength == 5
+
+
+@pytest.mark.parametrize("name", MIXING)
+@pytest.mark.parametrize("size", ["4", "4/2"])
+def test_mixing_is_a_method_by_each_channel_mode(name, size):
+    made = methods.named(f"{name}:{size}", (16, 12, 3))
+    region, block = 4, int(size[2:] or 1)
+    config = vmixjax.MixConfig(region, ((region, block),), MIXING[name])
+    expected = vmixjax.mix(KEY, PHOTO, vmixjax.full_plan(PHOTO.shape, config))
+    assert (made.protect(KEY, jnp.asarray(PHOTO)) == expected).all()
+    assert (made.keys, made.region, made.block) == ("each", region, block)
+    assert (made.channels, made.half_bytes) == (MIXING[name], False)
+    assert (made.name, made.method) == (f"{name}:{size}", name)
+    assert made.title.startswith("vmixjax, regions of 4, ")
+    assert made.remark.endswith(". Each image has a key of its own.")
+
+
+def test_only_mixing_mixes():
+    assert list(METHODS)[:3] == list(MIXING)
+    names = [f"{name}:8" if name in MIXING else name for name in METHODS]
+    made = [methods.named(name, (112, 112, 3)) for name in names]
+    assert [one.mixes for one in made] == [name in MIXING for name in METHODS]
+
+
+@pytest.mark.parametrize("name", [name for name in METHODS if METHODS[name].strengths])
+def test_what_is_matched_has_choices_weakest_first(name):
+    made = methods.named(f"{name}:match", (64, 64, 3))
+    strengths = METHODS[name].strengths
+    found = tuple(one.strength for one in made.choices)
+    assert found == tuple(s for s in strengths if name != "csvar" or s < 8)
+    for one in made.choices:
+        assert one.name == f"{name}:{one.strength:g}"
+        assert one.title.endswith(METHODS[name].unit.format(one.strength))
+        assert not one.choices
+    assert made.name == f"{name}:match"
+    assert made.title == made.choices[0].title
+
+
+def test_strengths_are_numbers_or_text_that_says_them():
+    shape = (16, 12, 3)
+    assert METHODS["pixelate"].make(shape, "4").strength == 4
+    assert METHODS["mix"].make(shape, 4).name == "mix:4"
+    noise = methods.named("gaussian_noise:20", shape)
+    assert noise.title == "Gaussian noise, sigma 20"
+    assert noise.remark.startswith("See vmixjax.methods. Each image has a key of its ")
+    assert re.search(r"it is \([\d,]+, 1e-5\)-differentially private\.$", noise.remark)
+
+
+# Other packages' methods
+
+
+@pytest.fixture
+def negative(tmp_path, monkeypatch):
+    """A package with a method of its own, as if it were installed."""
+    (tmp_path / "negatives.py").write_text(
+        "from vmixjax.methods import Method, Protection\n"
+        "def build(shape, strength):\n"
+        "    return Protection(lambda key, image: 255 - image, keys='none')\n"
+        "METHOD = Method('negative', 'a negative', build, remark='Hides nothing.')\n"
+    )
+    info = tmp_path / "negatives-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Name: negatives\nVersion: 1\n")
+    (info / "entry_points.txt").write_text(
+        "[vmixjax.methods]\nnegative = negatives:METHOD\n"
+    )
+    len(METHODS)  # so that what was there comes back afterwards
+    monkeypatch.delitem(vars(METHODS), "_places")
+    monkeypatch.syspath_prepend(tmp_path)
+
+
+@pytest.mark.usefixtures("negative")
+def test_other_packages_add_methods():
+    assert [*METHODS][-1] == "negative"
+    made = methods.named("negative", NUMBERS.shape)
+    assert (made.protect(KEY, NUMBERS) == 255 - NUMBERS).all()
+    assert (made.name, made.title) == ("negative", "a negative")
+    assert made.remark == "Hides nothing. There is no key."
+    assert not made.mixes
+    with pytest.raises(RunError, match="did you mean negative"):
+        methods.method_of("negativ:3")
 
 
 # Bad input
@@ -411,16 +240,16 @@ def test_methods_say_what_an_audit_must_know():
             ValueError,
             "sensitivity.*14, 14",
         ),
-        (lambda: methods.method("aes", (8, 8, 3)), ValueError, "gaussian_noise.*aes"),
-        (lambda: methods.method("le", (9, 8, 3), strength=4), ValueError, "block of"),
-        (lambda: methods.method("le", (8, 8, 3), strength=0.5), ValueError, "0.5"),
+        (lambda: methods.named("aes", (8, 8, 3)), ValueError, "aes.*gaussian_noise"),
+        (lambda: METHODS["le"].make((9, 8, 3), 4), ValueError, "block of"),
+        (lambda: METHODS["le"].make((8, 8, 3), 0.5), ValueError, "0.5"),
         (
-            lambda: methods.method("published_vmix", (32, 32, 3)),
+            lambda: METHODS["published_vmix"].make((32, 32, 3)),
             ValueError,
             "32 x 32.*resize",
         ),
         (
-            lambda: methods.method("published_vmix", (112, 112, 3), strength=1),
+            lambda: METHODS["published_vmix"].make((112, 112, 3), 1),
             ValueError,
             "no strength",
         ),
@@ -429,3 +258,29 @@ def test_methods_say_what_an_audit_must_know():
 def test_bad_arguments_are_named(call, error, words):
     with pytest.raises(error, match=words):
         call()
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("pixellate:4", "'pixellate:4' is none of mix, .* did you mean pixelate"),
+        ("mix", "--methods mix: give a size of regions in pixels, such as mix:8"),
+        ("mix:8/x", "such as mix:8 or mix:8/2"),
+        ("mix:match", "such as mix:8"),
+        ("mix:5", "--methods mix:5: .*16 x 12 is not made of whole tiles of 5"),
+        ("mix:4/4", "block"),
+        ("pixelate:x", "--methods pixelate:x: could not convert"),
+        ("pixelate:3", "--methods pixelate:3: block of 3 does not divide"),
+        ("gaussian_blur:-1", "--methods gaussian_blur:-1: sigma"),
+        ("published_vmix:match", "published_vmix:match: .*no strength"),
+    ],
+)
+def test_what_users_name_wrongly_is_said_in_a_line(name, words):
+    with pytest.raises(RunError, match=words) as caught:
+        methods.named(name, (16, 12, 3))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_match_that_no_strength_fits_is_refused():
+    with pytest.raises(RunError, match=r"--methods csvar:match: .*whole regions of 8"):
+        methods.named("csvar:match", (20, 20, 3))

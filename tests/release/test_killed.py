@@ -13,9 +13,8 @@ import oracle
 import pytest
 
 from vmixjax.cli import main
-from vmixjax.data.codecs.images import write_png
-from vmixjax.data.codecs.png import SIGNATURE
-from vmixjax.release.manifest import WORK
+from vmixjax.data.codecs.png import SIGNATURE, write_png
+from vmixjax.data.writing import WORK
 
 KILLS = int(os.environ.get("VMIXJAX_KILLS", "3"))
 """They take some seconds each."""

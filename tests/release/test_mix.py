@@ -20,8 +20,9 @@ from array_record.python import array_record_module
 from PIL import Image, PngImagePlugin
 
 from vmixjax.cli import main
-from vmixjax.data.codecs.images import encode_png, read_image, write_png
-from vmixjax.release.manifest import WORK
+from vmixjax.data.codecs.images import read_image
+from vmixjax.data.codecs.png import encode_png, write_png
+from vmixjax.data.writing import WORK
 
 OPTIONS = ["--tile-size", "8", "--shard-size", "4"]
 COUNT = 10
@@ -411,7 +412,7 @@ def test_a_source_that_vanishes_stops_the_run(photos, tmp_path, secret, capsys):
             away.unlink(missing_ok=True)
             return self.function(path, **options)
 
-    from vmixjax.data.formats.sources import folder
+    from vmixjax.data.formats import folder
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(folder, "read_image", Gone(folder.read_image))
@@ -471,7 +472,7 @@ def test_a_disk_that_fills_up_says_what_to_do(
         fsync(descriptor)
 
     with monkeypatch.context() as patch:
-        patch.setattr("vmixjax.data.formats.folder.writer.os.fsync", full)
+        patch.setattr("vmixjax.data.formats.folder.os.fsync", full)
         assert main(arguments) == 2
     last = capsys.readouterr().err.splitlines()[-1]
     assert last == (

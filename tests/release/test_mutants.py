@@ -28,8 +28,8 @@ from tensorflow_datasets.proto import tf_example_pb2
 from watched import Wrong, each_mutant, run, tree, write_decoys
 
 from vmixjax.cli import main
-from vmixjax.data.codecs.images import encode_png, write_png
-from vmixjax.release.manifest import MANIFEST, WORK
+from vmixjax.data.codecs.png import encode_png, write_png
+from vmixjax.data.writing import MANIFEST, WORK
 from vmixjax.release.vault import FILE_NAME
 
 COUNT = 6

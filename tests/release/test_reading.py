@@ -6,8 +6,8 @@ import time
 import numpy as np
 import pytest
 
-from vmixjax.data.codecs.images import ImageError
 from vmixjax.data.example import Example
+from vmixjax.errors import ImageError
 from vmixjax.release.shards import list_shards, read_windows
 from vmixjax.release.threads import Threads, start_threads
 from vmixjax.release.transforms import Task

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from vmixjax import MixConfig
-from vmixjax.release.vault import FILE_NAME, Entry, VaultError, open_vault
+from vmixjax.errors import VaultError
+from vmixjax.release.vault import FILE_NAME, Entry, open_vault
 
 MIXED = np.arange(32 * 64 * 3, dtype=np.uint16).reshape(32, 64, 3)
 ENTRY = Entry(

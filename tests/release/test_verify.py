@@ -8,7 +8,8 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from vmixjax.cli import main
-from vmixjax.data.codecs.images import read_image, write_png
+from vmixjax.data.codecs.images import read_image
+from vmixjax.data.codecs.png import write_png
 from vmixjax.data.writing import sha256
 
 

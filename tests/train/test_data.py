@@ -11,7 +11,7 @@ from train import data
 from train.config import Data
 from train.errors import RunError
 from vmixjax.cli import main
-from vmixjax.data.codecs.images import write_png
+from vmixjax.data.codecs.png import write_png
 
 
 def picture(seed, shape=(8, 12, 3)):

@@ -18,7 +18,7 @@ from jax.experimental.compilation_cache import compilation_cache
 from watched import Wrong, each_mutant, run, write_decoys
 
 from train import __main__ as train
-from vmixjax.data.codecs.images import write_png
+from vmixjax.data.codecs.png import write_png
 
 OPTIONS = ["--preset", "digits", "--batch-size", "4", "--steps", "2", "--every", "1"]
 

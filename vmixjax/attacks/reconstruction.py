@@ -16,7 +16,8 @@ import optax
 from flax import nnx
 
 from vmixjax.attacks._batches import check_images, in_chunks
-from vmixjax.attacks.threat_model import Protect, ThreatModel
+from vmixjax.attacks.threat_model import ThreatModel
+from vmixjax.methods.method import Protect
 from vmixjax.networks.training import Graph, Parameters, init_params, rate_at
 from vmixjax.networks.unet import UNet, folded, unfolded
 

@@ -1,12 +1,10 @@
 """What an attacker knows: the algorithm, its settings, public images; never a key."""
 
 import dataclasses
-from collections.abc import Callable
 
 import jax
 
-Protect = Callable[[jax.Array, jax.Array], jax.Array]
-"""(key, image (H, W, C)) -> the protected image, of the same shape and dtype."""
+from vmixjax.methods.method import Protect
 
 
 @dataclasses.dataclass(frozen=True)

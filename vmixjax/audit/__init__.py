@@ -5,13 +5,13 @@ import json
 from pathlib import Path
 
 from vmixjax.atomic import atomic_path
-from vmixjax.audit.budgets import BUDGETS
-from vmixjax.audit.methods import check_kind, named, usual
+from vmixjax.audit.budgets import BUDGETS, usual_methods
 from vmixjax.audit.pictures import Pictures, load_pictures, overlap, split_pictures
 from vmixjax.audit.report import render
 from vmixjax.audit.run import ATTACKS, Audit, run_audit
 from vmixjax.audit.verdict import judge
 from vmixjax.errors import RunError, none_of
+from vmixjax.methods import method_of, named
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,9 +19,9 @@ class AuditConfig:
     """What somebody asks for.
 
     Attributes:
-      src: the owner's images, as `vmixjax.data.formats.sources.open_source` takes them.
+      src: the owner's images, as `vmixjax.data.open_source` takes them.
       public: the attacker's; None takes half of `src`.
-      methods: names, as `vmixjax.audit.methods.named` takes them; the usual if empty.
+      methods: names, as `vmixjax.methods.named` takes them; the usual if empty.
       attacks: names out of `ATTACKS`; all if empty.
       budget: a name out of `BUDGETS`.
       image_size: side that all images are brought to; None leaves it to the budget.
@@ -61,9 +61,9 @@ def audit_images(order: AuditConfig, out: Path) -> str:
     # Before images are read, which may take long.
     _check_attacks(order.attacks)
     for name in order.methods:
-        check_kind(name)
+        method_of(name)
     private, public = _pictures(order)
-    names = order.methods or usual(private.shape[0], order.budget)
+    names = order.methods or usual_methods(private.shape[0], order.budget)
     methods = tuple(named(name, private.shape) for name in dict.fromkeys(names))
     if methods[0].choices:
         raise RunError(

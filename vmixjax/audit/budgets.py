@@ -87,3 +87,17 @@ BUDGETS = {
 
 CLASSIFIER_BATCH, RESTORATION_BATCH = 64, 16
 """Images for each step: for the same time, many small steps teach more than few."""
+
+
+def usual_methods(side: int, budget: str) -> tuple[str, ...]:
+    """What is compared unless somebody says otherwise; the first is the one judged."""
+    regions = [r for r in (8, 4, 16) if side % r == 0 and r < side]
+    mixes = [f"mix:{region}" for region in regions]
+    quick = [*mixes, "pixelate:4", "gaussian_blur:2", "gaussian_noise:50", "le:4"]
+    if budget == "quick":
+        return tuple(quick)
+    more = ["mix-joint:8", "mix:8/2", "dp_pix", "permute_blocks:1", "ele:4", "pe"]
+    more += ["etc:8", "csvar"]
+    if side % 112 == 0:
+        more.append("published_vmix")
+    return (*quick, *more)

@@ -10,10 +10,9 @@ from PIL import Image, ImageOps
 from tqdm import tqdm
 
 from vmixjax._printable import printable
-from vmixjax.data.codecs.images import ImageError
 from vmixjax.data.example import Label, Source
-from vmixjax.data.formats.sources import open_source
-from vmixjax.errors import RunError
+from vmixjax.data.formats import open_source
+from vmixjax.errors import ImageError, RunError
 
 FEWEST = 8
 """Images with which numbers begin to mean anything."""

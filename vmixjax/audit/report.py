@@ -12,7 +12,7 @@ from vmixjax.audit.results import (
     AttackResult,
     AuditResults,
     Figures,
-    Protection,
+    MethodResult,
     Sheet,
 )
 from vmixjax.audit.verdict import (
@@ -293,7 +293,7 @@ def _row(evidence: AuditResults, sheet: Sheet, attack: str) -> str:
     )
 
 
-def _method(evidence: AuditResults, name: str) -> Protection:
+def _method(evidence: AuditResults, name: str) -> MethodResult:
     return next(method for method in evidence.methods if method.name == name)
 
 
@@ -369,9 +369,8 @@ def _plot(evidence: AuditResults, verdicts: Sequence[Verdict], measure: str) -> 
             continue
         best = verdict.best.get(measure, 0.0)
         place = 100 * best, 100 * method.learned
-        mixes = method.name.startswith("mix")
-        color = "tab:blue" if mixes else "tab:orange"
-        axes.plot(*place, "o" if mixes else "s", color=color, markersize=5)
+        color = "tab:blue" if method.mixes else "tab:orange"
+        axes.plot(*place, "o" if method.mixes else "s", color=color, markersize=5)
         axes.annotate(
             str(number), place, (4, 3), textcoords="offset points", fontsize=9
         )

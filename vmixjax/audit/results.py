@@ -40,8 +40,8 @@ class AttackResult:
 
 
 @dataclasses.dataclass(frozen=True)
-class Protection:
-    """One method at one strength.
+class MethodResult:
+    """What is known of one method at one strength, before any attack.
 
     Attributes:
       name: short, such as `mix:8`.
@@ -51,6 +51,7 @@ class Protection:
       vfe: of the protected images, a mean.
       learned: accuracy of a classifier that was trained on protected public images, on
         protected ones of the owner; None without labels.
+      mixes: whether it is mixing.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Protection:
     remark: str
     vfe: float
     learned: float | None
+    mixes: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -154,7 +156,7 @@ class AuditResults:
     vfe: float
     clean: float | None
     guess: AttackResult
-    methods: tuple[Protection, ...]
+    methods: tuple[MethodResult, ...]
     findings: tuple[AttackResult, ...]
     key_sharing: tuple[KeySharing, ...]
     membership: tuple[Membership, ...]
@@ -170,6 +172,8 @@ class AuditResults:
         values = dataclasses.asdict(self)
         for finding in (values["guess"], *values["findings"]):
             del finding["ssim_each"]
+        for method in values["methods"]:
+            del method["mixes"]
         return values
 
 

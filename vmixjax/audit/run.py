@@ -14,12 +14,12 @@ import vmixjax
 from vmixjax.atomic import atomic_path
 from vmixjax.audit.budgets import Budget
 from vmixjax.audit.matching import matched
-from vmixjax.audit.methods import Audited
 from vmixjax.audit.pictures import Pictures
 from vmixjax.audit.results import AuditResults, Figures, Sheet
 from vmixjax.audit.session import GUESS, SHOWN, UNPROTECTED, AuditSession
 from vmixjax.audit.verdict import judge
 from vmixjax.errors import RunError
+from vmixjax.methods import Protection
 
 RECOVERING = ("thumbnail", "restoration", "jigsaw", "average", "known_pairs")
 """Those that give pictures back; the protected image itself is always looked at."""
@@ -46,7 +46,7 @@ class Audit:
 
     private: Pictures
     public: Pictures
-    methods: tuple[Audited, ...]
+    methods: tuple[Protection, ...]
     attacks: tuple[str, ...]
     budget: Budget
     seed: int
@@ -104,9 +104,7 @@ def run_audit(audit: Audit, work: Path) -> tuple[AuditResults, Figures]:
     sharing = []
     # What was published with one key for all has no other case to compare with.
     shuffles = [
-        one
-        for one in methods
-        if one.method.channels is not None and one.method.keys == "each"
+        one for one in methods if one.channels is not None and one.keys == "each"
     ]
     if "known_pairs" in audit.attacks and shuffles:
         sharing.append(bench.key_sharing(shuffles[0]))
@@ -147,10 +145,10 @@ def _claim(work: Path, settings: dict[str, Any]) -> None:
         file.write(json.dumps(settings, indent=1).encode())
 
 
-def _settled(audit: Audit, bench: AuditSession) -> list[Audited]:
+def _settled(audit: Audit, bench: AuditSession) -> list[Protection]:
     """The methods, each with one strength, and none twice."""
     first = audit.methods[0]
-    methods: dict[str, Audited] = {}
+    methods: dict[str, Protection] = {}
     for one in tqdm(audit.methods, desc="strengths", unit="method"):
         chosen = one
         if one.choices:
@@ -161,7 +159,7 @@ def _settled(audit: Audit, bench: AuditSession) -> list[Audited]:
                     f"images have no classes; name a strength instead of match"
                 )
             chosen = matched(one.choices, lambda x: bench.learned(x) or 0.0, target)
-            tried = ", ".join(f"{x.method.strength:g}" for x in one.choices)
+            tried = ", ".join(f"{x.strength:g}" for x in one.choices)
             remark = (
                 f"{chosen.remark} Its strength was searched among {tried}, for what "
                 f"networks learn to be as near as may be to {first.name}."
@@ -171,16 +169,16 @@ def _settled(audit: Audit, bench: AuditSession) -> list[Audited]:
     return list(methods.values())
 
 
-def _fitting(one: Audited, audit: Audit) -> list[str]:
+def _fitting(one: Protection, audit: Audit) -> list[str]:
     """The attacks that make sense against a method."""
-    method, side = one.method, audit.private.shape[0]
-    inside = method.region is not None and method.region < side
+    side = audit.private.shape[0]
+    inside = one.region is not None and one.region < side
     sense = {
         "thumbnail": inside,
         "restoration": True,
-        "jigsaw": method.block > 1 and method.channels in ("independent", "shared"),
-        "average": method.keys == "each",
-        "known_pairs": method.channels is not None or method.half_bytes,
+        "jigsaw": one.block > 1 and one.channels in ("independent", "shared"),
+        "average": one.keys == "each",
+        "known_pairs": one.channels is not None or one.half_bytes,
     }
     return ["none", *(name for name in audit.attacks if sense.get(name))]
 
@@ -190,7 +188,7 @@ def _mean_vfe(images: np.ndarray) -> float:
     return float(measure(images).mean())
 
 
-def _sheet(evidence: AuditResults, bench: AuditSession, one: Audited) -> Sheet:
+def _sheet(evidence: AuditResults, bench: AuditSession, one: Protection) -> Sheet:
     """Images from the best recovered to the worst, evenly chosen."""
     likest = judge(evidence, one.name).likest
     found = {finding.attack: finding for finding in evidence.of(one.name)}

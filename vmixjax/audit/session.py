@@ -20,11 +20,10 @@ from vmixjax.attacks.jigsaw import jigsaw
 from vmixjax.attacks.known_plaintext import known_pairs, known_plaintext_half_bytes
 from vmixjax.attacks.reconstruction import restoration
 from vmixjax.attacks.region_means import thumbnail
-from vmixjax.attacks.threat_model import Protect, ThreatModel
+from vmixjax.attacks.threat_model import ThreatModel
 from vmixjax.audit.budgets import CLASSIFIER_BATCH, RESTORATION_BATCH, Budget
 from vmixjax.audit.federated import federated_gradient
 from vmixjax.audit.members import find_members
-from vmixjax.audit.methods import Audited
 from vmixjax.audit.pictures import Pictures
 from vmixjax.audit.results import (
     CLEAN,
@@ -32,11 +31,11 @@ from vmixjax.audit.results import (
     Inversion,
     KeySharing,
     Membership,
-    Protection,
+    MethodResult,
     Sheet,
 )
 from vmixjax.audit.store import Store
-from vmixjax.methods.methods import Method
+from vmixjax.methods import Protect, Protection
 from vmixjax.networks.classifier import (
     Classifier,
     train_classifier,
@@ -61,8 +60,8 @@ def _unchanged(key: jax.Array, image: jax.Array) -> jax.Array:
     return image
 
 
-def _unprotected(name: str) -> Audited:
-    return Audited(name, name, "", Method(name, None, _unchanged, "none"))
+def _unprotected(name: str) -> Protection:
+    return Protection(_unchanged, "none", name=name, title=name)
 
 
 UNPROTECTED = _unprotected(CLEAN)
@@ -102,7 +101,7 @@ class AuditSession:
         """The classifier that was trained on clean public images."""
         return self._network(UNPROTECTED) if self.labelled else None
 
-    def learned(self, one: Audited) -> float | None:
+    def learned(self, one: Protection) -> float | None:
         """Accuracy, on protected images, of a classifier trained on protected ones."""
         if not self.labelled:
             return None
@@ -115,9 +114,9 @@ class AuditSession:
             )
         )
 
-    def _network(self, one: Audited) -> Classifier:
-        protect = one.method.protect
-        if one.method.keys == "one":
+    def _network(self, one: Protection) -> Classifier:
+        protect = one.protect
+        if one.keys == "one":
             # A network learns from what the owner's one key makes of images.
             protect = functools.partial(_with_key, protect, self._owner_key(one))
         classes = len(self.attacker.classes)
@@ -140,25 +139,27 @@ class AuditSession:
 
     # Protecting and attacking
 
-    def protect(self, one: Audited, images: jax.Array, *names: str) -> jax.Array:
+    def protect(self, one: Protection, images: jax.Array, *names: str) -> jax.Array:
         """Images, protected as the method says, with keys that the names decide."""
-        if one.method.keys == "one":
+        if one.keys == "one":
             keys = jnp.broadcast_to(self._owner_key(one), (len(images),))
         else:
-            key = self._key("owner", one.method.name, *names)
+            key = self._key("owner", one.method, *names)
             keys = jax.vmap(vmixjax.image_key, (None, 0))(key, jnp.arange(len(images)))
-        return _protected(one.method.protect, keys, images)
+        return _protected(one.protect, keys, images)
 
     def protection(
-        self, one: Audited, vfe: Callable[[np.ndarray], float]
-    ) -> Protection:
+        self, one: Protection, vfe: Callable[[np.ndarray], float]
+    ) -> MethodResult:
         """What is known of a method before any attack."""
         measured = self.store.values(
             (one.name, "vfe"), lambda: vfe(np.asarray(self.protect(one, self.images)))
         )
-        return Protection(one.name, one.title, one.remark, measured, self.learned(one))
+        return MethodResult(
+            one.name, one.title, one.remark, measured, self.learned(one), one.mixes
+        )
 
-    def recovered(self, one: Audited, attack: str) -> tuple[np.ndarray, float]:
+    def recovered(self, one: Protection, attack: str) -> tuple[np.ndarray, float]:
         """What an attack gives back, and the seconds it took."""
 
         def find() -> dict[str, Any]:
@@ -169,8 +170,8 @@ class AuditSession:
         stored = self.store.arrays((one.name, attack), find)
         return stored["images"], float(stored["seconds"])
 
-    def _attack(self, one: Audited, attack: str) -> jax.Array:
-        method, budget = one.method, self.budget
+    def _attack(self, one: Protection, attack: str) -> jax.Array:
+        budget = self.budget
         key = self._key(attack, one.name)
         protected = self.protect(one, self.images)
         knowledge = self._knowledge(one)
@@ -190,13 +191,13 @@ class AuditSession:
         if attack == "average":
             return self._average(one, key, protected, knowledge)
         if attack == "jigsaw":
-            assert method.channels is not None
-            return jigsaw(key, protected, knowledge, channels=method.channels)
+            assert one.channels is not None
+            return jigsaw(key, protected, knowledge, channels=one.channels)
         return self._known_pairs(one, protected, self._pairs(one))
 
     def _average(
         self,
-        one: Audited,
+        one: Protection,
         key: jax.Array,
         protected: jax.Array,
         knowledge: ThreatModel,
@@ -219,15 +220,15 @@ class AuditSession:
         ]
         return jnp.concatenate(pieces)
 
-    def _pairs(self, one: Audited) -> jax.Array:
+    def _pairs(self, one: Protection) -> jax.Array:
         return self.protect(one, self.public[: self.budget.pairs], "pairs")
 
     def _known_pairs(
-        self, one: Audited, protected: jax.Array, pairs_protected: jax.Array
+        self, one: Protection, protected: jax.Array, pairs_protected: jax.Array
     ) -> jax.Array:
         find: Callable[..., jax.Array] = known_plaintext_half_bytes
-        if one.method.channels is not None:
-            find = functools.partial(known_pairs, channels=one.method.channels)
+        if one.channels is not None:
+            find = functools.partial(known_pairs, channels=one.channels)
         return find(
             self._key("known_pairs", one.name),
             protected,
@@ -236,19 +237,16 @@ class AuditSession:
             pairs_protected=pairs_protected,
         )
 
-    def _knowledge(self, one: Audited) -> ThreatModel:
-        method = one.method
+    def _knowledge(self, one: Protection) -> ThreatModel:
         labels = jnp.asarray(self._public_labels) if self.labelled else None
-        return ThreatModel(
-            method.protect, self.public, method.region, method.block, labels
-        )
+        return ThreatModel(one.protect, self.public, one.region, one.block, labels)
 
-    def key_sharing(self, one: Audited) -> KeySharing:
+    def key_sharing(self, one: Protection) -> KeySharing:
         """What `known_pairs` gets if all images, and the pairs, have one key."""
 
         def find() -> dict[str, Any]:
             shared = functools.partial(
-                _with_key, one.method.protect, self._key("shared", one.name)
+                _with_key, one.protect, self._key("shared", one.name)
             )
             pairs = self.public[: self.budget.pairs]
             both = [
@@ -271,7 +269,7 @@ class AuditSession:
 
     # Training on images
 
-    def membership(self, one: Audited) -> Membership:
+    def membership(self, one: Protection) -> Membership:
         """Who was among those that a network was trained on."""
 
         def find() -> dict[str, Any]:
@@ -290,7 +288,7 @@ class AuditSession:
         values = self.store.values((one.name, "membership"), find)
         return Membership(method=one.name, **values)
 
-    def inversion(self, one: Audited) -> tuple[Inversion, Sheet]:
+    def inversion(self, one: Protection) -> tuple[Inversion, Sheet]:
         """What the gradients of single images tell of them."""
         count = self.budget.inversions
         originals = self.originals[:count]
@@ -337,14 +335,14 @@ class AuditSession:
 
     # Measuring
 
-    def finding(self, one: Audited, attack: str) -> AttackResult:
+    def finding(self, one: Protection, attack: str) -> AttackResult:
         """An attack, measured."""
         values = self.store.values(
             (one.name, attack), lambda: self._measured(*self._images(one, attack))
         )
         return AttackResult(method=one.name, attack=attack, **values)
 
-    def _images(self, one: Audited, attack: str) -> tuple[np.ndarray, float]:
+    def _images(self, one: Protection, attack: str) -> tuple[np.ndarray, float]:
         if one is GUESS:
             mean = np.round(self.attacker.images.mean(0)).astype(np.uint8)
             return np.broadcast_to(mean, self.originals.shape), 0.0
@@ -391,9 +389,9 @@ class AuditSession:
 
     # Keys
 
-    def _owner_key(self, one: Audited) -> jax.Array:
+    def _owner_key(self, one: Protection) -> jax.Array:
         """The one key of a data set, whatever is protected with it."""
-        return self._key("owner", one.method.name)
+        return self._key("owner", one.method)
 
     def _key(self, *names: str) -> jax.Array:
         key = jax.random.key(self.seed, impl="threefry2x32")

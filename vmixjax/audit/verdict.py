@@ -169,7 +169,7 @@ def advice(evidence: AuditResults) -> list[str]:
     better = [
         one
         for one in evidence.methods[1:]
-        if one.name.startswith("mix") and verdicts[one.name].share < mine.share - 0.02
+        if one.mixes and verdicts[one.name].share < mine.share - 0.02
     ]
     for one in sorted(better, key=lambda one: verdicts[one.name].share):
         cost = ""

@@ -53,7 +53,7 @@ class Example:
     Attributes:
       name: its id in the source; no two have the same.
       folder: path of the folder that it belongs into, such as its class.
-      kept: what a release that keeps names calls it, without a suffix.
+      stem: what a release that keeps names calls it, without a suffix.
       image: uint8 or uint16 (H, W, C).
       values: int for a `Label`, str for a `Text`; for a `Raw` field a mapping from
         names to features of a `tf.train.Example`.
@@ -61,7 +61,7 @@ class Example:
 
     name: str
     folder: str
-    kept: str
+    stem: str
     image: np.ndarray
     values: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 

@@ -11,11 +11,15 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
-from vmixjax.data.codecs.images import ImageError
 from vmixjax.data.example import Example
 from vmixjax.data.inside import check_folder, inside, own_folder
-from vmixjax.errors import RunError
-from vmixjax.release.manifest import MANIFEST, WORK
+from vmixjax.errors import ImageError, RunError
+
+MANIFEST = "release.json"
+"""What a release says of itself, in its root: no image may be called so."""
+
+WORK = "UNFINISHED"
+"""Folder in a release that is not done: files under way, and which are done."""
 
 _PART = ".part"
 

@@ -1,4 +1,7 @@
-"""Checks of what baselines are given: each error names the argument and the mend."""
+"""Checks of what methods are given, and what their results have in common.
+
+Each error names the argument, its value and the mend.
+"""
 
 import math
 
@@ -47,6 +50,11 @@ def share(name: str, value: float) -> float:
     if not 0 <= number <= 1:
         raise ValueError(f"{name} must be a number from 0 to 1; got {value!r}")
     return number
+
+
+def rounded(values: jax.Array) -> jax.Array:
+    """Floats as uint8: clipped to 0 to 255, rounded to the nearest."""
+    return jnp.round(jnp.clip(values, 0, 255)).astype(jnp.uint8)
 
 
 def _number(name: str, value: object) -> float:

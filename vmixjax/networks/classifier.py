@@ -15,7 +15,7 @@ import optax
 from flax import nnx
 
 from vmixjax.attacks._batches import check_images, check_labels, in_chunks
-from vmixjax.attacks.threat_model import Protect
+from vmixjax.methods.method import Protect
 from vmixjax.networks.training import Graph, Parameters, init_params, rate_at
 from vmixjax.networks.unet import folded
 

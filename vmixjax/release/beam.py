@@ -13,9 +13,8 @@ from collections.abc import Iterator, Sequence
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from vmixjax.data.codecs.images import ImageError
 from vmixjax.data.writing import Shard
-from vmixjax.errors import RunError
+from vmixjax.errors import ImageError, RunError
 from vmixjax.release.config import ReleaseConfig, ReleaseJob, open_job
 from vmixjax.release.journal import Journal
 from vmixjax.release.progress import Progress

@@ -7,23 +7,18 @@ from pathlib import Path
 from typing import Any
 
 from vmixjax.atomic import atomic_path
-from vmixjax.data.codecs.images import ImageError
 from vmixjax.data.example import Pixels, Source
 from vmixjax.data.files import is_inside
-from vmixjax.data.formats.sinks import Format, open_sink
-from vmixjax.data.formats.sources import open_source
+from vmixjax.data.formats import FORMATS, open_sink, open_source
 from vmixjax.data.writing import Shard, Sink
-from vmixjax.errors import RunError
+from vmixjax.errors import ImageError, RunError, VaultError
 from vmixjax.release.keys import new_secret, read_secret
 from vmixjax.release.manifest import release_identity
 from vmixjax.release.private import check_private, read_private
 from vmixjax.release.recipe import Recipe
 from vmixjax.release.shards import list_shards
 from vmixjax.release.transforms import Mixing
-from vmixjax.release.vault import Row, Vault, VaultError, open_vault
-
-_MOST_FILES = 2**14
-"""Files to a shard: their names are noted together."""
+from vmixjax.release.vault import Row, Vault, open_vault
 
 _PASSPHRASE = 4096
 """Bytes, at most."""
@@ -49,7 +44,7 @@ class ReleaseConfig:
     src: str
     dst: Path
     recipe: Recipe
-    format: Format = "folder"
+    format: str = "folder"
     data_dir: str | None = None
     splits: tuple[str, ...] = ()
     drop: tuple[str, ...] = ()
@@ -83,9 +78,10 @@ class ReleaseConfig:
             raise RunError("--vault-passphrase-file needs a --vault that it locks")
         if self.shard_size < 1:
             raise RunError(f"--shard-size must be 1 or more; got {self.shard_size}")
-        if self.format == "folder" and self.shard_size > _MOST_FILES:
+        most = FORMATS.find("--format", self.format).most_images
+        if most is not None and self.shard_size > most:
             raise RunError(
-                f"--shard-size must be at most {_MOST_FILES} for --format folder; got "
+                f"--shard-size must be at most {most} for --format {self.format}; got "
                 f"{self.shard_size}"
             )
 
@@ -175,7 +171,7 @@ def open_job(
         order.dst,
         name=source.name,
         fields=source.fields,
-        pixels=_fitted(order, source) if order.format == "tfds" else None,
+        pixels=_fitted(order, source) if FORMATS[order.format].needs_pixels else None,
     )
     secret = read_secret(order.secret_file) if order.secret_file else None
     with contextlib.ExitStack() as stack:

@@ -26,11 +26,9 @@ from vmixjax.data.inside import (
     own_folder,
     unlink_inside,
 )
-from vmixjax.data.writing import Files, Shard, Sink, sweep
+from vmixjax.data.writing import MANIFEST, WORK, Files, Shard, Sink, sweep
 from vmixjax.errors import RunError
 from vmixjax.release.manifest import (
-    MANIFEST,
-    WORK,
     About,
     Count,
     Sha256,

@@ -17,12 +17,9 @@ from vmixjax.atomic import atomic_path
 from vmixjax.config import Channels
 from vmixjax.data.bounded import parse_json, read_bounded
 from vmixjax.data.fitting import Fit
+from vmixjax.data.writing import MANIFEST, WORK
 from vmixjax.errors import RunError
 from vmixjax.release.keys import digest
-
-MANIFEST = "release.json"
-WORK = "UNFINISHED"
-"""Folder in a release that is not done: files under way, and which are done."""
 
 _LAYOUT = 2
 _SOFTWARE = ("vmixjax", "jax", "jaxlib", "numpy", "pillow")

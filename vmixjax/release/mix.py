@@ -7,15 +7,13 @@ from typing import Any
 
 import msgspec
 
-from vmixjax.data.codecs.images import ImageError
 from vmixjax.data.inside import holds
-from vmixjax.data.writing import Shard
-from vmixjax.errors import RunError
+from vmixjax.data.writing import MANIFEST, Shard
+from vmixjax.errors import ImageError, RunError
 from vmixjax.release.config import ReleaseConfig, ReleaseJob, merge_rows, open_job
 from vmixjax.release.journal import Journal
 from vmixjax.release.keys import digest
 from vmixjax.release.manifest import (
-    MANIFEST,
     Tally,
     is_signed,
     read_signed,

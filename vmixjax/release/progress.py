@@ -8,7 +8,7 @@ from typing import Any
 from tqdm import tqdm
 
 from vmixjax._printable import printable
-from vmixjax.data.codecs.images import ImageError
+from vmixjax.errors import ImageError
 
 _SECONDS = 30.0
 """Between two lines where nobody watches."""

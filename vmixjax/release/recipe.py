@@ -6,9 +6,10 @@ from pathlib import Path, PurePath
 import numpy as np
 
 from vmixjax.config import MixConfig
-from vmixjax.data.codecs.images import ImageError, read_image
+from vmixjax.data.codecs.images import read_image
 from vmixjax.data.example import Example
 from vmixjax.data.fitting import Fit, fit
+from vmixjax.errors import ImageError
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,12 +11,12 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, wait
 
-from vmixjax.data.codecs.images import ImageError
 from vmixjax.data.example import Source
 from vmixjax.data.inside import move_inside, usual_mode
 from vmixjax.data.room import Claim, NoRoom, Room, at_once
-from vmixjax.data.writing import Files, Shard, Sink, Writer
-from vmixjax.release.manifest import WORK, Tally
+from vmixjax.data.writing import WORK, Files, Shard, Sink, Writer
+from vmixjax.errors import ImageError
+from vmixjax.release.manifest import Tally
 from vmixjax.release.threads import Threads
 from vmixjax.release.transforms import Done, Task, Work
 

@@ -10,15 +10,15 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from vmixjax.data.codecs.images import ImageError
 from vmixjax.data.example import Example, Field, Text
 from vmixjax.data.fitting import cut_off, unfit
 from vmixjax.data.writing import Shard, Sink
+from vmixjax.errors import ImageError, VaultError
 from vmixjax.release.batches import batch_size, mix_batch, plan_batch, unmix_batch
 from vmixjax.release.keys import derive_key, image_id, pixels_digest
 from vmixjax.release.manifest import Spread, Tally
 from vmixjax.release.recipe import Recipe
-from vmixjax.release.vault import Entry, Row, Vault, VaultError
+from vmixjax.release.vault import Entry, Row, Vault
 
 
 @dataclasses.dataclass(frozen=True)
@@ -141,7 +141,7 @@ class Mixing:
                         identity=identities[i],
                         output=task.output,
                         source=task.example.name,
-                        restored=task.example.kept,
+                        restored=task.example.stem,
                         config=config,
                         levels=levels[i],
                         height=height,
@@ -252,7 +252,7 @@ def restore(
                     task.example,
                     name=entry.source,
                     folder=entry.folder,
-                    kept=entry.restored,
+                    stem=entry.restored,
                     image=unfit(image, entry.height, entry.width, entry.rest),
                     values={**task.example.values, **entry.texts},
                 )

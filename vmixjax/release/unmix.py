@@ -3,21 +3,21 @@
 import os
 from pathlib import Path
 
-from vmixjax.data.codecs.images import RELEASED, ImageError
+from vmixjax.data.codecs.images import RELEASED_CODECS
 from vmixjax.data.example import Pixels, Source
 from vmixjax.data.files import is_inside
-from vmixjax.data.formats.sinks import Format, open_sink
-from vmixjax.data.formats.sources import format_of, open_source
-from vmixjax.data.writing import Shard, sweep
-from vmixjax.errors import RunError
+from vmixjax.data.formats import format_of_release, open_sink, open_source
+from vmixjax.data.formats.format import Format
+from vmixjax.data.writing import MANIFEST, WORK, Shard, sweep
+from vmixjax.errors import ImageError, RunError, VaultError
 from vmixjax.release.config import read_passphrase
 from vmixjax.release.journal import BEGUN
-from vmixjax.release.manifest import MANIFEST, WORK, read_signed
+from vmixjax.release.manifest import read_signed
 from vmixjax.release.progress import Progress
 from vmixjax.release.shards import discard, list_shards, settle, write_shard
 from vmixjax.release.threads import start_threads
 from vmixjax.release.transforms import Restoring
-from vmixjax.release.vault import Vault, VaultError, open_vault
+from vmixjax.release.vault import Vault, open_vault
 
 _SHARD = 1024
 """Images to a shard, where the format has such."""
@@ -29,9 +29,9 @@ def open_release(path: Path) -> tuple[Source, Format]:
     Raises:
       RunError: there is nothing that can be read.
     """
-    tfds = os.path.lexists(path / "dataset_info.json")
-    name = f"tfds:{path}" if tfds else str(path)
-    return open_source(name, keep=None, formats=RELEASED), format_of(name)
+    format = format_of_release(path)
+    source = open_source(f"{format.name}:{path}", keep=None, codecs=RELEASED_CODECS)
+    return source, format
 
 
 def unmix_release(
@@ -96,7 +96,7 @@ def unmix_release(
         if image is not None:
             shards = [_shard_of(image, source, vault)]
         sink = open_sink(
-            format,
+            format.name,
             dst,
             name=source.name,
             fields=source.fields,

@@ -37,6 +37,7 @@ from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 from vmixjax.config import MixConfig
 from vmixjax.data.bounded import parse_json
 from vmixjax.data.inside import create_private
+from vmixjax.errors import VaultError
 from vmixjax.release.keys import looks_random, new_secret
 from vmixjax.release.manifest import Config, Count, Manifest, is_signed
 from vmixjax.release.private import check_private, check_private_folder
@@ -70,10 +71,6 @@ CREATE TABLE releases (signature TEXT PRIMARY KEY) WITHOUT ROWID;
 
 Row: TypeAlias = tuple[bytes, bytes, bytes, bytes]
 """A line of the table `images`: it says nothing without the vault's key."""
-
-
-class VaultError(ValueError):
-    """A vault that cannot be used: one line that says why, and what to do."""
 
 
 @dataclasses.dataclass(frozen=True)

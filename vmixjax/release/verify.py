@@ -15,23 +15,16 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from vmixjax.data.codecs.images import ImageError
 from vmixjax.data.example import Source
-from vmixjax.data.formats.sinks import Format, open_sink
+from vmixjax.data.formats import open_sink
+from vmixjax.data.formats.format import Format
 from vmixjax.data.inside import inside, sha256_inside
 from vmixjax.data.room import Claim
-from vmixjax.data.writing import Shard, Sink
-from vmixjax.errors import RunError
+from vmixjax.data.writing import MANIFEST, WORK, Shard, Sink
+from vmixjax.errors import ImageError, RunError
 from vmixjax.release.batches import batch_size, vfe_batch
 from vmixjax.release.config import read_passphrase
-from vmixjax.release.manifest import (
-    MANIFEST,
-    WORK,
-    Manifest,
-    Spread,
-    read_signed,
-    release_identity,
-)
+from vmixjax.release.manifest import Manifest, Spread, read_signed, release_identity
 from vmixjax.release.progress import Progress
 from vmixjax.release.shards import list_shards, read_windows
 from vmixjax.release.threads import start_threads
@@ -159,20 +152,18 @@ def _check_images(
         report.problems.append(
             f"{there} images are there, but {MANIFEST} says {manifest.images}"
         )
-    # What is stored of a class in a folder is the folder.
-    fields = [] if format == "folder" else sorted(source.fields)
-    report.problems += [
-        f"{MANIFEST} does not declare the field {name}"
-        for name in fields
-        if name not in manifest.fields
-    ]
     sink = open_sink(
-        format,
+        format.name,
         Path(),
         name=source.name,
-        fields={} if format == "folder" else source.fields,
+        fields=source.fields,
         pixels=source.pixels,
     )
+    report.problems += [
+        f"{MANIFEST} does not declare the field {name}"
+        for name in sink.holds
+        if name not in manifest.fields
+    ]
     tile = manifest.about.config.tile_size
     released: set[bytes] = set()
     spread: Spread | None = None
@@ -253,7 +244,7 @@ def _check_restored(
             report.problems.append(str(done))
             continue
         # Numbers of records move up where images were left out.
-        if format != "tfds" and done.mixed_as != task.output:
+        if format.has_names and done.mixed_as != task.output:
             report.problems.append(
                 f"{task.output} is an image that belongs elsewhere in the release"
             )

@@ -1,7 +1,8 @@
-"""What Pillow decodes, without its warnings, and upright."""
+"""JPEG, WebP, BMP and GIF files: decoded by Pillow, without its warnings, upright."""
 
 import contextlib
 import io
+import re
 import threading
 import warnings
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 from PIL import Image
 
-from vmixjax.data.codecs.refusal import ONE_PICTURE, TO_PNG, Refusal, check_size
+from vmixjax.data.codecs.codec import ONE_PICTURE, TO_PNG, Codec, Refusal, check_size
 from vmixjax.data.room import Claim, at_once
 
 _ORIENTATION = 274  # in EXIF
@@ -34,7 +35,7 @@ _warnings_lock = threading.Lock()
 
 
 def upright(image: np.ndarray, orientation: object) -> np.ndarray:
-    """Turn a (H, W, C) image as its EXIF orientation says; unknown ones mean 1."""
+    """Turns a (H, W, C) image as its EXIF orientation says; unknown ones mean 1."""
     if orientation in (5, 6, 7, 8):
         image = image.swapaxes(0, 1)
     if orientation in (3, 4, 7, 8):
@@ -46,7 +47,7 @@ def upright(image: np.ndarray, orientation: object) -> np.ndarray:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Keep Pillow's warnings (oversized, odd EXIF) from escaping or being raised.
+    """Keeps Pillow's warnings (oversized, odd EXIF) from escaping or being raised.
 
     `catch_warnings` swaps state of the whole process: two threads in it at once could
     leave the wrong filters behind. Hence the lock, and hence its narrow use, around
@@ -60,15 +61,15 @@ def quiet() -> Iterator[None]:
 def decode_pillow(
     data: bytes, kind: str, claim: Claim = at_once
 ) -> tuple[Image.Image, object]:
-    """Decode a file of the format `kind` with Pillow.
+    """Decodes a file with Pillow.
 
     Args:
-        data: The bytes of the file.
-        kind: The format, as Pillow calls it.
-        claim: Asks for the room that it takes.
+      data: Bytes of the file.
+      kind: Name of its codec, as Pillow has it.
+      claim: Asks for the room that it takes.
 
     Returns:
-        The loaded image, not turned yet, and its EXIF orientation.
+      The loaded image, not turned yet, and its EXIF orientation.
     """
     try:
         with quiet():
@@ -95,7 +96,7 @@ def decode_pillow(
 
 
 def pillow_array(image: Image.Image, orientation: object) -> np.ndarray:
-    """Convert a loaded Pillow image to an upright (H, W, C) array."""
+    """Converts a loaded Pillow image to an upright (H, W, C) array."""
     if image.mode.startswith("I;16"):
         return upright(np.array(image, np.uint16)[:, :, None], orientation)
     if image.mode == "P":
@@ -110,3 +111,19 @@ def pillow_array(image: Image.Image, orientation: object) -> np.ndarray:
         image = image.convert(target)
     array = np.array(image)
     return upright(array if array.ndim == 3 else array[:, :, None], orientation)
+
+
+def _codec(title: str, magic: bytes) -> Codec:
+    kind = title.upper()
+    return Codec(
+        kind,
+        title,
+        re.compile(magic, re.DOTALL),
+        lambda data, claim: pillow_array(*decode_pillow(data, kind, claim)),
+    )
+
+
+JPEG = _codec("JPEG", rb"\xff\xd8\xff")
+WEBP = _codec("WebP", rb"RIFF....WEBP")
+BMP = _codec("BMP", rb"BM")
+GIF = _codec("GIF", rb"GIF8[79]a")

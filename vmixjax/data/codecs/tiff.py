@@ -3,21 +3,23 @@
 import io
 import logging
 import math
+import re
 from dataclasses import dataclass
 
 import numpy as np
 import tifffile
 from PIL import TiffImagePlugin
 
-from vmixjax.data.codecs.pillow import decode_pillow, pillow_array, quiet, upright
-from vmixjax.data.codecs.png import check_inflated
-from vmixjax.data.codecs.refusal import (
+from vmixjax.data.codecs.codec import (
     COPY_AGAIN,
     ONE_PICTURE,
     TO_PNG,
+    Codec,
     Refusal,
     check_size,
 )
+from vmixjax.data.codecs.pillow import decode_pillow, pillow_array, quiet, upright
+from vmixjax.data.codecs.png import check_inflated
 from vmixjax.data.room import Claim, at_once
 
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 256, 257, 258, 259, 262
@@ -47,19 +49,19 @@ class _Tiff:
     tags: TiffImagePlugin.ImageFileDirectory_v2
 
     def numbers(self, tag: int, *default: int) -> tuple[int, ...]:
-        """Return the values of a tag, or the default if it is not there."""
+        """Gives the values of a tag, or the default if it is not there."""
         with quiet():  # values are decoded as they are first asked for
             value = self.tags.get(tag, default)
         return value if isinstance(value, tuple) else (value,)
 
     def number(self, tag: int, *default: int) -> int:
-        """Return the one value of a tag, or the default if it is not there."""
+        """Gives the one value of a tag, or the default if it is not there."""
         (value,) = self.numbers(tag, *default)
         return value
 
 
 def _parse(data: bytes) -> _Tiff:
-    """Read the tags of a TIFF file, which must have one page."""
+    """Reads the tags of a TIFF file, which must have one page."""
     with quiet():
         big = 43 in data[2:4]
         tags = TiffImagePlugin.ImageFileDirectory_v2(data[: 16 if big else 8])
@@ -72,7 +74,7 @@ def _parse(data: bytes) -> _Tiff:
 
 
 def decode_tiff(data: bytes, claim: Claim = at_once) -> np.ndarray:
-    """Decode a TIFF file of one page to an upright (H, W, C) array."""
+    """Decodes a TIFF file of one page to an upright (H, W, C) array."""
     tiff = _parse(data)
     check_size(tiff.number(_WIDTH), tiff.number(_HEIGHT), claim)
     samples = tiff.number(_SAMPLES, 1)
@@ -88,7 +90,7 @@ def decode_tiff(data: bytes, claim: Claim = at_once) -> np.ndarray:
 
 
 def _decode_16(tiff: _Tiff) -> np.ndarray:
-    """Decode a 16 bit TIFF page to (H, W, C) uint16, not turned yet.
+    """Decodes a 16 bit TIFF page to (H, W, C) uint16, not turned yet.
 
     For what Pillow cannot do in 16 bits: colour, alpha, and grey where 0 is white.
     """
@@ -124,7 +126,7 @@ def _decode_16(tiff: _Tiff) -> np.ndarray:
 
 
 def _check_segments(data: bytes, page: tifffile.TiffPage, needed: int) -> None:
-    """Refuse strips or tiles that are not all there, or inflate beyond measure.
+    """Refuses strips or tiles that are not all there, or inflate beyond measure.
 
     tifffile itself puts zeros where a segment is missing, and inflates without bound.
     """
@@ -145,3 +147,6 @@ def _check_segments(data: bytes, page: tifffile.TiffPage, needed: int) -> None:
         total += check_inflated([segment], limit) if deflated else size
     if total < needed:
         raise Refusal("is truncated", COPY_AGAIN)
+
+
+TIFF = Codec("TIFF", "TIFF", re.compile(rb"II[*+]\0|MM\0[*+]"), decode_tiff)

@@ -1,1 +1,123 @@
-"""The formats of data sets, one folder each."""
+"""Formats of data sets, one file or folder each: its reader, its writer, its entry.
+
+Other packages add formats through entry points of the group `vmixjax.formats`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vmixjax._registry import Registry
+from vmixjax.data.formats.format import Format, SourceOptions
+from vmixjax.errors import RunError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from vmixjax.data.example import Field, Pixels, Source
+    from vmixjax.data.writing import Sink
+
+FORMATS: Registry[Format] = Registry(
+    "vmixjax.formats",
+    Format,
+    {
+        "folder": "vmixjax.data.formats.folder:FORMAT",
+        "tfds": "vmixjax.data.formats.tfds:FORMAT",
+        "webdataset": "vmixjax.data.formats.webdataset:FORMAT",
+    },
+)
+"""All formats keep every bit of the pixels; lossy ones would spoil the mixing."""
+
+
+def open_source(
+    name: str,
+    *,
+    data_dir: str | None = None,
+    splits: Sequence[str] = (),
+    drop: Sequence[str] = (),
+    keep: Sequence[str] | None = (),
+    codecs: Collection[str] | None = None,
+) -> Source:
+    """Opens the data set that a user named.
+
+    Args:
+      name: An image file or a folder of them; a `.tar` file, a `.txt` file that lists
+        such, or a folder of nothing but them; or `FORMAT:NAME`, such as `tfds:NAME` or
+        `tfds:DIR`.
+      data_dir: Folder where TFDS keeps its data sets.
+      splits: Splits to read; all if empty.
+      drop: Fields to leave behind.
+      keep: Fields to let through although they might show what the image shows; None
+        lets all of them through.
+      codecs: Names of the codecs of images that are read, see `CODECS`; None for all.
+
+    Raises:
+      RunError: There is no such source, or it is not fit to be mixed as it is.
+    """
+    format, place = _parse(name)
+    options = SourceOptions(data_dir, splits, drop, keep, codecs)
+    source = format.open(place, options)
+    unknown = sorted(set(splits) - set(source.splits))
+    if unknown:
+        raise RunError(
+            f"--splits {unknown[0]}: SRC {name} has {', '.join(source.splits)} only"
+        )
+    if splits:
+        source.splits = {split: source.splits[split] for split in splits}
+    return source
+
+
+def open_sink(
+    format: str,
+    root: Path,
+    *,
+    name: str,
+    fields: Mapping[str, Field],
+    pixels: Pixels | None,
+) -> Sink:
+    """Creates what writes a format below a folder.
+
+    Args:
+      format: Name of the format.
+      root: Folder to write to.
+      name: Name of the data set, where the format has one.
+      fields: What belongs to each image.
+      pixels: What all images have in common, where that is known.
+
+    Raises:
+      RunError: There is no such format, or it cannot hold one of the fields, or such
+        images.
+    """
+    entry = FORMATS.find("--format", format)
+    return entry.create(root, name=name, fields=fields, pixels=pixels)
+
+
+def format_of(name: str) -> Format:
+    """Tells the format of a source, by its name as of `open_source`."""
+    return _parse(name)[0]
+
+
+def format_of_release(path: Path) -> Format:
+    """Tells the format of a release, or of images out of one."""
+    return _first(path, release=True)
+
+
+def _parse(name: str) -> tuple[Format, str]:
+    """Splits a name into its format and what that makes of it."""
+    prefix, colon, place = name.partition(":")
+    if colon and prefix in FORMATS:
+        return FORMATS[prefix], place
+    if not Path(name).exists():
+        raise RunError(f"SRC {name} does not exist; name an image file or a folder")
+    return _first(Path(name)), name
+
+
+def _first(path: Path, *, release: bool = False) -> Format:
+    """Asks one format after the other; the first takes anything, so it comes last."""
+    anything, *others = FORMATS
+    for other in reversed(others):
+        format = FORMATS[other]
+        if format.is_release(path) if release else format.recognises(path):
+            return format
+    return FORMATS[anything]

@@ -1,7 +1,7 @@
 """A data set that TFDS has prepared, read without TensorFlow."""
 
 import re
-from collections.abc import Collection, Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import tensorflow_datasets as tfds
 from google.protobuf.message import DecodeError
 from tensorflow_datasets.proto import tf_example_pb2
 
-from vmixjax.data.codecs.images import ImageError, decode_image
+from vmixjax.data.codecs.images import decode_image
 from vmixjax.data.codecs.png import png_extras
 from vmixjax.data.example import (
     Example,
@@ -21,9 +21,10 @@ from vmixjax.data.example import (
     Text,
     numbered_candidates,
 )
+from vmixjax.data.formats.format import SourceOptions
 from vmixjax.data.formats.tfds.builder import open_prepared
 from vmixjax.data.room import Claim, at_once
-from vmixjax.errors import RunError
+from vmixjax.errors import ImageError, RunError
 
 IMAGE = "image"
 _MOST_SIDE = 2**24
@@ -32,42 +33,30 @@ _NAMING = ("id", "name", "path", "file", "filename", "url", "key", "uri")
 
 
 class TfdsSource:
-    """Splits of a TFDS data set.
+    """Reads splits of a TFDS data set.
 
     Args:
-      name: of a data set, or its folder.
-      data_dir: where TFDS keeps its data sets; by default where TFDS looks.
-      splits: those to read; all if empty.
-      drop: features to leave behind.
-      keep: features to let through although they hold arrays, or pixels;
-        None lets all of them through.
-      formats: of images that are read; see `images.FORMATS`.
+      name: Name of a data set, or its folder.
+      options: What is wanted of it: fields are features.
 
     Raises:
-      RunError: it is unknown or not prepared, has no image, or has other features that
+      RunError: It is unknown or not prepared, has no image, or has other features that
         may show what the image shows and are neither dropped nor kept.
     """
 
-    def __init__(
-        self,
-        name: str,
-        data_dir: str | None,
-        splits: Sequence[str],
-        drop: Sequence[str],
-        keep: Sequence[str] | None,
-        formats: Collection[str],
-    ) -> None:
-        builder = open_prepared(name, data_dir)
+    def __init__(self, name: str, options: SourceOptions) -> None:
+        builder = open_prepared(name, options.data_dir)
         info = builder.info
-        self._formats = formats
-        unknown = sorted(set(splits) - set(info.splits))
+        self._codecs = options.codecs
+        unknown = sorted(set(options.splits) - set(info.splits))
         if unknown:
             has = ", ".join(info.splits)
             raise RunError(f"--splits {unknown[0]}: {name} has {has} only")
         self.name = info.name
         self.places: Sequence[Path] = (Path(builder.data_dir),)
         self.splits: Mapping[str, int] = {
-            split: info.splits[split].num_examples for split in splits or info.splits
+            split: info.splits[split].num_examples
+            for split in options.splits or info.splits
         }
         features = dict(info.features.items())
         image = features.pop(IMAGE, None)
@@ -83,17 +72,13 @@ class TfdsSource:
                 f"it has {', '.join(info.features)}"
             )
         self.pixels: Pixels | None = Pixels(image.shape, np.dtype(image.np_dtype))
-        for option, names in (("--drop", drop), ("--keep", keep or ())):
-            strange = sorted(set(names) - set(features))
-            if strange:
-                raise RunError(
-                    f"{option} {strange[0]}: {name} has {', '.join(features)} beside "
-                    f"the image"
-                )
+        there = f"{name} has {', '.join(features)} beside the image"
+        options.check_fields(features, there)
+        keep = options.keep
         self.fields: Mapping[str, Field] = {
             key: _field(key, feature, keep is None or key in keep)
             for key, feature in features.items()
-            if key not in drop
+            if key not in options.drop
         }
         self._declared = _Declared(info.features)
         self._traces = [
@@ -122,15 +107,15 @@ class TfdsSource:
                 raise ImageError(
                     f"{name} has no {key} as its data set promises; mend the data set"
                 ) from error
-        image = decode_image(content[0], name, formats=self._formats, claim=claim)
+        image = decode_image(content[0], name, codecs=self._codecs, claim=claim)
         pixels = self._fitting(image, name)
         label = self.fields.get("label")
         folder = split
         if isinstance(label, Label) and values["label"] >= 0:
             number = values["label"]
             folder += f"/{label.names[number] if label.names else number}"
-        kept = f"{folder}/{index}"
-        return Example(name=name, folder=folder, kept=kept, image=pixels, values=values)
+        stem = f"{folder}/{index}"
+        return Example(name=name, folder=folder, stem=stem, image=pixels, values=values)
 
     def candidates(self, name: str) -> Iterator[tuple[str, int]]:
         """See `Source.candidates`."""

@@ -14,10 +14,11 @@ import tensorflow_datasets as tfds
 from array_record.python import array_record_module
 from tensorflow_datasets.proto import tf_example_pb2
 
-from vmixjax.data.codecs.images import encode_png
+from vmixjax.data.codecs.png import encode_png
 from vmixjax.data.example import Example, Field, Label, Pixels, Text
 from vmixjax.data.inside import create_private, move_inside, own_folder
 from vmixjax.data.writing import (
+    WORK,
     Files,
     Shard,
     flush,
@@ -28,7 +29,6 @@ from vmixjax.data.writing import (
     sha256,
 )
 from vmixjax.errors import RunError
-from vmixjax.release.manifest import WORK
 
 _IMAGE = "image"
 _TEMPLATE = "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}"
@@ -39,21 +39,22 @@ _ABOUT = (
 
 
 class TfdsSink:
-    """ArrayRecord files, `features.json` and `dataset_info.json`.
+    """Writes ArrayRecord files, `features.json` and `dataset_info.json`.
 
     Args:
-      root: folder to write to.
-      name: of the data set.
-      fields: what belongs to each image.
-      pixels: what all images have in common.
+      root: Folder to write to.
+      name: Name of the data set.
+      fields: What belongs to each image.
+      pixels: What all images have in common.
 
     Raises:
-      RunError: nothing is known of the images.
+      RunError: Nothing is known of the images.
     """
 
     def __init__(
         self,
         root: Path,
+        *,
         name: str,
         fields: Mapping[str, Field],
         pixels: Pixels | None,

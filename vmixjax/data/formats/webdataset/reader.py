@@ -2,10 +2,10 @@
 
 import array
 import tarfile
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
-from vmixjax.data.codecs.images import ImageError, decode_image
+from vmixjax.data.codecs.images import decode_image
 from vmixjax.data.codecs.png import png_extras
 from vmixjax.data.example import (
     Example,
@@ -15,9 +15,10 @@ from vmixjax.data.example import (
     Text,
     numbered_candidates,
 )
+from vmixjax.data.formats.format import SourceOptions
 from vmixjax.data.formats.webdataset.tar import loose, open_tar, walk
 from vmixjax.data.room import Claim, at_once
-from vmixjax.errors import RunError
+from vmixjax.errors import ImageError, RunError
 
 _IMAGES = {"png", "jpg", "jpeg", "webp", "bmp", "tif", "tiff", "gif"}
 _LABEL, _TEXT = "cls", "txt"
@@ -29,36 +30,31 @@ _MOST_BYTES = 2**30
 
 
 class WebDatasetSource:
-    """Samples of tar files, in their order.
+    """Reads samples of tar files, in their order.
 
-    Kept in memory is where in its file each sample begins, and nothing else.
+    Memory holds where in its file each sample begins, and nothing else.
 
     Args:
-      tars: the files.
-      drop: suffixes of members to leave behind.
-      keep: suffixes of members, other than cls and txt, to let through as text; None
-        lets all of them through.
-      formats: of images that are read; see `images.FORMATS`.
+      name: Path of a tar file, of a list of them, or of a folder of them.
+      options: What is wanted of it: fields are suffixes of members; those other than
+        cls and txt are let through as text.
 
     Raises:
-      RunError: a file is no tar, two samples have the same key, a sample has no image
+      RunError: A file is no tar, two samples have the same key, a sample has no image
         or several, or members that may show what the image shows.
     """
 
     name = "mixed"
     pixels: Pixels | None = None
 
-    def __init__(
-        self,
-        tars: Sequence[Path],
-        drop: Sequence[str],
-        keep: Sequence[str] | None,
-        formats: Collection[str],
-    ) -> None:
+    def __init__(self, name: str, options: SourceOptions) -> None:
+        tars = list_tars(Path(name))
+        if not tars:
+            raise RunError(f"SRC {name} is no tar file, nor a list or folder of them")
         self._tars = tuple(tars)
-        self._formats = formats
+        self._codecs = options.codecs
         self.places: Sequence[Path] = self._tars
-        self._drop = frozenset(drop)
+        self._drop = frozenset(options.drop)
         self._starts = [array.array("q") for _ in tars]
         suffixes: set[str] = set()
         seen: set[int] = set()
@@ -77,13 +73,9 @@ class WebDatasetSource:
                 suffixes.add(suffix)
         if not seen:
             raise RunError(f"SRC {tars[0]} holds no samples")
-        for option, names in (("--drop", drop), ("--keep", keep or ())):
-            strange = sorted(set(names) - suffixes)
-            if strange:
-                raise RunError(
-                    f"{option} {strange[0]}: the samples have "
-                    f"{', '.join(sorted(suffixes))}"
-                )
+        there = f"the samples have {', '.join(sorted(suffixes))}"
+        options.check_fields(suffixes, there)
+        keep = options.keep
         fields: dict[str, Field] = {}
         for suffix in sorted(suffixes - _IMAGES - self._drop):
             if suffix == _LABEL:
@@ -102,9 +94,9 @@ class WebDatasetSource:
     def read(self, split: str, index: int, claim: Claim = at_once) -> Example:
         """See `Source.read`."""
         del split
-        path, key, kept = self._sample(index)
+        path, key, members = self._sample(index)
         where = f"{path}: {key}"
-        images = sorted(_IMAGES & set(kept))
+        images = sorted(_IMAGES & set(members))
         if len(images) != 1:
             raise ImageError(
                 f"{where} has {len(images)} images; it needs one, and others dropped "
@@ -113,7 +105,7 @@ class WebDatasetSource:
         values: dict[str, int | str] = {}
         for name, field in self.fields.items():
             try:
-                text = kept[name].decode()
+                text = members[name].decode()
                 values[name] = _class(text) if isinstance(field, Label) else text
             except (KeyError, ValueError) as error:
                 raise ImageError(
@@ -123,9 +115,9 @@ class WebDatasetSource:
         return Example(
             name=key,
             folder=str(values.get(_LABEL, "")),
-            kept=key,
+            stem=key,
             image=decode_image(
-                kept[images[0]], where, formats=self._formats, claim=claim
+                members[images[0]], where, codecs=self._codecs, claim=claim
             ),
             values=values,
         )

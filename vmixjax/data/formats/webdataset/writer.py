@@ -10,45 +10,57 @@ from concurrent.futures import Executor
 from pathlib import Path
 from typing import BinaryIO
 
-from vmixjax.data.codecs.images import encode_png
-from vmixjax.data.example import Example, Field, Label, Raw
+from vmixjax.data.codecs.png import encode_png
+from vmixjax.data.example import Example, Field, Label, Pixels, Raw
 from vmixjax.data.formats.webdataset.tar import member_header
 from vmixjax.data.inside import create_private, is_plain, own_folder
-from vmixjax.data.writing import Files, Shard, below, check, number, part
+from vmixjax.data.writing import WORK, Files, Shard, below, check, number, part
 from vmixjax.errors import RunError
-from vmixjax.release.manifest import WORK
 
 
 class WebDatasetSink:
-    """Tar files of PNG files, each followed by its class and texts.
+    """Writes tar files of PNG files, each followed by its class and texts.
 
     Args:
-      root: folder to write to.
-      fields: what belongs to each image.
+      root: Folder to write to.
+      name: Name of the data set, which tar files have no place for.
+      fields: What belongs to each image.
+      pixels: What all images have in common.
+
+    Raises:
+      RunError: A field is neither a class nor text, or no name of a file.
     """
 
-    def __init__(self, root: Path, fields: Mapping[str, Field]) -> None:
+    def __init__(
+        self,
+        root: Path,
+        *,
+        name: str,
+        fields: Mapping[str, Field],
+        pixels: Pixels | None,
+    ) -> None:
+        del name, pixels
         self.root = root
-        for name, field in fields.items():
+        for key, field in fields.items():
             if isinstance(field, Raw):
                 raise RunError(
-                    f"--format webdataset cannot hold the feature {name}: leave it "
-                    f"behind with --drop {name}, or choose --format tfds"
+                    f"--format webdataset cannot hold the feature {key}: leave it "
+                    f"behind with --drop {key}, or choose --format tfds"
                 )
-            if not is_plain(name):
+            if not is_plain(key):
                 raise RunError(
-                    f"--format webdataset cannot hold the feature {name}, whose name "
-                    f"leads to another folder: leave it behind with --drop {name}"
+                    f"--format webdataset cannot hold the feature {key}, whose name "
+                    f"leads to another folder: leave it behind with --drop {key}"
                 )
         self._suffixes = {
-            name: "cls" if isinstance(field, Label) and name == "label" else name
-            for name, field in fields.items()
+            key: "cls" if isinstance(field, Label) and key == "label" else key
+            for key, field in fields.items()
         }
         self.holds: Sequence[str] = sorted(self._suffixes.values())
 
     def output(self, example: Example, shard: Shard, index: int, names: bool) -> str:
         """See `Sink.output`: a key."""
-        return below(example.kept if names else number(index, shard.count), example)
+        return below(example.stem if names else number(index, shard.count), example)
 
     def encode(self, example: Example, output: str) -> bytes:
         """See `Sink.encode`: a piece of a tar file."""

@@ -1,0 +1,66 @@
+"""What a codec is, and why it refuses a file: common ground of the decoders."""
+
+import dataclasses
+import re
+from collections.abc import Callable
+
+import numpy as np
+from PIL import Image
+
+from vmixjax.data.room import Claim, at_once
+
+COPY_AGAIN = "copy it again from its source"
+TO_PNG = "save it as an 8 or 16 bit PNG"
+ONE_PICTURE = "save the picture you want as a file of its own"
+
+_PER_PIXEL = 8
+"""Bytes that decoding takes: four of Pillow's, and as many of an array."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Codec:
+    """One kind of image files.
+
+    Attributes:
+      name: Name in capitals, as Pillow has it.
+      title: Name as people write it.
+      magic: Matches the first 16 bytes of its files.
+      decode: Gives the upright (H, W, C) array of the bytes of a file. Raises
+        `Refusal`, and on damaged files anything else.
+    """
+
+    name: str
+    title: str
+    magic: re.Pattern[bytes]
+    decode: Callable[[bytes, Claim], np.ndarray]
+
+
+class Refusal(Exception):
+    """A fault and its mend, not yet naming the file."""
+
+    def __init__(self, fault: str, mend: str) -> None:
+        super().__init__(f"{fault}; {mend}")
+
+
+def check_size(width: int, height: int, claim: Claim = at_once) -> None:
+    """Refuses sizes that are empty or beyond Pillow's limit, before any decoding.
+
+    Pillow itself only warns up to twice its limit, and the other decoders have none.
+
+    Args:
+      width: Width of the image in pixels.
+      height: Height of the image in pixels.
+      claim: Asks for the room that it takes, if it is not refused.
+
+    Raises:
+      Refusal: The size is empty or beyond the limit.
+    """
+    if width < 1 or height < 1:
+        raise Refusal(f"has no pixels ({width} x {height})", COPY_AGAIN)
+    limit = Image.MAX_IMAGE_PIXELS
+    if limit is not None and width * height > limit:
+        raise Refusal(
+            f"has {width} x {height} pixels, over the limit of {limit}",
+            "scale it down or cut it up",
+        )
+    claim(_PER_PIXEL * width * height)

@@ -1,0 +1,287 @@
+"""A folder of image files; folders below it are classes, or splits of classes.
+
+What is written are PNG files; what they belong to is the folder they lie in.
+"""
+
+import array
+import contextlib
+import hashlib
+import os
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Executor, Future, wait
+from pathlib import Path, PurePath
+
+import numpy as np
+
+from vmixjax.data.codecs.images import read_image
+from vmixjax.data.codecs.png import encode_png, png_extras
+from vmixjax.data.example import Example, Field, Label, Pixels
+from vmixjax.data.files import Paths, find_files, is_inside, png_names, short_name
+from vmixjax.data.formats.format import Format, SourceOptions
+from vmixjax.data.inside import create_private, own_folder
+from vmixjax.data.room import Claim, at_once
+from vmixjax.data.writing import (
+    MANIFEST,
+    WORK,
+    Files,
+    Shard,
+    below,
+    not_stored,
+    number,
+    part,
+)
+from vmixjax.errors import ImageError, RunError
+
+_NOT_IMAGES = {MANIFEST, WORK}
+_SPLITS = {"train", "test", "val", "validation"}
+
+_UNDER_WAY = 64
+"""Files that may wait for the disk, in memory."""
+
+_MOST_IMAGES = 2**14
+"""Files to a shard: their names are noted together."""
+
+
+class FolderSource:
+    """Reads image files below a folder, in the order of their paths.
+
+    Where all top folders have the names of splits, they are these. The folders
+    between are the class. Links that lead out of the folder are not followed.
+
+    Args:
+      name: Path of the folder, or of one file.
+      options: What is wanted of it; images have no fields to drop or to keep.
+
+    Raises:
+      RunError: It holds no files, or a field is named.
+    """
+
+    name = "mixed"
+    pixels: Pixels | None = None
+
+    def __init__(self, name: str, options: SourceOptions) -> None:
+        path = Path(name)
+        self._codecs = options.codecs
+        self.places: Sequence[Path] = (path,)
+        self.root = path if path.is_dir() else path.parent
+        self._paths = Paths()
+        starts: dict[str, int] = {}
+        folders: set[PurePath] = set()
+        names = array.array("q")
+        for file in find_files(path):
+            # What else is in a release is no image.
+            if file.parts[0] in _NOT_IMAGES:
+                continue
+            top = file.parts[0] if len(file.parts) > 1 else ""
+            starts.setdefault(top, len(self._paths))
+            folders.add(file.parent)
+            names.append(hash(short_name(file)))
+            self._paths.append(file)
+        if not names:
+            raise RunError(f"SRC {path} holds no files")
+        for option, fields in (
+            ("--drop", options.drop),
+            ("--keep", options.keep or ()),
+        ):
+            if fields:
+                raise RunError(
+                    f"{option} {fields[0]}: a folder of images has no fields"
+                )
+        self._png_names: Mapping[str, str] = {}
+        # With all files together, only where some would meet.
+        if len(np.unique(names)) < len(names):
+            named = png_names(map(PurePath, self._paths))
+            self._png_names = {str(file): str(png) for file, png in named.items()}
+        self._split = set(starts) <= _SPLITS
+        if not self._split:
+            starts = {"train": 0}
+        ends = [*list(starts.values())[1:], len(self._paths)]
+        # Files of a split follow each other.
+        self._places = {
+            split: range(start, end)
+            for (split, start), end in zip(starts.items(), ends, strict=True)
+        }
+        self.splits: Mapping[str, int] = {
+            split: len(place) for split, place in self._places.items()
+        }
+        classes = sorted({self._class(folder / "_") for folder in folders})
+        self._labels = {name: number for number, name in enumerate(classes)}
+        self.fields: Mapping[str, Field] = (
+            {"label": Label(tuple(classes))} if classes != [""] else {}
+        )
+
+    def read(self, split: str, index: int, claim: Claim = at_once) -> Example:
+        """See `Source.read`."""
+        relative = self._path(split, index)
+        path = self.root / relative
+        if path.is_symlink() and not is_inside(path, self.root):
+            raise ImageError(
+                f"{path} is a link out of the folder; copy the picture into it"
+            )
+        try:
+            image = read_image(path, codecs=self._codecs, claim=claim)
+        except ImageError:
+            if not path.exists() and not path.is_symlink():
+                raise RunError(
+                    f"{path} was there and is gone; bring it back and run again"
+                ) from None
+            raise
+        label = {"label": self._labels[self._class(relative)]} if self.fields else {}
+        return Example(
+            name=relative.as_posix(),
+            folder=relative.parent.as_posix().removeprefix("."),
+            stem=self._png_name(relative).with_suffix("").as_posix(),
+            image=image,
+            values=label,
+        )
+
+    def candidates(self, name: str) -> Iterator[tuple[str, int]]:
+        """See `Source.candidates`: names are paths."""
+        for split, place in self._places.items():
+            for index in range(len(place)):
+                if self._path(split, index).as_posix() == name:
+                    yield split, index
+
+    def extras(self, split: str, index: int) -> Iterator[str]:
+        """See `Source.extras`."""
+        yield from png_extras((self.root / self._path(split, index)).read_bytes())
+
+    def loose(self) -> Iterator[str]:
+        """See `Source.loose`: a file holds an image and nothing else."""
+        yield from ()
+
+    def traces(self) -> Iterator[str]:
+        """See `Source.traces`: paths and sizes."""
+        for split, place in self._places.items():
+            for index in range(len(place)):
+                file = self._path(split, index)
+                path = self.root / file
+                size = path.lstat().st_size if path.exists() else 0
+                yield f"{split}\0{file.as_posix()}\0{size}"
+
+    def _path(self, split: str, index: int) -> PurePath:
+        return PurePath(self._paths[self._places[split][index]])
+
+    def _png_name(self, file: PurePath) -> PurePath:
+        return PurePath(self._png_names.get(str(file), file.with_suffix(".png")))
+
+    def _class(self, file: PurePath) -> str:
+        folders = file.parts[1:-1] if self._split else file.parts[:-1]
+        return PurePath(*folders).as_posix().removeprefix(".")
+
+
+class FolderSink:
+    """Writes PNG files into the folders of their classes.
+
+    Args:
+      root: Folder to write to.
+      name: Name of the data set, which a folder has no place for.
+      fields: What belongs to each image; a folder can hold a class and no more.
+      pixels: What all images have in common.
+
+    Raises:
+      RunError: There are fields beside the class.
+    """
+
+    holds: Sequence[str] = ()
+
+    def __init__(
+        self,
+        root: Path,
+        *,
+        name: str,
+        fields: Mapping[str, Field],
+        pixels: Pixels | None,
+    ) -> None:
+        del name, pixels
+        self.root = root
+        for key, field in fields.items():
+            if key not in ("label", "cls") or not isinstance(field, Label):
+                raise RunError(
+                    f"--format folder cannot hold the field {key}: leave it behind "
+                    f"with --drop {key}, or choose another format"
+                )
+
+    def output(self, example: Example, shard: Shard, index: int, names: bool) -> str:
+        """See `Sink.output`: a path."""
+        name = example.stem if names else number(index, shard.count)
+        folder = f"{example.folder}/" if example.folder else ""
+        path = below(f"{folder}{name.removeprefix(folder)}.png", example)
+        if any(part.startswith(".") for part in path.split("/")):
+            raise ImageError(
+                f"{example.name} would be hidden in a folder; rename it or its class, "
+                f"or choose another format"
+            )
+        return path
+
+    def encode(self, example: Example, output: str) -> bytes:
+        """See `Sink.encode`."""
+        del output
+        return encode_png(example.image)
+
+    def belongings(self, example: Example) -> bytes:
+        """See `Sink.belongings`: nothing; in what folder an image lies may change."""
+        del example
+        return b""
+
+    @contextlib.contextmanager
+    def write(self, shard: Shard, files: Files, disk: Executor) -> Iterator["_Writer"]:
+        """See `Sink.write`. Disks are slow to confirm, so threads wait for them."""
+        del shard
+        writer = _Writer(self.root, files, disk)
+        try:
+            yield writer
+            writer.wait(0)
+        finally:
+            writer.stop()
+
+    def finish(self, counts: Mapping[str, list[tuple[int, int]]]) -> dict[str, str]:
+        """See `Sink.finish`: a folder needs nothing."""
+        del counts
+        return {}
+
+
+class _Writer:
+    def __init__(self, root: Path, files: Files, disk: Executor) -> None:
+        self._work = own_folder(root, WORK)
+        self._files, self._disk = files, disk
+        self._storing: deque[Future[None]] = deque()
+
+    def add(self, name: str, record: bytes) -> None:
+        path = part(self._work)
+        self._files.parts[name] = path, ""
+        self._storing.append(self._disk.submit(self._store, name, path, record))
+        # A disk that is slower than we are must not fill the memory.
+        self.wait(_UNDER_WAY)
+
+    def wait(self, left: int) -> None:
+        """Until no more than so many files are still to be stored."""
+        while len(self._storing) > left:
+            self._storing.popleft().result()
+
+    def stop(self) -> None:
+        """Before files are removed: none may appear afterwards."""
+        wait([stored for stored in self._storing if not stored.cancel()])
+
+    def _store(self, name: str, path: Path, record: bytes) -> None:
+        expected = hashlib.sha256(record).hexdigest()
+        with open(create_private(path), "wb") as file:  # noqa: PTH123 (a descriptor)
+            file.write(record)
+            file.flush()
+            os.fsync(file.fileno())
+        if path.read_bytes() != record:
+            raise not_stored()
+        self._files.parts[name] = path, expected
+
+
+FORMAT = Format(
+    name="folder",
+    title="image files in folders of their classes",
+    open=FolderSource,
+    create=FolderSink,
+    # Whatever no other format takes.
+    recognises=lambda path: True,
+    is_release=lambda path: True,
+    most_images=_MOST_IMAGES,
+)

@@ -1,0 +1,118 @@
+"""What a format of data sets is to everything else."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from vmixjax.errors import RunError
+
+if TYPE_CHECKING:
+    from vmixjax.data.example import Field, Pixels, Source
+    from vmixjax.data.writing import Sink
+
+
+@dataclasses.dataclass(frozen=True)
+class SourceOptions:
+    """What a user wants of a data set: see `open_source`."""
+
+    data_dir: str | None = None
+    splits: Sequence[str] = ()
+    drop: Sequence[str] = ()
+    keep: Sequence[str] | None = ()
+    codecs: Collection[str] | None = None
+
+    def check_fields(self, known: Collection[str], there: str) -> None:
+        """Refuses to drop or to keep what there is not.
+
+        Args:
+          known: Fields that there are.
+          there: What there is, as the complaint says it.
+
+        Raises:
+          RunError: A field is unknown.
+        """
+        for option, names in (("--drop", self.drop), ("--keep", self.keep or ())):
+            strange = sorted(set(names) - set(known))
+            if strange:
+                raise RunError(f"{option} {strange[0]}: {there}")
+
+
+class Opener(Protocol):
+    """Opens a data set for reading."""
+
+    def __call__(self, name: str, options: SourceOptions, /) -> Source:
+        """Opens what a user named, without the prefix of the format.
+
+        Raises:
+          RunError: There is no such data set, or it is not fit to be mixed.
+        """
+        ...
+
+
+class Creator(Protocol):
+    """Begins a data set."""
+
+    def __call__(
+        self,
+        root: Path,
+        /,
+        *,
+        name: str,
+        fields: Mapping[str, Field],
+        pixels: Pixels | None,
+    ) -> Sink:
+        """Creates what writes below a folder: see `open_sink`."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True)
+class Format:
+    """One format of data sets.
+
+    Attributes:
+      name: Name that users give it, and prefix of sources in it.
+      title: What it is, in one line.
+      open: Opens a data set.
+      create: Begins one.
+      recognises: Tells whether a file or folder is a data set in it, where the user
+        does not say so by the prefix.
+      is_release: Tells whether a folder is a release in it, or a file one of its files.
+      needs_pixels: Whether `create` must know what all images have in common.
+      has_names: Whether its records have names of their own; otherwise they have
+        numbers, and those behind images that were left out move up.
+      most_images: The most images to a shard; None for any number.
+    """
+
+    name: str
+    title: str
+    open: Opener
+    create: Creator
+    recognises: Callable[[Path], bool]
+    is_release: Callable[[Path], bool]
+    needs_pixels: bool = False
+    has_names: bool = True
+    most_images: int | None = None
+
+
+@contextlib.contextmanager
+def needs(package: str, extra: str) -> Iterator[None]:
+    """Says which extra to install where a package is missing.
+
+    Args:
+      package: Name of the package, for the complaint.
+      extra: What pip is to install.
+
+    Raises:
+      RunError: A module of it is not there.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise RunError(
+            f"{package} is not installed, and this needs it: pip install '{extra}', "
+            f"then try again"
+        ) from error

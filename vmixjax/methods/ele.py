@@ -1,0 +1,61 @@
+"""Learnable encryption, ELE: a scramble of its own for each block; then blocks move."""
+
+import functools
+
+import jax
+
+from vmixjax import _validate
+from vmixjax._grid import cut_blocks, join_blocks
+from vmixjax.methods import _checks
+from vmixjax.methods._half_bytes import half_byte_order, scramble
+from vmixjax.methods.method import Method, Protection, Strength, block_size, whole_image
+
+
+def ele(key: jax.Array, image: jax.typing.ArrayLike, *, block: int = 4) -> jax.Array:
+    """Scrambles as `le` does, but each block by its own permutation; then moves blocks.
+
+    Args:
+      key: One typed Threefry key; as published, the same for all images.
+      image: (H, W, C) uint8, H and W multiples of `block`.
+      block: As for `le`.
+
+    Returns:
+      uint8 (H, W, C).
+
+    Raises:
+      TypeError, ValueError: As `le`.
+
+    References:
+      Madono, Tanaka, Onishi and Ogawa, "Block-wise Scrambled Image Recognition Using
+      Adaptation Network" (AAAI workshop 2020, arXiv 2001.07761). That blocks are
+      scrambled first and move then is our reading, from public codes.
+    """
+    _validate.key(key)
+    return _ele(key, _checks.image(image, block), int(block))
+
+
+@functools.partial(jax.jit, static_argnums=2)
+def _ele(key: jax.Array, image: jax.Array, block: int) -> jax.Array:
+    blocks = cut_blocks(image, block)
+    move_key, scramble_key = jax.random.split(key)
+    keys = jax.random.split(scramble_key, len(blocks))
+    orders = jax.vmap(half_byte_order, (0, None))(keys, blocks)
+    scrambled = jax.vmap(scramble)(orders, blocks)
+    moved = scrambled[jax.random.permutation(move_key, len(blocks))]
+    return join_blocks(moved, image.shape[:2])
+
+
+def _build(shape: tuple[int, ...], strength: Strength | None) -> Protection:
+    block = block_size(strength, 4, shape)
+    protect = functools.partial(ele, block=block)
+    return Protection(protect, "one", block, whole_image(shape), half_bytes=True)
+
+
+METHOD = Method(
+    name="ele",
+    title="learnable encryption, ELE",
+    build=_build,
+    unit="blocks of {:g}",
+    strengths=(2, 4, 8, 16),
+    remark="See vmixjax.methods.",
+)

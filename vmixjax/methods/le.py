@@ -1,0 +1,71 @@
+"""Learnable encryption, LE: one scramble of half bytes for all blocks.
+
+What the original codes keep as a secret is drawn from a JAX key. LE, ELE and, where
+networks learn from it, EtC were published with one secret for all images: a network
+must see the same scramble everywhere. That is what an audit should attack: one key for
+a whole data set, so that a known pair tells something of every other image. PE was
+published both ways; its authors recommend a key for each image. All four are bijections
+of images: the key undoes them, and equal images under one key stay equal.
+"""
+
+import functools
+
+import jax
+
+from vmixjax import _validate
+from vmixjax._grid import cut_blocks, join_blocks
+from vmixjax.methods import _checks
+from vmixjax.methods._half_bytes import half_byte_order, scramble
+from vmixjax.methods.method import Method, Protection, Strength, block_size
+
+
+def le(key: jax.Array, image: jax.typing.ArrayLike, *, block: int = 4) -> jax.Array:
+    """Shuffles the half bytes of each block, and inverts some, alike in all blocks.
+
+    The values of a block, C of each pixel, are split into their lower and upper four
+    bits: 2 b b C half bytes. Those at half of the places are inverted (15 - v), all
+    are shuffled, those that are then at the same places are inverted (so some twice),
+    and pairs become bytes again. One permutation serves all blocks.
+
+    Args:
+      key: One typed Threefry key; as published, the same for all images.
+      image: (H, W, C) uint8, H and W multiples of `block`.
+      block: Side of a block in pixels; the published one is 4. The strength: more
+        places to go to, but fewer blocks with less in common.
+
+    Returns:
+      uint8 (H, W, C).
+
+    Raises:
+      TypeError: An image that is not uint8, a key that is not typed Threefry.
+      ValueError: A batch instead of one image, sides that the block does not divide.
+
+    References:
+      Tanaka, "Learnable Image Encryption" (ICCE-TW 2018, arXiv 1804.00490), in the
+      order of the author's published code, which pads where we refuse.
+    """
+    _validate.key(key)
+    return _le(key, _checks.image(image, block), int(block))
+
+
+@functools.partial(jax.jit, static_argnums=2)
+def _le(key: jax.Array, image: jax.Array, block: int) -> jax.Array:
+    blocks = cut_blocks(image, block)
+    scrambled = jax.vmap(scramble, (None, 0))(half_byte_order(key, blocks), blocks)
+    return join_blocks(scrambled, image.shape[:2])
+
+
+def _build(shape: tuple[int, ...], strength: Strength | None) -> Protection:
+    block = block_size(strength, 4, shape)
+    protect = functools.partial(le, block=block)
+    return Protection(protect, "one", block, region=block, half_bytes=True)
+
+
+METHOD = Method(
+    name="le",
+    title="learnable encryption, LE",
+    build=_build,
+    unit="blocks of {:g}",
+    strengths=(2, 4, 8, 16),
+    remark="See vmixjax.methods.",
+)

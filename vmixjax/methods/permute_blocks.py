@@ -1,0 +1,58 @@
+"""Shuffling everywhere: the end of the scale of what shuffling can hide."""
+
+import functools
+
+import jax
+
+from vmixjax import _validate
+from vmixjax._grid import cut_blocks, join_blocks
+from vmixjax.methods import _checks
+from vmixjax.methods.method import Method, Protection, Strength, block_size, whole_image
+
+
+def permute_blocks(
+    key: jax.Array, image: jax.typing.ArrayLike, *, block: int = 1
+) -> jax.Array:
+    """Moves blocks all over the image, whole, with their colours.
+
+    With single pixels only the histogram of colours is left: the end of the scale of
+    what shuffling can hide, and of what it leaves to learn from.
+
+    Args:
+      key: One typed Threefry key, of its own for each image.
+      image: (H, W, C) uint8, H and W multiples of `block`.
+      block: The strength, lower is stronger: side of a block in pixels.
+
+    Returns:
+      uint8 (H, W, C).
+
+    Raises:
+      TypeError, ValueError: As `le`.
+
+    References:
+      Folklore.
+    """
+    _validate.key(key)
+    return _permute_blocks(key, _checks.image(image, block), int(block))
+
+
+@functools.partial(jax.jit, static_argnums=2)
+def _permute_blocks(key: jax.Array, image: jax.Array, block: int) -> jax.Array:
+    moved = jax.random.permutation(key, cut_blocks(image, block))
+    return join_blocks(moved, image.shape[:2])
+
+
+def _build(shape: tuple[int, ...], strength: Strength | None) -> Protection:
+    block = block_size(strength, 1, shape)
+    protect = functools.partial(permute_blocks, block=block)
+    return Protection(protect, "each", block, whole_image(shape), block, "shared")
+
+
+METHOD = Method(
+    name="permute_blocks",
+    title="blocks moved anywhere",
+    build=_build,
+    unit="blocks of {:g}",
+    strengths=(16, 8, 4, 2, 1),
+    remark="See vmixjax.methods.",
+)

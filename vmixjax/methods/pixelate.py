@@ -1,0 +1,69 @@
+"""Pixelation: no key, nothing random, and what is left is there to see.
+
+>>> image = jnp.arange(16, dtype=jnp.uint8).reshape(4, 4, 1)
+>>> pixelate(image, block=2)[:, :, 0].tolist()
+[[3, 3, 5, 5], [3, 3, 5, 5], [11, 11, 13, 13], [11, 11, 13, 13]]
+"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from vmixjax._grid import cut_blocks, join_blocks
+from vmixjax.methods import _checks
+from vmixjax.methods.method import Method, Protection, Strength, block_size
+
+
+def pixelate(image: jax.typing.ArrayLike, *, block: int = 8) -> jax.Array:
+    """Paints each block in its mean colour.
+
+    It is also all that a shuffle inside regions of that size leaves for certain.
+
+    Args:
+      image: (H, W, C) uint8, H and W multiples of `block`.
+      block: The strength, higher is stronger: side of a block in pixels, 1 to 4096.
+
+    Returns:
+      uint8 (H, W, C); means are exact, and rounded half up.
+
+    Raises:
+      TypeError: An image that is not uint8.
+      ValueError: A batch instead of one image, sides that the block does not divide.
+
+    References:
+      Folklore; as an obfuscation, and what networks see through it, McPherson, Shokri
+      and Shmatikov, "Defeating Image Obfuscation with Deep Learning" (2016).
+    """
+    return _pixelate(_checks.image(image, block), int(block))
+
+
+@functools.partial(jax.jit, static_argnums=1)
+def _pixelate(image: jax.Array, block: int) -> jax.Array:
+    blocks = cut_blocks(image, block)
+    count = np.uint32(block**2)
+    sums = blocks.astype(jnp.uint32).sum((1, 2), keepdims=True)
+    means = sums // count + (sums % count >= count - count // 2)
+    means = jnp.broadcast_to(means.astype(jnp.uint8), blocks.shape)
+    return join_blocks(means, image.shape[:2])
+
+
+def _build(shape: tuple[int, ...], strength: Strength | None) -> Protection:
+    block = block_size(strength, 8, shape)
+
+    def protect(key: jax.Array, image: jax.Array) -> jax.Array:
+        del key
+        return pixelate(image, block=block)
+
+    return Protection(protect, "none", block, region=block)
+
+
+METHOD = Method(
+    name="pixelate",
+    title="pixelation",
+    build=_build,
+    unit="blocks of {:g}",
+    strengths=(2, 4, 8, 16, 32),
+    remark="See vmixjax.methods.",
+)
