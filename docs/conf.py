@@ -41,6 +41,7 @@ copybutton_exclude = ".linenos, .gp, .go"
 # is a name, linked where it is one of ours.
 default_role = "py:obj"
 autodoc_member_order = "bysource"
+autodoc_default_options = {"members": True, "no-value": True}
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
 python_maximum_signature_line_length = 78
@@ -63,6 +64,8 @@ def _indented_is_code(
     app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]
 ) -> None:
     """Shows indented blocks of docstrings as they stand, as Markdown does."""
+    if what in ("data", "attribute"):
+        lines.insert(0, "")  # Or Napoleon takes what stands before a colon for a type.
     paragraph_then_block = r"(?m)^(\S.*(?<!::))\n\n(?= {4}\S)"
     code = r"\1\n\n.. code-block:: text\n\n"
     lines[:] = re.sub(paragraph_then_block, code, "\n".join(lines)).split("\n")
