@@ -2,7 +2,7 @@
 
 
 def printable(text: str) -> str:
-    r"""The text with escapes for what would break the line or steer the terminal.
+    r"""Gives the text with escapes for what would break the line or steer the terminal.
 
     Names of files, classes and members of archives may hold anything.
 

@@ -12,26 +12,26 @@ from typing import BinaryIO
 def atomic_path(
     path: Path, mode: int | None = None, *, aside: Path | None = None
 ) -> Iterator[BinaryIO]:
-    """Open a file for writing that takes the name `path` only once it is complete.
+    """Opens a file for writing that takes the name `path` only once it is complete.
 
     The bytes go to a new `.<random>.part` file in the same folder, or in `aside`. When
     the block ends normally they are forced to disk and the file is renamed to `path`.
     When it does not, whatever the reason, the temporary file is removed and whatever
-    was at `path` stays. A symlink at `path` is replaced, never followed.
+    was at `path` stays. A link at `path` is replaced, never followed.
 
     Args:
-        path: The final name; its folder must exist.
-        mode: Permission bits, set as the file is created so that there is no moment
-            at which others may read it; the umask applies. None means 0o666, as for
-            any new file.
-        aside: A folder on the same file system that somebody looks after: a process
-            that is killed leaves its temporary file behind.
+      path: Final name; its folder must exist.
+      mode: Permission bits, set as the file is created so that there is no moment at
+        which others may read it; the umask applies. None means 0o666, as for any new
+        file.
+      aside: Folder on the same file system that somebody looks after: a process that
+        is killed leaves its temporary file behind.
 
     Yields:
-        A binary file open for writing.
+      A binary file open for writing.
 
     Raises:
-        OSError: The file cannot be created, written or renamed.
+      OSError: The file cannot be created, written or renamed.
     """
     # The name says nothing of the final one and fits wherever that one does.
     part = (aside or path.parent) / f".{secrets.token_hex(16)}.part"

@@ -14,16 +14,16 @@ _T = TypeVar("_T")
 
 
 def read_bounded(path: Path, limit: int) -> bytes:
-    """The bytes of an ordinary file.
+    """Reads an ordinary file whole.
 
     Args:
-      path: of the file; a link is refused.
-      limit: the most bytes that it may have.
+      path: Path of the file; a link is refused.
+      limit: The most bytes that it may have.
 
     Raises:
-      FileNotFoundError: it is not there.
-      RunError: it is a link, no ordinary file, or larger.
-      OSError: it cannot be read.
+      FileNotFoundError: It is not there.
+      RunError: It is a link, no ordinary file, or larger.
+      OSError: It cannot be read.
     """
     if path.is_symlink():
         raise RunError(f"{path} is a link; put the file itself there")
@@ -39,20 +39,20 @@ def read_bounded(path: Path, limit: int) -> bytes:
 
 
 def read_json(path: Path, kind: type[_T], limit: int) -> _T:
-    """What a JSON file holds, checked against a type.
+    """Reads a JSON file, checked against a type.
 
     Raises:
-      ValueError: it is no JSON, or something else than `kind`.
-      FileNotFoundError, RunError, OSError: as `read_bounded`.
+      ValueError: It is no JSON, or something else than `kind`.
+      FileNotFoundError, RunError, OSError: As `read_bounded`.
     """
     return parse_json(read_bounded(path, limit), kind)
 
 
 def parse_json(data: bytes | str, kind: type[_T]) -> _T:
-    """What JSON says, checked against a type.
+    """Parses JSON, checked against a type.
 
     Raises:
-      ValueError: it is no JSON, or something else than `kind`.
+      ValueError: It is no JSON, or something else than `kind`.
     """
     try:
         # Names that are no text are escaped here as half characters, which JSON

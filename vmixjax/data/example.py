@@ -1,4 +1,4 @@
-"""One image of a data set with what belongs to it, and what kinds of that there are."""
+"""One image of a data set, what belongs to it, and what such are read from."""
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,7 +15,7 @@ class Label:
     """A field that holds the number of a class.
 
     Attributes:
-      names: of the classes, where they are known.
+      names: Names of the classes, where they are known.
     """
 
     names: tuple[str, ...] | None = None
@@ -26,7 +26,7 @@ class Text:
     """A field that holds text.
 
     Attributes:
-      naming: whether it names the image, and so perhaps somebody.
+      naming: Whether it names the image, and so perhaps somebody.
     """
 
     naming: bool = False
@@ -37,7 +37,7 @@ class Raw:
     """A field that only TFDS can make sense of.
 
     Attributes:
-      feature: its `tfds.features.FeatureConnector`.
+      feature: Its `tfds.features.FeatureConnector`.
     """
 
     feature: Any
@@ -51,12 +51,12 @@ class Example:
     """One image and what belongs to it.
 
     Attributes:
-      name: its id in the source; no two have the same.
-      folder: path of the folder that it belongs into, such as its class.
-      stem: what a release that keeps names calls it, without a suffix.
+      name: Id in the source; no two examples have the same.
+      folder: Path of the folder that it belongs into, such as its class.
+      stem: Path, without a suffix, in a release that keeps names.
       image: uint8 or uint16 (H, W, C).
-      values: int for a `Label`, str for a `Text`; for a `Raw` field a mapping from
-        names to features of a `tf.train.Example`.
+      values: For each field an int (`Label`), a str (`Text`), or a mapping from names
+        to features of a `tf.train.Example` (`Raw`).
     """
 
     name: str
@@ -72,63 +72,78 @@ class Pixels:
 
     Attributes:
       shape: (H, W, C); None where they differ.
-      dtype: of the values.
+      dtype: Type of the values.
     """
 
     shape: tuple[int | None, int | None, int]
     dtype: np.dtype[Any]
 
 
-class Source(Protocol):
-    """A data set that is read by number, from many threads at once."""
+@dataclasses.dataclass(frozen=True)
+class Schema:
+    """What a data set holds.
+
+    Attributes:
+      name: Name of the data set, where its format has one.
+      fields: What belongs to each image, by name.
+      pixels: What all images have in common, where that is known.
+    """
 
     name: str
-    """For data set files; says nothing of where it lies."""
+    fields: Mapping[str, Field]
+    pixels: Pixels | None
+
+
+class Source(Protocol):
+    """Reads a data set by number, from many threads at once."""
+
+    name: str
+    """Name for the files of a data set; says nothing of where it lies."""
     splits: Mapping[str, int]
     """How many examples each split has."""
     fields: Mapping[str, Field]
-    """What belongs to each image."""
+    """What belongs to each image, by name."""
     pixels: Pixels | None
     """What is known of the images beforehand."""
     places: Sequence[Path]
     """Files and folders that it is read from."""
 
     def read(self, split: str, index: int, claim: Claim = at_once) -> Example:
-        """One example.
+        """Reads one example.
 
         Args:
-          split: its split.
-          index: its number there.
-          claim: asks for the room that its image takes, before that is decoded.
+          split: Split that it is in.
+          index: Number of the example there.
+          claim: Asks for the room that its image takes, before that is decoded.
 
         Raises:
-          ImageError: it is unfit; the others may be fine.
-          RunError: the source is no longer what it was.
-          NoRoom: what `claim` raises.
+          ImageError: It is unfit; the others may be fine.
+          RunError: The source is no longer what it was.
+          NoRoom: What `claim` raises.
         """
         ...
 
     def candidates(self, name: str) -> Iterator[tuple[str, int]]:
-        """Splits and numbers that an example may have, the likeliest first."""
+        """Lists splits and numbers that an example may have, the likeliest first."""
         ...
 
     def extras(self, split: str, index: int) -> Iterator[str]:
-        """What one example carries in a release beyond what it should, in words."""
+        """Says in words what an example of a release carries beyond what it should."""
         ...
 
     def loose(self) -> Iterator[str]:
-        """What lies in files of a release outside of all examples, in words."""
+        """Says in words what lies in a release outside of all examples."""
         ...
 
     def traces(self) -> Iterator[str]:
-        """What tells this source from another or from itself, changed."""
+        """Lists what tells this source from others, and from itself once changed."""
         ...
 
 
 def numbered_candidates(
     name: str, splits: Mapping[str, int]
 ) -> Iterator[tuple[str, int]]:
-    """Where an example may be that ends in a number.
+    """Lists where an example may be whose name ends in a number.
 
     Where images were left out, those behind them are further to the front than their
     numbers say.

@@ -9,7 +9,7 @@ from typing import overload
 
 
 def find_files(source: Path) -> Iterator[PurePath]:
-    """Files below a folder, or the one file: paths relative to it, in their order.
+    """Lists the files below a folder, or the one file: relative paths, in their order.
 
     Hidden files and folders are passed over: they are the file manager's notes, not
     pictures. Links to folders are not followed, and come as if they were files.
@@ -22,12 +22,12 @@ def find_files(source: Path) -> Iterator[PurePath]:
 
 def _below(source: Path, here: PurePath) -> Iterator[PurePath]:
     with os.scandir(source / here) as entries:
-        found = sorted(
+        names = sorted(
             (entry.name, entry.is_dir(follow_symlinks=False))
             for entry in entries
             if not entry.name.startswith(".")
         )
-    for name, is_folder in found:
+    for name, is_folder in names:
         if is_folder:
             yield from _below(source, here / name)
         else:
@@ -63,7 +63,7 @@ class Paths(Sequence[str]):
 
 
 def is_inside(path: Path, folder: Path) -> bool:
-    """Whether a path, links resolved, is a folder or lies below it."""
+    """Tells whether a path, links resolved, is a folder or lies below it."""
     try:
         return path.resolve().is_relative_to(folder.resolve())
     except (OSError, RuntimeError):
@@ -72,12 +72,12 @@ def is_inside(path: Path, folder: Path) -> bool:
 
 
 def short_name(source: PurePath) -> str:
-    """The name of a source without its suffix, alike for all that would meet."""
+    """Names a source without its suffix, alike for all that would meet."""
     return str(source.with_suffix("")).casefold()
 
 
 def png_names(sources: Iterable[PurePath]) -> dict[PurePath, PurePath]:
-    """A PNG name for each source, in its folder, no two alike on any file system.
+    """Gives each source a PNG name in its folder, no two alike on any file system.
 
     Usually the suffix is replaced. Sources that would meet (`cat.jpg`, `cat.png`,
     `CAT.bmp`) keep theirs before the new one: `cat.jpg.png`, `cat.png.png`.

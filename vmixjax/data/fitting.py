@@ -9,10 +9,10 @@ Fit = Literal["pad", "crop"]
 
 
 def fit(image: np.ndarray, tile_size: int, how: Fit) -> np.ndarray:
-    """An image (H, W, C) as whole tiles, changed at its right and bottom only.
+    """Makes an image (H, W, C) whole tiles, changed at its right and bottom only.
 
     Raises:
-      ValueError: an image smaller than a tile that is to be cropped.
+      ValueError: An image smaller than a tile that is to be cropped.
     """
     height, width = image.shape[:2]
     if how == "crop":
@@ -31,14 +31,14 @@ def fit(image: np.ndarray, tile_size: int, how: Fit) -> np.ndarray:
 
 
 def cut_off(image: np.ndarray, fitted: np.ndarray) -> bytes:
-    """The values of an image that its fitted form lacks; empty when padded."""
+    """Gives the values of an image that its fitted form lacks; none when padded."""
     height, width = fitted.shape[:2]
     right, below = image[:height, width:], image[height:]
     return right.tobytes() + below.tobytes()
 
 
 def unfit(fitted: np.ndarray, height: int, width: int, rest: bytes) -> np.ndarray:
-    """The image (height, width, C) that `fit` and `cut_off` were given."""
+    """Restores the image (height, width, C) that `fit` and `cut_off` were given."""
     rows, columns = fitted.shape[:2]
     if rows >= height and columns >= width:
         return fitted[:height, :width]

@@ -27,7 +27,7 @@ _BY_FOLDER = {os.open, os.mkdir, os.rename, os.unlink} <= os.supports_dir_fd
 
 
 def inside(name: str) -> PurePosixPath:
-    r"""The path that a file gives, if it can only lie inside a folder.
+    r"""Parses a path that a file gives, if it can only lie inside a folder.
 
     >>> inside("cats/00001.png")
     PurePosixPath('cats/00001.png')
@@ -37,7 +37,7 @@ def inside(name: str) -> PurePosixPath:
     ValueError: '../00001.png' leads out of its folder
 
     Raises:
-      ValueError: it is absolute, empty, leads up, or holds what no name may hold.
+      ValueError: It is absolute, empty, leads up, or holds what no name may hold.
     """
     strange = set('\0\\:*?"<>|' if os.name == "nt" else "\0")
     if strange & set(name) or not {"", ".", ".."}.isdisjoint(name.split("/")):
@@ -46,7 +46,7 @@ def inside(name: str) -> PurePosixPath:
 
 
 def is_plain(name: str) -> bool:
-    """Whether a name can be one of a file, in whatever folder, and of nothing else."""
+    """Tells whether a name can be one of a file, in any folder, and of nothing else."""
     try:
         return inside(name).parts == (name,)
     except ValueError:
@@ -58,9 +58,9 @@ def open_inside(root: Path, name: str) -> Iterator[BufferedReader]:
     """Opens an ordinary file below a folder for reading.
 
     Raises:
-      FileNotFoundError: it is not there.
-      RunError: it, or a folder on the way, is a link; or it is no ordinary file.
-      OSError: it cannot be read.
+      FileNotFoundError: It is not there.
+      RunError: It, or a folder on the way, is a link; or it is no ordinary file.
+      OSError: It cannot be read.
     """
     with _open_folder(root, inside(name).parent) as folder:
         last, within = folder.at(name)
@@ -75,17 +75,20 @@ def open_inside(root: Path, name: str) -> Iterator[BufferedReader]:
 def open_ordinary(
     name: Path | str, path: Path, mend: str, folder: int | None = None
 ) -> int:
-    """A descriptor of an ordinary file, for reading; a link is not followed.
+    """Opens an ordinary file for reading; a link is not followed.
 
     Args:
-      name: of the file, in an open folder if one is given.
-      path: what complaints call it.
-      mend: what to do where it is something else.
-      folder: a descriptor.
+      name: Name of the file, in an open folder if one is given.
+      path: Path of the file in complaints.
+      mend: What to do where it is something else.
+      folder: Descriptor of a folder.
+
+    Returns:
+      A descriptor of the file.
 
     Raises:
-      RunError: it is no ordinary file.
-      OSError: it is a link, not there, or cannot be opened.
+      RunError: It is no ordinary file.
+      OSError: It is a link, not there, or cannot be opened.
     """
     descriptor = os.open(name, _FILE, dir_fd=folder)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -95,13 +98,13 @@ def open_ordinary(
 
 
 def sha256_inside(root: Path, name: str) -> str:
-    """SHA-256 of a file below a folder, read in pieces. Raises as `open_inside`."""
+    """Gives the SHA-256 of a file below a folder. Raises as `open_inside`."""
     with open_inside(root, name) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def holds(root: Path, name: str, expected: str) -> bool:
-    """Whether a folder holds an ordinary file of a name and SHA-256, and not by a link.
+    """Tells whether a folder holds an ordinary file of this name and SHA-256, no link.
 
     Names may be anything: those that lead elsewhere are not looked up.
     """
@@ -119,13 +122,13 @@ def move_inside(
     A link at a new name is replaced, not followed.
 
     Args:
-      root: the folder.
-      moves: for each file its name and the one that it gets, in this order.
-      mode: permission bits that they get, each once it has its name.
+      root: Path of the folder.
+      moves: For each file its name and the one that it gets, in this order.
+      mode: Permission bits that they get, each once it has its name.
 
     Raises:
-      RunError: a folder on the way is a link.
-      OSError: one cannot be moved; it and those behind it have their old names then.
+      RunError: A folder on the way is a link.
+      OSError: One cannot be moved; it and those behind it have their old names then.
     """
     for (old, new), alike in itertools.groupby(moves, _folders):
         with (
@@ -162,8 +165,8 @@ def unlink_inside(root: Path, name: str) -> None:
     """Removes a file below a folder, if it is there; of a link, the link itself.
 
     Raises:
-      RunError: a folder on the way is a link.
-      OSError: it cannot be removed.
+      RunError: A folder on the way is a link.
+      OSError: It cannot be removed.
     """
     with (
         contextlib.suppress(FileNotFoundError),
@@ -174,11 +177,11 @@ def unlink_inside(root: Path, name: str) -> None:
 
 
 def own_folder(root: Path, name: str) -> Path:
-    """A folder below a folder, made for nobody but its owner where it is not there.
+    """Makes a folder below a folder, for nobody but its owner, if it is not there.
 
     Raises:
-      RunError: it is a link, or no folder.
-      OSError: it cannot be made.
+      RunError: It is a link, or no folder.
+      OSError: It cannot be made.
     """
     path = root / name
     with contextlib.suppress(FileExistsError):
@@ -191,24 +194,24 @@ def check_folder(path: Path) -> None:
     """Refuses a link, and what is no folder.
 
     Raises:
-      RunError: it is one.
+      RunError: It is one.
     """
     if not stat.S_ISDIR(path.lstat().st_mode):
         raise RunError(f"{path} is a link, or no folder; remove it and run again")
 
 
 def create_private(path: Path) -> int:
-    """A descriptor of a new file that nobody but its owner may read, for writing.
+    """Creates a file that nobody but its owner may read; gives its descriptor.
 
     Raises:
-      OSError: it is there already, a link included, or cannot be made.
+      OSError: It is there already, a link included, or cannot be made.
     """
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     return os.open(path, flags, 0o600)
 
 
 def usual_mode(folder: Path) -> int:
-    """The permission bits that a new file gets in a folder."""
+    """Finds the permission bits that a new file gets in a folder."""
     # Asked of a file: the process's own mask can only be read by changing it.
     probe = folder / f"{os.urandom(16).hex()}.part"
     descriptor = os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)

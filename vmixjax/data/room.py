@@ -15,7 +15,7 @@ class NoRoom(Exception):
     """There is no room for an image yet: it is to be read again later.
 
     Attributes:
-      size: bytes that it takes.
+      size: Bytes that it takes.
     """
 
     def __init__(self, size: int) -> None:
@@ -24,7 +24,7 @@ class NoRoom(Exception):
 
 
 def at_once(size: int) -> None:
-    """A claim that is always met: for one image at a time."""
+    """Meets any claim: for one image at a time."""
     del size
 
 
@@ -32,7 +32,7 @@ class Room:
     """Counts bytes; nobody waits here, since who waits may keep others from ending.
 
     Args:
-      limit: bytes for all together.
+      limit: Bytes for all together.
     """
 
     def __init__(self, limit: int) -> None:
@@ -40,13 +40,13 @@ class Room:
         self._lock = threading.Lock()
 
     def take(self, size: int, *, always: bool = False) -> bool:
-        """Whether there is room, which is taken then; `always` takes it in any case."""
+        """Takes room if there is some, and tells; `always` takes it in any case."""
         with self._lock:
             fits = always or self._used + size <= self._limit
             self._used += size if fits else 0
             return fits
 
     def give_back(self, size: int) -> None:
-        """What was taken is free again."""
+        """Frees what was taken."""
         with self._lock:
             self._used -= size

@@ -1,4 +1,4 @@
-"""What a sink is, and how its files come to be: whole, checked, and then named."""
+"""What a sink is, and how its files are made: whole, checked, and only then named."""
 
 import dataclasses
 import hashlib
@@ -29,11 +29,11 @@ class Shard:
     """A part of a split that is written as one.
 
     Attributes:
-      split: its name.
-      number: of the shard.
-      shards: how many the split has.
-      start, stop: the examples of the source that go into it.
-      count: examples in the whole split.
+      split: Name of the split.
+      number: Number of the shard in it.
+      shards: Shards that the split has.
+      start, stop: Examples of the source that go into it.
+      count: Examples in the whole split.
     """
 
     split: str
@@ -45,7 +45,7 @@ class Shard:
 
     @property
     def name(self) -> str:
-        """For notes about it."""
+        """Name of the shard in notes about it."""
         return f"{self.split}-{self.number:06d}"
 
 
@@ -54,7 +54,7 @@ class Files:
     """Files of a shard, complete, but not under their names yet.
 
     Attributes:
-      parts: for each name where the file lies now, and its SHA-256.
+      parts: For each name the path of the file now, and its SHA-256.
     """
 
     parts: dict[str, tuple[Path, str]] = dataclasses.field(default_factory=dict)
@@ -64,7 +64,7 @@ class Writer(Protocol):
     """Takes the records of a shard in their order."""
 
     def add(self, name: str, record: bytes) -> None:
-        """The next record: what `Sink.encode` gave for the output called `name`."""
+        """Adds the next record: what `Sink.encode` gave for the output `name`."""
 
 
 class Sink(Protocol):
@@ -75,19 +75,19 @@ class Sink(Protocol):
     """What it stores of each example beside the image, by the names it has there."""
 
     def output(self, example: Example, shard: Shard, index: int, names: bool) -> str:
-        """What the release calls an example, by its number or with its own name.
+        """Names an example in the release, by its number or with its own name.
 
         Raises:
-          ImageError: it cannot be called so.
+          ImageError: It cannot be called so.
         """
         ...
 
     def encode(self, example: Example, output: str) -> bytes:
-        """One example's bytes; called from many threads."""
+        """Encodes one example; called from many threads."""
         ...
 
     def belongings(self, example: Example) -> bytes:
-        """What it stores of an example beside the image: alike for alike, and no other.
+        """Gives what it stores of an example beside the image: alike for alike only.
 
         A reader of the format gives back what has the same again.
         """
@@ -96,31 +96,31 @@ class Sink(Protocol):
     def write(
         self, shard: Shard, files: Files, disk: Executor
     ) -> AbstractContextManager[Writer]:
-        """Writes a shard; when it ends, `files` has what was written, and checked.
+        """Writes a shard; once it ends, `files` has what was written, and checked.
 
         Threads of `disk` may wait for the disk; none does any more when it ends.
         """
         ...
 
     def finish(self, counts: Mapping[str, list[tuple[int, int]]]) -> dict[str, str]:
-        """What is written after all shards: paths and SHA-256.
+        """Writes what comes after all shards; gives paths and SHA-256.
 
         Args:
-          counts: for each split the examples and bytes of each of its shards.
+          counts: For each split the examples and bytes of each of its shards.
         """
         ...
 
 
-def number(index: int, count: int) -> str:
-    """A sequence number, with as many digits for all of them."""
+def sequence_number(index: int, count: int) -> str:
+    """Writes a sequence number, with as many digits for all of them."""
     return f"{index:0{max(5, len(str(count - 1)))}d}"
 
 
-def below(name: str, example: Example) -> str:
-    """A path below the release that is its own to give.
+def release_path(name: str, example: Example) -> str:
+    """Gives the path that an example has in a release, if it may have it.
 
     Raises:
-      ImageError: it leads elsewhere; keys in tar files may hold anything.
+      ImageError: It leads elsewhere; keys in tar files may hold anything.
     """
     try:
         path = inside(name)
@@ -134,8 +134,8 @@ def below(name: str, example: Example) -> str:
     return path.as_posix()
 
 
-def part(work: Path) -> Path:
-    """What a new file under way is called, in the folder for such.
+def part_path(work: Path) -> Path:
+    """Names a new file under way, in the folder for such.
 
     It is made by `create_private`: nobody but its owner may read it before it has its
     name, since it may be an original.
@@ -144,7 +144,7 @@ def part(work: Path) -> Path:
 
 
 def part_folder(work: Path) -> Path:
-    """A new folder under way, in the folder for such."""
+    """Makes a new folder under way, in the folder for such."""
     return own_folder(work, f"{secrets.token_hex(16)}{_PART}")
 
 
@@ -152,7 +152,7 @@ def sweep(root: Path) -> None:
     """Removes what a run that was killed left under way.
 
     Raises:
-      RunError: the folder for it is a link, which is not followed.
+      RunError: The folder for it is a link, which is not followed.
     """
     folder = root / WORK
     if folder.is_symlink() or folder.exists():
@@ -164,11 +164,11 @@ def sweep(root: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def check(path: Path, expected: str) -> None:
+def check_stored(path: Path, expected: str) -> None:
     """Reads back a file that was just written, and forces it to disk.
 
     Raises:
-      RunError: it does not hold what was written.
+      RunError: It does not hold what was written.
     """
     flush(path)
     if sha256(path) != expected:
@@ -176,13 +176,13 @@ def check(path: Path, expected: str) -> None:
 
 
 def sha256(path: Path) -> str:
-    """Of a file, read in pieces."""
+    """Gives the SHA-256 of a file, read in pieces."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def not_stored() -> RunError:
-    """The complaint about a file that reads back as something else."""
+    """Makes the complaint about a file that reads back as something else."""
     return RunError(
         "a file was not stored as it was written; check the disk of DST and run again"
     )

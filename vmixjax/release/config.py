@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from vmixjax.atomic import atomic_path
-from vmixjax.data.example import Pixels, Source
+from vmixjax.data.example import Pixels, Schema, Source
 from vmixjax.data.files import is_inside
-from vmixjax.data.formats import FORMATS, open_sink, open_source
+from vmixjax.data.formats import FORMATS, open_source
 from vmixjax.data.writing import Shard, Sink
 from vmixjax.errors import ImageError, RunError, VaultError
 from vmixjax.release.keys import new_secret, read_secret
@@ -166,13 +166,9 @@ def open_job(
     Raises:
       RunError, VaultError: something is not there or not fit.
     """
-    sink = open_sink(
-        order.format,
-        order.dst,
-        name=source.name,
-        fields=source.fields,
-        pixels=_fitted(order, source) if FORMATS[order.format].needs_pixels else None,
-    )
+    format = FORMATS.find("--format", order.format)
+    pixels = _fitted(order, source) if format.needs_pixels else None
+    sink = format.create(order.dst, Schema(source.name, source.fields, pixels))
     secret = read_secret(order.secret_file) if order.secret_file else None
     with contextlib.ExitStack() as stack:
         vault = keep = None

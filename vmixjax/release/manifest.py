@@ -17,6 +17,7 @@ from vmixjax.atomic import atomic_path
 from vmixjax.config import Channels
 from vmixjax.data.bounded import parse_json, read_bounded
 from vmixjax.data.fitting import Fit
+from vmixjax.data.formats import FORMATS
 from vmixjax.data.writing import MANIFEST, WORK
 from vmixjax.errors import RunError
 from vmixjax.release.keys import digest
@@ -48,7 +49,7 @@ class About(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     strength: float
     target_vfe: float | None
     masks: bool
-    format: Literal["folder", "tfds", "webdataset"]
+    format: Annotated[str, msgspec.Meta(max_length=64)]
     names: Literal["kept", "numbers"]
     drop: list[str]
     keep: list[str]
@@ -279,6 +280,11 @@ def read_signed(root: Path) -> tuple[Manifest, bytes]:
                 f"{path} was written by another version of vmixjax; use that one"
             )
         manifest = parse_json(data, Manifest)
+        if manifest.about.format not in FORMATS:
+            raise RunError(
+                f"{path} is of the format {manifest.about.format!r}, which is none of "
+                f"{', '.join(FORMATS)}; install the package that reads it"
+            )
         # Whatever else comes last is not what was signed.
         signed = data.removesuffix(_end(manifest.signature))
         return manifest, hashlib.sha256(signed).digest()

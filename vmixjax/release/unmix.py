@@ -4,9 +4,9 @@ import os
 from pathlib import Path
 
 from vmixjax.data.codecs.images import RELEASED_CODECS
-from vmixjax.data.example import Pixels, Source
+from vmixjax.data.example import Pixels, Schema, Source
 from vmixjax.data.files import is_inside
-from vmixjax.data.formats import format_of_release, open_sink, open_source
+from vmixjax.data.formats import format_of_release, open_source
 from vmixjax.data.formats.format import Format
 from vmixjax.data.writing import MANIFEST, WORK, Shard, sweep
 from vmixjax.errors import ImageError, RunError, VaultError
@@ -95,13 +95,8 @@ def unmix_release(
         shards = list_shards(source.splits, _SHARD)
         if image is not None:
             shards = [_shard_of(image, source, vault)]
-        sink = open_sink(
-            format.name,
-            dst,
-            name=source.name,
-            fields=source.fields,
-            pixels=_restored(source, vault),
-        )
+        schema = Schema(source.name, source.fields, _restored(source, vault))
+        sink = format.create(dst, schema)
         # Originals that a run which was killed left under way.
         sweep(dst)
         work = Restoring(vault, sink)

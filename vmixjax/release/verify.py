@@ -15,8 +15,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from vmixjax.data.example import Source
-from vmixjax.data.formats import open_sink
+from vmixjax.data.example import Schema, Source
 from vmixjax.data.formats.format import Format
 from vmixjax.data.inside import inside, sha256_inside
 from vmixjax.data.room import Claim
@@ -152,13 +151,8 @@ def _check_images(
         report.problems.append(
             f"{there} images are there, but {MANIFEST} says {manifest.images}"
         )
-    sink = open_sink(
-        format.name,
-        Path(),
-        name=source.name,
-        fields=source.fields,
-        pixels=source.pixels,
-    )
+    schema = Schema(source.name, source.fields, source.pixels)
+    sink = format.create(Path(), schema)
     report.problems += [
         f"{MANIFEST} does not declare the field {name}"
         for name in sink.holds

@@ -5,18 +5,17 @@ Other packages add formats through entry points of the group `vmixjax.formats`.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vmixjax._registry import Registry
-from vmixjax.data.formats.format import Format, SourceOptions
+from vmixjax.data.formats.format import Format, SourceOptions, existing
 from vmixjax.errors import RunError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Sequence
+    from pathlib import Path
 
-    from vmixjax.data.example import Field, Pixels, Source
-    from vmixjax.data.writing import Sink
+    from vmixjax.data.example import Source
 
 FORMATS: Registry[Format] = Registry(
     "vmixjax.formats",
@@ -68,31 +67,6 @@ def open_source(
     return source
 
 
-def open_sink(
-    format: str,
-    root: Path,
-    *,
-    name: str,
-    fields: Mapping[str, Field],
-    pixels: Pixels | None,
-) -> Sink:
-    """Creates what writes a format below a folder.
-
-    Args:
-      format: Name of the format.
-      root: Folder to write to.
-      name: Name of the data set, where the format has one.
-      fields: What belongs to each image.
-      pixels: What all images have in common, where that is known.
-
-    Raises:
-      RunError: There is no such format, or it cannot hold one of the fields, or such
-        images.
-    """
-    entry = FORMATS.find("--format", format)
-    return entry.create(root, name=name, fields=fields, pixels=pixels)
-
-
 def format_of(name: str) -> Format:
     """Tells the format of a source, by its name as of `open_source`."""
     return _parse(name)[0]
@@ -104,13 +78,11 @@ def format_of_release(path: Path) -> Format:
 
 
 def _parse(name: str) -> tuple[Format, str]:
-    """Splits a name into its format and what that makes of it."""
+    """Splits a name into its format and what that is to open."""
     prefix, colon, place = name.partition(":")
     if colon and prefix in FORMATS:
         return FORMATS[prefix], place
-    if not Path(name).exists():
-        raise RunError(f"SRC {name} does not exist; name an image file or a folder")
-    return _first(Path(name)), name
+    return _first(existing(name)), name
 
 
 def _first(path: Path, *, release: bool = False) -> Format:

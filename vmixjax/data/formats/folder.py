@@ -16,9 +16,9 @@ import numpy as np
 
 from vmixjax.data.codecs.images import read_image
 from vmixjax.data.codecs.png import encode_png, png_extras
-from vmixjax.data.example import Example, Field, Label, Pixels
+from vmixjax.data.example import Example, Field, Label, Pixels, Schema
 from vmixjax.data.files import Paths, find_files, is_inside, png_names, short_name
-from vmixjax.data.formats.format import Format, SourceOptions
+from vmixjax.data.formats.format import Format, SourceOptions, existing
 from vmixjax.data.inside import create_private, own_folder
 from vmixjax.data.room import Claim, at_once
 from vmixjax.data.writing import (
@@ -26,10 +26,10 @@ from vmixjax.data.writing import (
     WORK,
     Files,
     Shard,
-    below,
     not_stored,
-    number,
-    part,
+    part_path,
+    release_path,
+    sequence_number,
 )
 from vmixjax.errors import ImageError, RunError
 
@@ -54,21 +54,21 @@ class FolderSource:
       options: What is wanted of it; images have no fields to drop or to keep.
 
     Raises:
-      RunError: It holds no files, or a field is named.
+      RunError: It is not there, holds no files, or a field is named.
     """
 
     name = "mixed"
     pixels: Pixels | None = None
 
     def __init__(self, name: str, options: SourceOptions) -> None:
-        path = Path(name)
+        path = existing(name)
         self._codecs = options.codecs
         self.places: Sequence[Path] = (path,)
         self.root = path if path.is_dir() else path.parent
         self._paths = Paths()
         starts: dict[str, int] = {}
         folders: set[PurePath] = set()
-        names = array.array("q")
+        short_names = array.array("q")
         for file in find_files(path):
             # What else is in a release is no image.
             if file.parts[0] in _NOT_IMAGES:
@@ -76,21 +76,16 @@ class FolderSource:
             top = file.parts[0] if len(file.parts) > 1 else ""
             starts.setdefault(top, len(self._paths))
             folders.add(file.parent)
-            names.append(hash(short_name(file)))
+            short_names.append(hash(short_name(file)))
             self._paths.append(file)
-        if not names:
+        if not short_names:
             raise RunError(f"SRC {path} holds no files")
-        for option, fields in (
-            ("--drop", options.drop),
-            ("--keep", options.keep or ()),
-        ):
-            if fields:
-                raise RunError(
-                    f"{option} {fields[0]}: a folder of images has no fields"
-                )
+        for option, names in (("--drop", options.drop), ("--keep", options.keep)):
+            if names:
+                raise RunError(f"{option} {names[0]}: a folder of images has no fields")
         self._png_names: Mapping[str, str] = {}
         # With all files together, only where some would meet.
-        if len(np.unique(names)) < len(names):
+        if len(np.unique(short_names)) < len(short_names):
             named = png_names(map(PurePath, self._paths))
             self._png_names = {str(file): str(png) for file, png in named.items()}
         self._split = set(starts) <= _SPLITS
@@ -176,9 +171,7 @@ class FolderSink:
 
     Args:
       root: Folder to write to.
-      name: Name of the data set, which a folder has no place for.
-      fields: What belongs to each image; a folder can hold a class and no more.
-      pixels: What all images have in common.
+      schema: What is to be held; of fields, a folder can hold a class and no more.
 
     Raises:
       RunError: There are fields beside the class.
@@ -186,28 +179,20 @@ class FolderSink:
 
     holds: Sequence[str] = ()
 
-    def __init__(
-        self,
-        root: Path,
-        *,
-        name: str,
-        fields: Mapping[str, Field],
-        pixels: Pixels | None,
-    ) -> None:
-        del name, pixels
+    def __init__(self, root: Path, schema: Schema) -> None:
         self.root = root
-        for key, field in fields.items():
-            if key not in ("label", "cls") or not isinstance(field, Label):
+        for name, field in schema.fields.items():
+            if name not in ("label", "cls") or not isinstance(field, Label):
                 raise RunError(
-                    f"--format folder cannot hold the field {key}: leave it behind "
-                    f"with --drop {key}, or choose another format"
+                    f"--format folder cannot hold the field {name}: leave it behind "
+                    f"with --drop {name}, or choose another format"
                 )
 
     def output(self, example: Example, shard: Shard, index: int, names: bool) -> str:
         """See `Sink.output`: a path."""
-        name = example.stem if names else number(index, shard.count)
+        name = example.stem if names else sequence_number(index, shard.count)
         folder = f"{example.folder}/" if example.folder else ""
-        path = below(f"{folder}{name.removeprefix(folder)}.png", example)
+        path = release_path(f"{folder}{name.removeprefix(folder)}.png", example)
         if any(part.startswith(".") for part in path.split("/")):
             raise ImageError(
                 f"{example.name} would be hidden in a folder; rename it or its class, "
@@ -249,7 +234,7 @@ class _Writer:
         self._storing: deque[Future[None]] = deque()
 
     def add(self, name: str, record: bytes) -> None:
-        path = part(self._work)
+        path = part_path(self._work)
         self._files.parts[name] = path, ""
         self._storing.append(self._disk.submit(self._store, name, path, record))
         # A disk that is slower than we are must not fill the memory.
@@ -280,7 +265,7 @@ FORMAT = Format(
     title="image files in folders of their classes",
     open=FolderSource,
     create=FolderSink,
-    # Whatever no other format takes.
+    # It takes whatever no other format does.
     recognises=lambda path: True,
     is_release=lambda path: True,
     most_images=_MOST_IMAGES,

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from vmixjax.errors import RunError
 
 if TYPE_CHECKING:
-    from vmixjax.data.example import Field, Pixels, Source
+    from vmixjax.data.example import Schema, Source
     from vmixjax.data.writing import Sink
 
 
@@ -41,34 +41,6 @@ class SourceOptions:
                 raise RunError(f"{option} {strange[0]}: {there}")
 
 
-class Opener(Protocol):
-    """Opens a data set for reading."""
-
-    def __call__(self, name: str, options: SourceOptions, /) -> Source:
-        """Opens what a user named, without the prefix of the format.
-
-        Raises:
-          RunError: There is no such data set, or it is not fit to be mixed.
-        """
-        ...
-
-
-class Creator(Protocol):
-    """Begins a data set."""
-
-    def __call__(
-        self,
-        root: Path,
-        /,
-        *,
-        name: str,
-        fields: Mapping[str, Field],
-        pixels: Pixels | None,
-    ) -> Sink:
-        """Creates what writes below a folder: see `open_sink`."""
-        ...
-
-
 @dataclasses.dataclass(frozen=True)
 class Format:
     """One format of data sets.
@@ -76,12 +48,14 @@ class Format:
     Attributes:
       name: Name that users give it, and prefix of sources in it.
       title: What it is, in one line.
-      open: Opens a data set.
-      create: Begins one.
+      open: Opens a data set, named as the user does it but without the prefix, or
+        raises `RunError`.
+      create: Makes what writes a data set below a folder, or raises `RunError`.
       recognises: Tells whether a file or folder is a data set in it, where the user
         does not say so by the prefix.
       is_release: Tells whether a folder is a release in it, or a file one of its files.
-      needs_pixels: Whether `create` must know what all images have in common.
+      needs_pixels: Whether `create` must know what all images have in common, as its
+        sources do then.
       has_names: Whether its records have names of their own; otherwise they have
         numbers, and those behind images that were left out move up.
       most_images: The most images to a shard; None for any number.
@@ -89,13 +63,25 @@ class Format:
 
     name: str
     title: str
-    open: Opener
-    create: Creator
+    open: Callable[[str, SourceOptions], Source]
+    create: Callable[[Path, Schema], Sink]
     recognises: Callable[[Path], bool]
     is_release: Callable[[Path], bool]
     needs_pixels: bool = False
     has_names: bool = True
     most_images: int | None = None
+
+
+def existing(name: str) -> Path:
+    """Gives the path of a data set that lies in files.
+
+    Raises:
+      RunError: There is nothing.
+    """
+    path = Path(name)
+    if not path.exists():
+        raise RunError(f"SRC {name} does not exist; name an image file or a folder")
+    return path
 
 
 @contextlib.contextmanager

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vmixjax.data.formats.format import Format, SourceOptions, needs
 
 if TYPE_CHECKING:
-    from vmixjax.data.example import Field, Pixels, Source
+    from vmixjax.data.example import Schema, Source
     from vmixjax.data.writing import Sink
 
 _TFDS = ("TFDS", "vmixjax[tfds]")
@@ -22,12 +21,10 @@ def _open(name: str, options: SourceOptions) -> Source:
     return TfdsSource(name, options)
 
 
-def _create(
-    root: Path, *, name: str, fields: Mapping[str, Field], pixels: Pixels | None
-) -> Sink:
+def _create(root: Path, schema: Schema) -> Sink:
     with needs(*_TFDS):
         from vmixjax.data.formats.tfds.writer import TfdsSink
-    return TfdsSink(root, name=name, fields=fields, pixels=pixels)
+    return TfdsSink(root, schema)
 
 
 FORMAT = Format(

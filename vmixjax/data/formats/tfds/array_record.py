@@ -29,7 +29,7 @@ _MAGIC = 0x71930E704FDAE05E
 _LARGE_WINDOW = 0x11
 _CODECS = {b"b": "brotli", b"s": "snappy", b"z": "zstd"}
 _OTHER = "has an index of other records than it holds"
-# What is kept of each record of a chunk beside its bytes; doubled while it grows.
+# What is stored of each record of a chunk beside its bytes; doubled while it grows.
 _PER_RECORD = 16
 
 
@@ -46,7 +46,7 @@ class _Chunk(NamedTuple):
 
 
 def check_array_record(path: Path, *, limit: int) -> int:
-    """Check that an ArrayRecord file can be given to its reader.
+    """Checks that an ArrayRecord file can be given to its reader.
 
     What passes, the reader opens, and no record in it takes more memory than about five
     times the limit. Some may still not be readable: neither their checksums nor what is
@@ -54,16 +54,16 @@ def check_array_record(path: Path, *, limit: int) -> int:
     transposed do not.
 
     Args:
-      path: of the file.
-      limit: on the bytes of a chunk of records, and of the index, once decoded. That
+      path: Path of the file.
+      limit: Most bytes of a chunk of records, and of the index, once decoded. That
         is a record where each is a chunk of its own.
 
     Returns:
       The number of records.
 
     Raises:
-      ValueError: the file must not be read; says why, as in "is truncated".
-      OSError: it cannot be read.
+      ValueError: The file must not be read; says why, as in "is truncated".
+      OSError: It cannot be read.
     """
     # A pipe would block.
     file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -155,14 +155,14 @@ def _records(file: int, footer: _Chunk, limit: int) -> tuple[int, bytes, bytes]:
 def _check_index(
     file: int, footer: _Chunk, limit: int, total: int, entries: bytes, lengths: bytes
 ) -> None:
-    """Check the index byte by byte: another parser might take it for another one."""
-    found, index = _decode(file, footer, limit)
-    first, at = _varint(found, 0)
+    """Checks the index byte by byte: another parser might take it for another one."""
+    sizes, index = _decode(file, footer, limit)
+    first, at = _varint(sizes, 0)
     counts = b"\x08\x01\x10%b\x18%b" % (_encoded(len(lengths)), _encoded(total))
     about = _field(b"\x0a", index[:first])
     if (
         footer.records != 1 + len(lengths)
-        or found[at:] != lengths
+        or sizes[at:] != lengths
         or index[first:] != entries
         or not about.startswith(counts)
     ):
@@ -205,7 +205,7 @@ def _chunk(file: int, begin: int, end: int) -> _Chunk:
 
 
 def _check_chunk(chunk: _Chunk, limit: int) -> None:
-    """Check the header of a chunk with records."""
+    """Checks the header of a chunk with records."""
     if chunk.kind != "r":
         raise ValueError(f"has a chunk of kind {chunk.kind!r}, which is not read")
     _check_decoded(max(chunk.decoded, _PER_RECORD * chunk.records), limit)
@@ -213,7 +213,7 @@ def _check_chunk(chunk: _Chunk, limit: int) -> None:
 
 
 def _check_streams(file: int, chunk: _Chunk, limit: int) -> None:
-    """Check the two streams of a chunk, lengths and records, for what they expand to.
+    """Checks the two streams of a chunk, lengths and records, for what they expand to.
 
     Those of Zstandard are never decoded beyond what the header says, those of Snappy
     always at once, and those of Brotli a window at once.

@@ -41,19 +41,19 @@ _BUILD = "tfds build {} --file_format=array_record"
 
 
 def is_prepared(folder: Path) -> bool:
-    """Whether a folder is one that TFDS has prepared."""
+    """Tells whether a folder is one that TFDS has prepared."""
     return (folder / _INFO).is_file()
 
 
 def open_prepared(name: str, data_dir: str | None) -> Any:
-    """The TFDS builder of a data set that is prepared, and is what it says.
+    """Opens the TFDS builder of a data set that is prepared, and is what it says.
 
     Args:
-      name: of a data set, as TFDS takes it, or its folder.
-      data_dir: where TFDS keeps its data sets; by default where TFDS looks.
+      name: Name of a data set, as TFDS takes it, or its folder.
+      data_dir: Folder where TFDS keeps its data sets; by default where TFDS looks.
 
     Raises:
-      RunError: it is unknown, not prepared, or not what it says.
+      RunError: It is unknown, not prepared, or not what it says.
     """
     folder = Path(name)
     if not is_prepared(folder):
@@ -123,12 +123,12 @@ def _data_dirs() -> list[Path]:
 
 def _versions(folder: Path) -> list[Path]:
     """The folders of prepared versions, the newest last."""
-    found = [
+    versions = [
         path
         for path in _entries(folder)
         if tfds.core.Version.is_valid(path.name) and is_prepared(path)
     ]
-    return sorted(found, key=lambda path: tfds.core.Version(path.name))
+    return sorted(versions, key=lambda path: tfds.core.Version(path.name))
 
 
 def _entries(folder: Path) -> list[Path]:
@@ -137,15 +137,15 @@ def _entries(folder: Path) -> list[Path]:
 
 def _default_config(name: str, root: Path) -> str | None:
     """The config that is meant where none is named, if any is prepared."""
-    found = sorted(path.name for path in _entries(root) if _versions(path))
+    configs = sorted(path.name for path in _entries(root) if _versions(path))
     known = [config.name for config in getattr(_code(name), "BUILDER_CONFIGS", ())]
-    if len(found) < 2:
-        return found[0] if found else None
-    if known and known[0] in found:
+    if len(configs) < 2:
+        return configs[0] if configs else None
+    if known and known[0] in configs:
         return str(known[0])
     raise RunError(
         f"{name} in {root} has several configs; name one of them: "
-        f"{', '.join(f'{name}/{one}' for one in found)}"
+        f"{', '.join(f'{name}/{one}' for one in configs)}"
     )
 
 

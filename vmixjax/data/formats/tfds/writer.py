@@ -15,7 +15,7 @@ from array_record.python import array_record_module
 from tensorflow_datasets.proto import tf_example_pb2
 
 from vmixjax.data.codecs.png import encode_png
-from vmixjax.data.example import Example, Field, Label, Pixels, Text
+from vmixjax.data.example import Example, Field, Label, Schema, Text
 from vmixjax.data.inside import create_private, move_inside, own_folder
 from vmixjax.data.writing import (
     WORK,
@@ -23,9 +23,9 @@ from vmixjax.data.writing import (
     Shard,
     flush,
     not_stored,
-    number,
-    part,
     part_folder,
+    part_path,
+    sequence_number,
     sha256,
 )
 from vmixjax.errors import RunError
@@ -43,28 +43,20 @@ class TfdsSink:
 
     Args:
       root: Folder to write to.
-      name: Name of the data set.
-      fields: What belongs to each image.
-      pixels: What all images have in common.
+      schema: What is to be held.
 
     Raises:
       RunError: Nothing is known of the images.
     """
 
-    def __init__(
-        self,
-        root: Path,
-        *,
-        name: str,
-        fields: Mapping[str, Field],
-        pixels: Pixels | None,
-    ) -> None:
+    def __init__(self, root: Path, schema: Schema) -> None:
+        pixels = schema.pixels
         if pixels is None:
             raise RunError("SRC has no image that can be read; --format tfds needs one")
-        self.root, self._name = root, name
+        self.root, self._name = root, schema.name
         self._fields = {
             "label" if key == "cls" else key: (key, field)
-            for key, field in fields.items()
+            for key, field in schema.fields.items()
         }
         self.holds: Sequence[str] = sorted(self._fields)
         # TFDS stores names without what surrounds them.
@@ -89,7 +81,7 @@ class TfdsSink:
     def output(self, example: Example, shard: Shard, index: int, names: bool) -> str:
         """See `Sink.output`: records have no names, so it is always the number."""
         del example, names
-        return f"{shard.split}/{number(index, shard.count)}"
+        return f"{shard.split}/{sequence_number(index, shard.count)}"
 
     def encode(self, example: Example, output: str) -> bytes:
         """See `Sink.encode`: a `tf.train.Example`."""
@@ -125,7 +117,7 @@ class TfdsSink:
         del disk
         place = f"{shard.number:05d}-of-{shard.shards:05d}"
         name = f"{self._name}-{shard.split}.array_record-{place}"
-        path = part(own_folder(self.root, WORK))
+        path = part_path(own_folder(self.root, WORK))
         files.parts[name] = path, ""
         # Its own way to make a file would let others read it.
         os.close(create_private(path))

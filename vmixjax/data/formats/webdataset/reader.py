@@ -15,7 +15,7 @@ from vmixjax.data.example import (
     Text,
     numbered_candidates,
 )
-from vmixjax.data.formats.format import SourceOptions
+from vmixjax.data.formats.format import SourceOptions, existing
 from vmixjax.data.formats.webdataset.tar import loose, open_tar, walk
 from vmixjax.data.room import Claim, at_once
 from vmixjax.errors import ImageError, RunError
@@ -40,15 +40,15 @@ class WebDatasetSource:
         cls and txt are let through as text.
 
     Raises:
-      RunError: A file is no tar, two samples have the same key, a sample has no image
-        or several, or members that may show what the image shows.
+      RunError: It is not there, a file is no tar, two samples have the same key, a
+        sample has no image or several, or members that may show what the image shows.
     """
 
     name = "mixed"
     pixels: Pixels | None = None
 
     def __init__(self, name: str, options: SourceOptions) -> None:
-        tars = list_tars(Path(name))
+        tars = list_tars(existing(name))
         if not tars:
             raise RunError(f"SRC {name} is no tar file, nor a list or folder of them")
         self._tars = tuple(tars)
@@ -157,10 +157,10 @@ class WebDatasetSource:
 
 
 def list_tars(path: Path) -> list[Path]:
-    """The tar files that a path names; none if it is something else.
+    """Lists the tar files that a path names; none if it is something else.
 
     Raises:
-      RunError: a list names a file that is not there.
+      RunError: A list names a file that is not there.
     """
     if path.is_dir():
         files = [p for p in sorted(path.iterdir()) if not p.name.startswith(".")]
@@ -206,7 +206,7 @@ def _key(name: str) -> tuple[str, str]:
 
 def _sample(path: Path, start: int) -> tuple[str, dict[str, bytes]]:
     """The key and the members of the sample that begins at a place in a file."""
-    found: dict[str, bytes] = {}
+    members: dict[str, bytes] = {}
     sample, left = "", _MOST_BYTES
     try:
         with open_tar(path) as file, open_tar(path) as content:
@@ -215,7 +215,7 @@ def _sample(path: Path, start: int) -> tuple[str, dict[str, bytes]]:
                 if not member.isfile():
                     continue
                 key, suffix = _key(member.name)
-                if found and key != sample:
+                if members and key != sample:
                     break
                 left -= member.size
                 if left < 0:
@@ -224,7 +224,7 @@ def _sample(path: Path, start: int) -> tuple[str, dict[str, bytes]]:
                     )
                 sample = key
                 content.seek(member.offset_data)
-                found[suffix] = content.read(member.size)
+                members[suffix] = content.read(member.size)
     except FileNotFoundError as error:
         raise RunError(
             f"{path} was there and is gone; bring it back and run again"
@@ -233,4 +233,4 @@ def _sample(path: Path, start: int) -> tuple[str, dict[str, bytes]]:
         raise
     except ValueError as error:
         raise RunError(f"{path} has changed; bring it back and run again") from error
-    return sample, found
+    return sample, members

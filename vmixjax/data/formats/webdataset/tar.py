@@ -16,7 +16,7 @@ _MOST_HEADER = 2**20
 
 
 def member_header(name: str, size: int) -> bytes:
-    """What a tar file of a release has before the bytes of a member."""
+    """Gives what a tar file of a release has before the bytes of a member."""
     # As it is made, it has no owner, no rights of one, and no time.
     member = tarfile.TarInfo(name)
     member.size = size
@@ -27,8 +27,8 @@ def open_tar(path: Path) -> BinaryIO:
     """Opens an ordinary file.
 
     Raises:
-      ValueError: it is none; a pipe would wait for who writes to it.
-      OSError: it cannot be opened.
+      ValueError: It is none; a pipe would wait for who writes to it.
+      OSError: It cannot be opened.
     """
     if not stat.S_ISREG(path.stat().st_mode):
         raise ValueError("is no ordinary file")
@@ -49,10 +49,10 @@ class _Headers:
 
 
 def walk(file: BinaryIO) -> Iterator[tarfile.TarInfo]:
-    """The members of a tar file from where it stands, which must come one by one.
+    """Lists the members of a tar file from where it stands, which must follow in turn.
 
     Raises:
-      ValueError: something in it is no tar file, or not fit to be read.
+      ValueError: Something in it is no tar file, or not fit to be read.
     """
     end = file.tell()
     size = os.fstat(file.fileno()).st_size
@@ -80,7 +80,7 @@ def walk(file: BinaryIO) -> Iterator[tarfile.TarInfo]:
 
 
 def loose(path: Path) -> Iterator[str]:
-    """What a tar file of a release has beyond members as we write them."""
+    """Says in words what a tar file has beyond members as a release has them."""
     with open_tar(path) as file, open_tar(path) as beside:
         end = 0
         for member in walk(file):

@@ -11,10 +11,18 @@ from pathlib import Path
 from typing import BinaryIO
 
 from vmixjax.data.codecs.png import encode_png
-from vmixjax.data.example import Example, Field, Label, Pixels, Raw
+from vmixjax.data.example import Example, Label, Raw, Schema
 from vmixjax.data.formats.webdataset.tar import member_header
 from vmixjax.data.inside import create_private, is_plain, own_folder
-from vmixjax.data.writing import WORK, Files, Shard, below, check, number, part
+from vmixjax.data.writing import (
+    WORK,
+    Files,
+    Shard,
+    check_stored,
+    part_path,
+    release_path,
+    sequence_number,
+)
 from vmixjax.errors import RunError
 
 
@@ -23,44 +31,35 @@ class WebDatasetSink:
 
     Args:
       root: Folder to write to.
-      name: Name of the data set, which tar files have no place for.
-      fields: What belongs to each image.
-      pixels: What all images have in common.
+      schema: What is to be held.
 
     Raises:
       RunError: A field is neither a class nor text, or no name of a file.
     """
 
-    def __init__(
-        self,
-        root: Path,
-        *,
-        name: str,
-        fields: Mapping[str, Field],
-        pixels: Pixels | None,
-    ) -> None:
-        del name, pixels
+    def __init__(self, root: Path, schema: Schema) -> None:
         self.root = root
-        for key, field in fields.items():
+        for name, field in schema.fields.items():
             if isinstance(field, Raw):
                 raise RunError(
-                    f"--format webdataset cannot hold the feature {key}: leave it "
-                    f"behind with --drop {key}, or choose --format tfds"
+                    f"--format webdataset cannot hold the feature {name}: leave it "
+                    f"behind with --drop {name}, or choose --format tfds"
                 )
-            if not is_plain(key):
+            if not is_plain(name):
                 raise RunError(
-                    f"--format webdataset cannot hold the feature {key}, whose name "
-                    f"leads to another folder: leave it behind with --drop {key}"
+                    f"--format webdataset cannot hold the feature {name}, whose name "
+                    f"leads to another folder: leave it behind with --drop {name}"
                 )
         self._suffixes = {
-            key: "cls" if isinstance(field, Label) and key == "label" else key
-            for key, field in fields.items()
+            name: "cls" if isinstance(field, Label) and name == "label" else name
+            for name, field in schema.fields.items()
         }
         self.holds: Sequence[str] = sorted(self._suffixes.values())
 
     def output(self, example: Example, shard: Shard, index: int, names: bool) -> str:
         """See `Sink.output`: a key."""
-        return below(example.stem if names else number(index, shard.count), example)
+        key = example.stem if names else sequence_number(index, shard.count)
+        return release_path(key, example)
 
     def encode(self, example: Example, output: str) -> bytes:
         """See `Sink.encode`: a piece of a tar file."""
@@ -87,14 +86,14 @@ class WebDatasetSink:
     def write(self, shard: Shard, files: Files, disk: Executor) -> Iterator["_Tar"]:
         """See `Sink.write`."""
         del disk
-        path = part(own_folder(self.root, WORK))
+        path = part_path(own_folder(self.root, WORK))
         files.parts[f"{shard.name}.tar"] = path, ""
         with open(create_private(path), "wb") as file:  # noqa: PTH123 (a descriptor)
             tar = _Tar(file)
             yield tar
             tar.write(bytes(2 * tarfile.BLOCKSIZE))
         expected = tar.digest.hexdigest()
-        check(path, expected)
+        check_stored(path, expected)
         files.parts[f"{shard.name}.tar"] = path, expected
 
     def finish(self, counts: Mapping[str, list[tuple[int, int]]]) -> dict[str, str]:
