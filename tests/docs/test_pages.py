@@ -103,7 +103,7 @@ def test_links_and_paths_lead_somewhere(page):
     links = re.findall(r"\]\(([^)]+)\)", PAGES[page])
     local = [link for link in links if not link.startswith(("https://", "#"))]
     here = [(ROOT / page).parent / link.partition("#")[0] for link in local]
-    # Fields in angle brackets stand for names that a reader chooses.
+    # NAME is what a reader chooses.
     roots = r"\.ci|benchmarks|colab|docs|tests|train|vmixjax"
     paths = re.findall(rf"`((?:{roots})/[\w./-]*)`", PAGES[page])
     paths = [path for path in paths if not path.endswith("NAME.py")]
