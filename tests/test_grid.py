@@ -63,3 +63,10 @@ def test_arrays_stay_of_their_kind(asarray):
 def test_each_pixel_becomes_a_square():
     image = jnp.asarray([[[1], [2]]])
     assert _grid.enlarge(image, 2)[..., 0].tolist() == [[1, 1, 2, 2], [1, 1, 2, 2]]
+
+
+def test_squares_become_channels_and_come_back():
+    x = np.arange(2 * 4 * 6 * 3).reshape(2, 4, 6, 3)
+    y = np.asarray(_grid.fold(jnp.asarray(x), 2))
+    np.testing.assert_array_equal(y[1, 1, 2], x[1, 2:4, 4:6].reshape(-1))
+    np.testing.assert_array_equal(_grid.unfold(jnp.asarray(y), 2), x)

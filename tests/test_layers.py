@@ -90,3 +90,11 @@ def test_the_library_works_in_the_bare_layer(bare):
     assert run.returncode == 0, run.stderr
     missing = bare("import PIL")
     assert "No module named 'PIL'" in missing.stderr
+
+
+def test_a_command_says_that_the_extra_is_missing(bare):
+    run = bare("import sys; from vmixjax.cli import main; sys.exit(main(['demo']))")
+    assert run.returncode
+    assert run.stdout == ""
+    assert len(run.stderr.splitlines()) == 1
+    assert "[cli]" in run.stderr

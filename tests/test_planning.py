@@ -10,6 +10,7 @@ from PIL import Image, ImageOps
 from skimage import data
 
 import vmixjax
+from vmixjax.planning import plan_at
 
 PHOTO = oracle.smooth_image(64, 96)
 PHOTO[:32, :32] //= 8
@@ -207,3 +208,21 @@ def test_a_traced_nan_gives_the_strongest_plan():
     plan = jax.jit(lambda t: vmixjax.plan(PHOTO, t, SMALL))(jnp.nan)
     assert (plan.levels == 4).all()
     assert not bool(plan.reachable)
+
+
+@pytest.mark.parametrize("strength", [0.0, 0.3, 0.99])
+def test_a_strength_is_the_target_at_its_place_in_the_range(strength):
+    planned = plan_at(PHOTO, strength, SMALL)
+    target = vmixjax.target_vfe(PHOTO, strength, SMALL)
+    chex.assert_trees_all_equal(planned, vmixjax.plan(PHOTO, target, SMALL))
+
+
+def test_strength_1_is_the_strongest_plan_and_reachable():
+    sensitivity = np.ones((4, 6), np.float32)
+    sensitivity[1, 2:4] = 0
+    for strength in (1, 1.0, jnp.float32(1)):
+        planned = plan_at(PHOTO, strength, SMALL, sensitivity=sensitivity)
+        assert (planned.levels == np.where(sensitivity > 0, 4, 0)).all()
+        assert bool(planned.reachable)
+    whole = plan_at(PHOTO, 1, SMALL)
+    chex.assert_trees_all_equal(whole, vmixjax.full_plan(PHOTO.shape, SMALL))

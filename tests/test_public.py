@@ -157,7 +157,7 @@ MORE = list(public_functions())
 
 def test_what_is_public_beside_the_table_of_contents():
     names = {function.__name__ for function in MORE}
-    assert names >= {"pixelate", "le", "csvar_plan", "psnr", "st_adam", "thumbnail"}
+    assert names >= {"pixelate", "le", "csvar_plan", "psnr", "st_adam", "region_means"}
 
 
 @pytest.mark.parametrize("function", MORE, ids=lambda function: function.__name__)

@@ -16,8 +16,8 @@ import tyro
 from train.config import Config, OptimizerName
 from train.errors import RunError
 from train.presets import PRESETS
-from vmixjax._help import example_last
 from vmixjax._printable import printable
+from vmixjax.command_line import example_last
 
 DONE, FAILED, INTERRUPTED = 0, 2, 130
 """Exit statuses."""

@@ -20,9 +20,9 @@ from tqdm import tqdm
 from train.config import Data
 from train.errors import RunError
 from vmixjax.data.codecs.images import read_image
+from vmixjax.data.digits import enlarged_digits
 from vmixjax.data.example import Label, Source
 from vmixjax.data.formats import open_source
-from vmixjax.demo.learning import enlarged_digits
 from vmixjax.errors import ImageError
 
 Split = Literal["train", "test"]

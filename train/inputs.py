@@ -14,7 +14,7 @@ import vmixjax
 from train.config import Config
 from train.errors import RunError
 from vmixjax._grid import cut
-from vmixjax.demo.learning import centred
+from vmixjax.networks import centred
 from vmixjax.planning import target_vfe
 
 Prepare = Callable[[jax.Array, jax.Array], jax.Array]

@@ -75,9 +75,11 @@ def image_shape(shape: tuple[int, ...], tile_size: int | None = None) -> None:
 def uint8(name: str, value: jax.typing.ArrayLike) -> jax.Array:
     """Bytes as a JAX array, or an error that says what is wrong with them."""
     array = jnp.asarray(value)
-    if array.dtype != jnp.uint8:
+    # JAX would narrow 64 bits before anybody hears of them.
+    dtype = getattr(value, "dtype", array.dtype)
+    if dtype != jnp.uint8:
         raise TypeError(
-            f"{name} must be uint8; got {array.dtype}. Scale it to 0 to 255 and "
+            f"{name} must be uint8; got {dtype}. Scale it to 0 to 255 and "
             f"convert it with {name}.astype(np.uint8)"
         )
     return array

@@ -12,7 +12,7 @@ class ImageError(ValueError):
     """An image that is refused: the line names its file, the fault and the mend."""
 
 
-class VaultError(ValueError):
+class VaultError(RunError):
     """A vault that cannot be used."""
 
 

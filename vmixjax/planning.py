@@ -146,6 +146,46 @@ def target_vfe(
     return jnp.where(jnp.float32(strength) == 1, jnp.inf, between)
 
 
+def plan_at(
+    image: jax.typing.ArrayLike,
+    strength: jax.typing.ArrayLike,
+    config: MixConfig,
+    *,
+    sensitivity: jax.typing.ArrayLike | None = None,
+) -> Plan:
+    """Plans an image at a strength: a place in the range of VFE that it can reach.
+
+    The same as `plan` with `target_vfe`, but for strength 1, which every image reaches:
+    a plain number 1 gives the strongest plan without a look at the image.
+
+    Args:
+      image: (H, W, C) uint8, uint16 or floating.
+      strength: 0 to 1. Every private tile is mixed at 0, too.
+      config: Tile size, ladder and channel mode.
+      sensitivity: As for `plan`.
+
+    Returns:
+      The plan. Its `expected_vfe` is NaN where it is a `full_plan`.
+
+    Raises:
+      TypeError, ValueError: As `plan`.
+
+    References:
+      Ours.
+    """
+    if isinstance(strength, int | float) and strength == 1:
+        image, sensitivity = _checked(image, config, sensitivity)
+        strongest = full_plan(image.shape, config)
+        if sensitivity is None:
+            return strongest
+        levels = jnp.where(sensitivity > 0, strongest.levels, 0)
+        return dataclasses.replace(strongest, levels=levels)
+    target = target_vfe(image, strength, config, sensitivity=sensitivity)
+    planned = plan(image, target, config, sensitivity=sensitivity)
+    reachable = planned.reachable | (jnp.float32(strength) == 1)
+    return dataclasses.replace(planned, reachable=reachable)
+
+
 def full_plan(image_shape: tuple[int, ...], config: MixConfig) -> Plan:
     """The strongest level for every tile, without looking at an image.
 

@@ -30,10 +30,10 @@ def mixing(shape, region, block=1, channels="independent"):
     return ThreatModel(protect, PUBLIC, region=region, block=block)
 
 
-def mixed(knowledge, images, seed=0):
+def mixed(threat_model, images, seed=0):
     """By the library, every image with its own key."""
     keys = jax.random.split(jax.random.key(seed), len(images))
-    return np.asarray(jax.vmap(knowledge.protect)(keys, images))
+    return np.asarray(jax.vmap(threat_model.protect)(keys, images))
 
 
 def shuffled(images, region, block=1, channels="independent", *, seed=0, shared=False):
@@ -69,7 +69,7 @@ def error(some, others):
     return np.sqrt(np.mean((np.asarray(some, float) - np.asarray(others, float)) ** 2))
 
 
-def region_means(images, region):
+def means_of_regions(images, region):
     """Float (B, H, W, C), by NumPy alone."""
     batch, height, width, channels = images.shape
     grid = images.reshape(

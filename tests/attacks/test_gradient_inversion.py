@@ -88,7 +88,7 @@ def test_the_same_key_gives_the_same_image():
     attack = functools.partial(
         gradient_inversion,
         protected=IMAGES,
-        knowledge=KNOWN,
+        threat_model=KNOWN,
         gradient_of=gradient_of,
         gradients=sent(IMAGES),
         labels=LABELS,

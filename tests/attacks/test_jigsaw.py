@@ -20,9 +20,9 @@ def in_place(images, originals, block):
 @pytest.mark.parametrize("channels", ["shared", "independent"])
 @pytest.mark.parametrize(("region", "least"), [(32, 0.98), (64, 0.95)])
 def test_blocks_of_16_are_put_back(channels, region, least):
-    knowledge = mixing(PHOTOS.shape[1:], region, 16, channels)
+    threat_model = mixing(PHOTOS.shape[1:], region, 16, channels)
     protected = shuffled(PHOTOS, region, 16, channels)
-    solved = jigsaw(KEY, protected, knowledge, channels=channels)
+    solved = jigsaw(KEY, protected, threat_model, channels=channels)
     assert in_place(protected, PHOTOS, 16) < 0.35
     assert in_place(solved, PHOTOS, 16) > least
     regions = [np.sort(x.reshape(5, -1), 1) for x in (np.asarray(solved), PHOTOS)]
@@ -31,9 +31,9 @@ def test_blocks_of_16_are_put_back(channels, region, least):
 
 def test_single_pixels_are_not_put_back():
     photos = photographs(32)[:2]
-    knowledge = mixing(photos.shape[1:], 4)
+    threat_model = mixing(photos.shape[1:], 4)
     protected = shuffled(photos, 4)
-    solved = jigsaw(KEY, protected, knowledge)
+    solved = jigsaw(KEY, protected, threat_model)
     chance = in_place(protected, photos, 1)
     assert in_place(solved, photos, 1) < chance + 0.1
 
@@ -48,20 +48,20 @@ def test_grey_images_and_regions_that_are_the_whole_image():
 
 def test_too_many_blocks_come_back_as_they_are():
     photos = photographs(64)
-    knowledge = mixing(photos.shape[1:], 32)
-    assert (np.asarray(jigsaw(KEY, photos, knowledge)) == photos).all()
+    threat_model = mixing(photos.shape[1:], 32)
+    assert (np.asarray(jigsaw(KEY, photos, threat_model)) == photos).all()
 
 
 @pytest.mark.parametrize(
     ("block", "channels", "words"),
     [
-        (5, "shared", "knowledge.block of 5 does not divide regions of 32 x 32"),
-        (0, "shared", "knowledge.block must be a positive integer"),
+        (5, "shared", "threat_model.block of 5 does not divide regions of 32 x 32"),
+        (0, "shared", "threat_model.block must be a positive integer"),
         (16, "joint", "channels is 'joint'.*solves 'shared'"),
         (16, "both", "channels must be one of"),
     ],
 )
 def test_bad_arguments_are_named(block, channels, words):
-    knowledge = dataclasses.replace(mixing(PHOTOS.shape[1:], 32), block=block)
+    threat_model = dataclasses.replace(mixing(PHOTOS.shape[1:], 32), block=block)
     with pytest.raises(ValueError, match=words):
-        jigsaw(KEY, PHOTOS, knowledge, channels=channels)
+        jigsaw(KEY, PHOTOS, threat_model, channels=channels)

@@ -7,7 +7,7 @@ import pytest
 from methods import KEY, PUBLIC, error, mixing, photographs, shuffled
 
 from vmixjax import methods
-from vmixjax.attacks.known_plaintext import known_pairs, known_plaintext_half_bytes
+from vmixjax.attacks.known_plaintext import known_plaintext, known_plaintext_half_bytes
 from vmixjax.attacks.threat_model import ThreatModel
 
 HALVES = [
@@ -21,12 +21,12 @@ def known(region, block=1):
     return ThreatModel(lambda key, image: image, PUBLIC, region=region, block=block)
 
 
-def attacked(knowledge, protected, pairs, channels):
+def attacked(threat_model, protected, pairs, channels):
     return np.asarray(
-        known_pairs(
+        known_plaintext(
             KEY,
             protected[-2:],
-            knowledge,
+            threat_model,
             originals=IMAGES[:pairs],
             pairs_protected=protected[:pairs],
             channels=channels,
@@ -46,16 +46,16 @@ def attacked(knowledge, protected, pairs, channels):
     ],
 )
 def test_a_shared_key_is_undone_completely(channels, region, block, pairs):
-    knowledge = known(region, block)
+    threat_model = known(region, block)
     protected = shuffled(IMAGES, region, block, channels, shared=True)
-    assert (attacked(knowledge, protected, pairs, channels) == TARGET).all()
+    assert (attacked(threat_model, protected, pairs, channels) == TARGET).all()
 
 
 def test_a_few_pairs_are_enough_to_recognise_everything():
     protected = shuffled(IMAGES, 32, shared=True)
-    knowledge = known(32)
+    threat_model = known(32)
     right = [
-        np.mean(attacked(knowledge, protected, pairs, "independent") == TARGET)
+        np.mean(attacked(threat_model, protected, pairs, "independent") == TARGET)
         for pairs in (1, 2, 4)
     ]
     assert right[0] > 0.1
@@ -64,18 +64,18 @@ def test_a_few_pairs_are_enough_to_recognise_everything():
 
 
 def test_a_key_of_the_library_that_serves_all_images():
-    knowledge = mixing(IMAGES.shape[1:], 16)
-    protect = jax.vmap(knowledge.protect, (None, 0))
+    threat_model = mixing(IMAGES.shape[1:], 16)
+    protect = jax.vmap(threat_model.protect, (None, 0))
     protected = np.asarray(protect(KEY, IMAGES))
-    assert (attacked(knowledge, protected, 14, "independent") == TARGET).all()
+    assert (attacked(threat_model, protected, 14, "independent") == TARGET).all()
 
 
 def test_whole_images_without_regions():
     small = IMAGES[:, :24, :32]
     mixed = small[:, ::-1, ::-1]
-    knowledge = known(None)
-    restored = known_pairs(
-        KEY, mixed[14:], knowledge, originals=small[:14], pairs_protected=mixed[:14]
+    threat_model = known(None)
+    restored = known_plaintext(
+        KEY, mixed[14:], threat_model, originals=small[:14], pairs_protected=mixed[:14]
     )
     assert (np.asarray(restored) == small[14:]).all()
 
@@ -83,9 +83,9 @@ def test_whole_images_without_regions():
 @pytest.mark.parametrize("channels", ["independent", "shared", "joint"])
 @pytest.mark.parametrize("block", [1, 4])
 def test_keys_of_their_own_give_nothing_away(channels, block):
-    knowledge = known(32, block)
+    threat_model = known(32, block)
     protected = shuffled(IMAGES, 32, block, channels)
-    seen = attacked(knowledge, protected, 14, channels)
+    seen = attacked(threat_model, protected, 14, channels)
     ratio = error(seen, TARGET) / error(protected[-2:], TARGET)
     assert 0.95 < ratio < 1.05  # as near as any other shuffle
     assert error(seen, protected[-2:]) > 0.9 * error(TARGET, protected[-2:])
@@ -106,28 +106,30 @@ def test_keys_of_their_own_give_nothing_away(channels, block):
 def test_bad_pairs_are_named(change, words):
     pairs = {"originals": IMAGES[:3], "pairs_protected": IMAGES[:3]} | change
     with pytest.raises(ValueError, match=words):
-        known_pairs(KEY, TARGET, known(32), **pairs)
+        known_plaintext(KEY, TARGET, known(32), **pairs)
 
 
 def test_a_block_that_does_not_divide_is_named():
-    knowledge = known(32, 5)
-    with pytest.raises(ValueError, match=r"knowledge.block of 5 does not divide"):
-        known_pairs(KEY, TARGET, knowledge, originals=IMAGES, pairs_protected=IMAGES)
+    threat_model = known(32, 5)
+    with pytest.raises(ValueError, match=r"threat_model.block of 5 does not divide"):
+        known_plaintext(
+            KEY, TARGET, threat_model, originals=IMAGES, pairs_protected=IMAGES
+        )
 
 
 @pytest.mark.parametrize(("method", "region"), [(methods.le, 4), (methods.ele, None)])
 def test_half_bytes_come_back_if_a_key_is_shared(method, region):
     rng = np.random.default_rng(1)
     images = rng.integers(0, 256, (16, 8, 8, 3), np.uint8)
-    knowledge = ThreatModel(method, images, region=region)
+    threat_model = ThreatModel(method, images, region=region)
 
     def protected(keys):
         return np.asarray(jax.vmap(method)(keys, images))
 
     attack = functools.partial(known_plaintext_half_bytes, KEY, originals=images[4:])
     shared = protected(jnp.broadcast_to(jax.random.key(0), (16,)))
-    found = attack(shared[:4], knowledge, pairs_protected=shared[4:])
+    found = attack(shared[:4], threat_model, pairs_protected=shared[4:])
     np.testing.assert_array_equal(found, images[:4])
     own = protected(jax.random.split(jax.random.key(0), 16))
-    found = attack(own[:4], knowledge, pairs_protected=own[4:])
+    found = attack(own[:4], threat_model, pairs_protected=own[4:])
     assert (np.asarray(found) == images[:4]).mean() < 0.05

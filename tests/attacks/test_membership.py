@@ -11,7 +11,7 @@ from vmixjax.attacks.membership import (
     shadow_models,
 )
 from vmixjax.attacks.threat_model import ThreatModel
-from vmixjax.demo.learning import enlarged_digits
+from vmixjax.data.digits import enlarged_digits
 from vmixjax.networks.classifier import train_classifier
 
 MEMBERS = 100
@@ -119,7 +119,7 @@ def test_metrics_by_hand():
 @pytest.mark.parametrize(
     ("known", "options", "words"),
     [
-        (ThreatModel(unchanged, IMAGES[:9]), {}, "knowledge.labels must be given"),
+        (ThreatModel(unchanged, IMAGES[:9]), {}, "threat_model.labels must be given"),
         (ThreatModel(unchanged, IMAGES[:7]), {}, "public must be at least 8 images"),
         (KNOWN, {"members": 201}, "members must be 2 to 200"),
         (KNOWN, {"shadows": 0}, "shadows must be at least 1"),

@@ -7,9 +7,9 @@ import pytest
 from crops import blurred, crops, pixelated, psnr
 
 import vmixjax
+from vmixjax.attacks._region_features import sorted_blocks
 from vmixjax.attacks.reconstruction import (
-    restoration,
-    sorted_blocks,
+    reconstruction,
     train_restorer,
 )
 from vmixjax.attacks.threat_model import ThreatModel
@@ -25,7 +25,7 @@ def protect_all(protect, images):
     return jax.vmap(protect)(keys, jnp.asarray(images))
 
 
-def knowledge(protect, public=PUBLIC, **kwargs):
+def threat_model(protect, public=PUBLIC, **kwargs):
     return ThreatModel(protect=protect, public=jnp.asarray(public), **kwargs)
 
 
@@ -41,8 +41,8 @@ def mixing(region, block=1, side=32, **kwargs):
 
 def test_blur_is_undone_in_part():
     protected = protect_all(lambda _, image: blurred(image), PRIVATE)
-    found = restoration(
-        KEY, protected, knowledge(lambda _, image: blurred(image)), **SMALL
+    found = reconstruction(
+        KEY, protected, threat_model(lambda _, image: blurred(image)), **SMALL
     )
     assert (found.shape, found.dtype) == (PRIVATE.shape, jnp.uint8)
     assert psnr(found, PRIVATE) > psnr(protected, PRIVATE) + 1
@@ -50,9 +50,9 @@ def test_blur_is_undone_in_part():
 
 @functools.cache
 def filled_in():
-    known = knowledge(pixels, region=4)
+    known = threat_model(pixels, region=4)
     protected = protect_all(pixels, PRIVATE)
-    return known, protected, restoration(KEY, protected, known, **SMALL)
+    return known, protected, reconstruction(KEY, protected, known, **SMALL)
 
 
 def test_pixels_are_filled_in():
@@ -63,7 +63,7 @@ def test_pixels_are_filled_in():
 def test_the_same_key_gives_the_same_network_whatever_the_batch():
     known, protected, _ = filled_in()
     short = {**SMALL, "steps": 5}
-    one = restoration(KEY, protected, known, **short)
+    one = reconstruction(KEY, protected, known, **short)
     again = train_restorer(KEY, known, **short)
     np.testing.assert_array_equal(one, again.restore(protected))
     # To the last unit: other shapes are summed in other orders.
@@ -72,16 +72,16 @@ def test_the_same_key_gives_the_same_network_whatever_the_batch():
 
 
 def test_mixed_regions_give_more_than_their_means():
-    known = knowledge(mixing(4), region=4)
+    known = threat_model(mixing(4), region=4)
     protected = protect_all(known.protect, PRIVATE)
     means = protect_all(pixels, PRIVATE)
-    found = restoration(KEY, protected, known, **SMALL)
+    found = reconstruction(KEY, protected, known, **SMALL)
     assert psnr(found, PRIVATE) > psnr(means, PRIVATE) + 0.8
 
 
 def test_a_discriminator_asks_for_sharper_images_also_of_pieces():
     known, protected, plain = filled_in()
-    sharp = restoration(KEY, protected, known, **SMALL, crop=16, adversarial=0.01)
+    sharp = reconstruction(KEY, protected, known, **SMALL, crop=16, adversarial=0.01)
 
     def detail(images):
         return np.square(np.diff(np.asarray(images, float), axis=2)).mean()
@@ -116,20 +116,24 @@ def test_sorted_single_pixels_are_the_canonical_form():
 @pytest.mark.parametrize(
     ("changes", "options", "words"),
     [
-        ({"public": PUBLIC[:3]}, {}, "knowledge.public must be at least 4 images"),
-        ({"public": PUBLIC[0]}, {}, r"knowledge.public must be images \(B, H, W, C\)"),
-        ({"region": 5}, {}, "knowledge.public are 32 x 32, which are not whole"),
-        ({"region": 8, "block": 3}, {}, "knowledge.block must divide"),
+        ({"public": PUBLIC[:3]}, {}, "threat_model.public must be at least 4 images"),
+        (
+            {"public": PUBLIC[0]},
+            {},
+            r"public must be a batch \(B, H, W, C\)",
+        ),
+        ({"region": 5}, {}, "threat_model.public are 32 x 32, which are not whole"),
+        ({"region": 8, "block": 3}, {}, "threat_model.block must divide"),
         ({}, {"steps": 0}, "steps must be at least 1; got 0"),
         ({}, {"adversarial": -1.0}, "adversarial must be at least 0"),
     ],
 )
 def test_bad_input_is_refused_by_name(changes, options, words):
-    known = knowledge(mixing(4), **changes)
+    known = threat_model(mixing(4), **changes)
     with pytest.raises(ValueError, match=words):
         train_restorer(KEY, known, **options)
 
 
 def test_values_that_are_not_bytes_are_refused():
     with pytest.raises(TypeError, match="public must be uint8; got float32"):
-        train_restorer(KEY, knowledge(mixing(4), PUBLIC / np.float32(255)))
+        train_restorer(KEY, threat_model(mixing(4), PUBLIC / np.float32(255)))

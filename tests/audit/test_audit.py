@@ -1,6 +1,5 @@
 """Audits from end to end, on a handful of digits and small budgets."""
 
-import dataclasses
 import json
 import re
 import shutil
@@ -10,32 +9,35 @@ import pytest
 from PIL import Image
 
 from vmixjax import audit
+from vmixjax.attacks import ATTACKS
 from vmixjax.audit.budgets import BUDGETS
 from vmixjax.cli import main
-from vmixjax.demo.learning import enlarged_digits
+from vmixjax.data.digits import enlarged_digits
 from vmixjax.methods import METHODS
 
-TINY = dataclasses.replace(
-    BUDGETS["quick"],
-    images=24,
-    public=64,
-    side=16,
-    recogniser_steps=30,
-    recogniser_width=8,
-    restoration_steps=10,
-    restoration_width=8,
-    repeats=3,
-    pairs=12,
-    inversions=1,
-    inversion_steps=5,
-    members=16,
-    member_steps=5,
-)
+TINY = {
+    "images": 24,
+    "public": 64,
+    "side": 16,
+    "recogniser_steps": 30,
+    "recogniser_width": 8,
+    "restoration_steps": 10,
+    "restoration_width": 8,
+    "repeats": 3,
+    "pairs": 12,
+    "inversions": 1,
+    "inversion_steps": 5,
+    "members": 16,
+    "member_steps": 5,
+}
 
 
 @pytest.fixture(autouse=True)
 def tiny(monkeypatch):
-    monkeypatch.setitem(BUDGETS, "quick", TINY)
+    for budgets in (BUDGETS, *(attack.budgets for attack in ATTACKS.values())):
+        if budgets:
+            sizes = {name: TINY[name] for name in budgets["quick"]}
+            monkeypatch.setitem(budgets, "quick", sizes)
 
 
 @pytest.fixture(scope="module")

@@ -1,11 +1,11 @@
 import re
 import shutil
 import subprocess
-from html.parser import HTMLParser
 
 import numpy as np
 import pytest
 from made_up import evidence, finding
+from pages import Page
 
 from vmixjax.audit.report import render
 from vmixjax.audit.results import Figures, Sheet
@@ -26,29 +26,15 @@ def page():
         finding("blur:<2>", "none", ssim=0.7),
     )
     sheets = [
-        Sheet("mix:8", some(), {"none": some(), "restoration": some()}, (0.4,) * 4),
-        Sheet("blur:<2>", some(), {"none": some()}, (0.7,) * 4),
+        Sheet("mix:8", some(), {"none": some(), "restoration": some()}),
+        Sheet("blur:<2>", some(), {"none": some()}),
     ]
-    clean = {"sent": some(), "gradient_inversion": some()}
-    gradients = (Sheet("clean", some(), clean, (0.9,) * 4),)
-    return render(found, Figures(tuple(sheets), gradients))
-
-
-class Tags(HTMLParser):
-    def __init__(self, text):
-        super().__init__()
-        self.tags, self.text = [], ""
-        self.feed(text)
-
-    def handle_starttag(self, tag, attributes):
-        self.tags.append((tag, dict(attributes)))
-
-    def handle_data(self, data):
-        self.text += data + " "
+    gradients = (Sheet("clean", some(), {"found": some()}),)
+    return render(found, Figures(tuple(sheets), {"inversions": gradients}))
 
 
 def test_the_verdict_stands_first_and_every_picture_has_words(page):
-    read = Tags(page)
+    read = Page(page)
     text = " ".join(read.text.split())
     assert "it shows some of them" in text
     assert text.index("restoration) recovers a good part") < text.index("All methods")
@@ -73,14 +59,14 @@ def test_what_training_gives_away_is_said_in_numbers(page):
     rows = dict(re.findall(r"<tr><th scope=\"row\">(.*?)</th>(.*?)</tr>", page))
     cells = re.findall(r"<td>(.*?)</td>", rows["images as they are"])
     assert cells == ["100%", "40%", "90%", "95%", "40%"]
-    text = " ".join(Tags(page).text.split())
+    text = " ".join(Page(page).text.split())
     assert "from 16 pairs" in text
     assert "title of mix:8 5.0% 6.0% 98.0%" in text
     assert "images as they are 1.00 0.90 0.90" in text
 
 
 def test_each_method_has_a_line_with_its_verdict(page):
-    text = " ".join(Tags(page).text.split())
+    text = " ".join(Page(page).text.split())
     line = (
         "1. title of mix:8 60% 33% 29% a good part of the picture restoration by luck"
     )

@@ -5,11 +5,10 @@ import oracle
 import pytest
 
 import vmixjax
+from vmixjax.data.digits import SIDE, enlarged_digits
 from vmixjax.demo.learning import (
     CONFIG,
-    SIDE,
     Curve,
-    enlarged_digits,
     fit,
     learn_clean_and_mixed,
     mixer_for,

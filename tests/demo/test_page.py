@@ -1,10 +1,10 @@
 import base64
 import io
 import re
-from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from pages import Page
 from PIL import Image
 
 from vmixjax.demo import run_demo
@@ -28,19 +28,6 @@ def results():
     )
     digits = rng.integers(0, 256, (4, 8, 8, 1), np.uint8)
     return photographs, Lessons(curves, digits, digits, digits, 8, 1297, 500)
-
-
-class Page(HTMLParser):
-    def __init__(self, text):
-        super().__init__()
-        self.tags, self.text = [], ""
-        self.feed(text)
-
-    def handle_starttag(self, tag, attributes):
-        self.tags.append((tag, dict(attributes)))
-
-    def handle_data(self, data):
-        self.text += data + " "
 
 
 def test_the_page_needs_nothing_else_and_says_its_numbers(results):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import vmixjax
-from vmixjax.demo.learning import enlarged_digits
+from vmixjax.data.digits import enlarged_digits
 from vmixjax.networks.classifier import train_classifier
 
 TRAIN, TEST = enlarged_digits()

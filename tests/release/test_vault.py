@@ -35,7 +35,7 @@ def test_what_is_kept_is_found_again_by_its_pixels(tmp_path):
     folder = tmp_path / "deep" / "vault"
     with open_vault(folder, create=True) as vault:
         secret = vault.secret
-        vault.keep([vault.row(MIXED, ENTRY)])
+        vault.store([vault.seal(MIXED, ENTRY)])
     with open_vault(folder, create=True) as vault:
         assert vault.secret == secret
         assert len(secret) == 32
@@ -47,7 +47,7 @@ def test_what_is_kept_is_found_again_by_its_pixels(tmp_path):
 def test_equal_pixels_are_told_apart_by_name(tmp_path):
     with open_vault(tmp_path, create=True) as vault:
         other = dataclasses.replace(ENTRY, output="b.png", source="other.jpg")
-        vault.keep([vault.row(MIXED, entry) for entry in (ENTRY, other)])
+        vault.store([vault.seal(MIXED, entry) for entry in (ENTRY, other)])
         assert vault.find(MIXED, "a.png").source == ENTRY.source
         assert vault.find(MIXED, "b.png").source == "other.jpg"
 
@@ -57,7 +57,7 @@ def test_only_the_owner_can_read_it(tmp_path):
     before = os.umask(0)
     try:
         with open_vault(folder, create=True) as vault:
-            vault.keep([vault.row(MIXED, ENTRY)])
+            vault.store([vault.seal(MIXED, ENTRY)])
             modes = {
                 path.name: stat.S_IMODE(path.stat().st_mode)
                 for path in folder.iterdir()
@@ -103,7 +103,7 @@ def test_a_vault_that_cannot_be_made_leaves_nothing(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("vmixjax.release.vault.new_secret", full)
+    monkeypatch.setattr("vmixjax.release.vault.vault.new_secret", full)
     with pytest.raises(OSError, match="No space"), open_vault(tmp_path, create=True):
         pass
     assert list(tmp_path.iterdir()) == []
@@ -111,7 +111,7 @@ def test_a_vault_that_cannot_be_made_leaves_nothing(tmp_path, monkeypatch):
 
 def test_an_image_is_found_by_either_name(tmp_path):
     with open_vault(tmp_path, create=True) as vault:
-        vault.keep([vault.row(MIXED, ENTRY)])
+        vault.store([vault.seal(MIXED, ENTRY)])
         assert vault.output_of("a.png") == "a.png"
         assert vault.output_of("family/birthday.jpg") == "a.png"
         assert vault.output_of("birthday.jpg") is None
@@ -120,7 +120,7 @@ def test_an_image_is_found_by_either_name(tmp_path):
 def test_nothing_in_it_can_be_read_without_the_passphrase(tmp_path):
     with open_vault(tmp_path, create=True, passphrase=b"open sesame") as vault:
         secret = vault.secret
-        vault.keep([vault.row(MIXED, ENTRY)])
+        vault.store([vault.seal(MIXED, ENTRY)])
     data = (tmp_path / FILE_NAME).read_bytes()
     for word in (b"birthday", b"Anna", secret, ENTRY.identity, b"sesame"):
         assert word not in data
@@ -162,13 +162,13 @@ def test_a_given_secret_is_taken_and_no_other(tmp_path):
 def test_meddling_is_noticed(tmp_path, passphrase):
     with open_vault(tmp_path, create=True, passphrase=passphrase) as vault:
         other = dataclasses.replace(ENTRY, output="b.png")
-        rows = [vault.row(MIXED, ENTRY), vault.row(MIXED + 1, other)]
-        vault.keep(rows)
+        rows = [vault.seal(MIXED, ENTRY), vault.seal(MIXED + 1, other)]
+        vault.store(rows)
     (pixels, output, original, sealed), (_, _, _, others) = rows
     flipped = sealed[:40] + bytes([sealed[40] ^ 1]) + sealed[41:]
     for meddled in (flipped, others, sealed[:-1], "text"):
         with open_vault(tmp_path, passphrase=passphrase) as vault:
-            vault.keep([(pixels, output, original, meddled)])
+            vault.store([(pixels, output, original, meddled)])
             with pytest.raises(VaultError, match=r"entry for a\.png was changed"):
                 vault.find(MIXED, "a.png")
     for how in (

@@ -17,8 +17,8 @@ from train.models.convmixer import convmixer_256_8, convmixer_768_32
 from train.models.resnet import resnet8, resnet18, resnet50
 from train.models.shufflenet import ShuffleNetV2
 from train.models.vit import vit_s, vit_ti
-from vmixjax.demo.learning import SmallCNN
 from vmixjax.errors import none_of
+from vmixjax.networks import SmallCNN
 
 MODELS: dict[str, Callable[..., nnx.Module]] = {
     "cnn": SmallCNN,

@@ -1,50 +1,31 @@
-"""Checks of what attacks are given: each error names the argument and the mend."""
-
-import jax
-import jax.numpy as jnp
+"""Checks of what attacks know: each error names the argument and the mend."""
 
 from vmixjax import _validate
 from vmixjax.attacks.threat_model import ThreatModel
 
 
-def images(name: str, value: jax.typing.ArrayLike) -> jax.Array:
-    """A batch of images as a JAX array, or an error that says what is wrong."""
-    array = jnp.asarray(value)
-    if array.dtype != jnp.uint8:
-        raise TypeError(
-            f"{name} must be uint8; got {array.dtype}. Convert it with "
-            f"{name}.astype(...)"
-        )
-    if array.ndim != 4 or 0 in array.shape:
-        raise ValueError(
-            f"{name} must be a batch (B, H, W, C); got shape {array.shape}. For one "
-            f"image, {name}[None]"
-        )
-    return array
-
-
-def region(knowledge: ThreatModel, shape: tuple[int, ...]) -> tuple[int, int]:
+def region(threat_model: ThreatModel, shape: tuple[int, ...]) -> tuple[int, int]:
     """Height and width of a region in images of a shape: the image where None."""
     height, width = shape[-3:-1]
-    if knowledge.region is None:
+    if threat_model.region is None:
         return height, width
-    _validate.size("knowledge.region", knowledge.region)
-    if height % knowledge.region or width % knowledge.region:
+    _validate.size("threat_model.region", threat_model.region)
+    if height % threat_model.region or width % threat_model.region:
         raise ValueError(
-            f"knowledge.region of {knowledge.region} does not divide images of "
+            f"threat_model.region of {threat_model.region} does not divide images of "
             f"{height} x {width}: crop them to whole regions, or name the region they "
             f"were protected with"
         )
-    return knowledge.region, knowledge.region
+    return threat_model.region, threat_model.region
 
 
-def block(knowledge: ThreatModel, shape: tuple[int, ...]) -> int:
+def block(threat_model: ThreatModel, shape: tuple[int, ...]) -> int:
     """Side of a block that divides the regions of images of a shape."""
-    _validate.size("knowledge.block", knowledge.block)
-    height, width = region(knowledge, shape)
-    if height % knowledge.block or width % knowledge.block:
+    _validate.size("threat_model.block", threat_model.block)
+    height, width = region(threat_model, shape)
+    if height % threat_model.block or width % threat_model.block:
         raise ValueError(
-            f"knowledge.block of {knowledge.block} does not divide regions of {height} "
-            f"x {width}; name the block they were protected with"
+            f"threat_model.block of {threat_model.block} does not divide regions of "
+            f"{height} x {width}; name the block they were protected with"
         )
-    return knowledge.block
+    return threat_model.block

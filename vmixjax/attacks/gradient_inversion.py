@@ -11,10 +11,19 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
+from flax import nnx
 
-from vmixjax.attacks._batches import check_images, check_labels
+from vmixjax import _validate, metrics
+from vmixjax.attacks.attack import Attack, Study, StudyResult
 from vmixjax.attacks.threat_model import ThreatModel
+from vmixjax.attacks.trial import UNPROTECTED, Trial, clean_and_first
+from vmixjax.networks import FederatedNet, init_params
+from vmixjax.networks.trainer import Parameters
+
+SHOWN = 10
+"""Images that an audit shows, at most."""
 
 Gradient = Any
 """A pytree of float arrays, shaped as the model's parameters."""
@@ -25,7 +34,7 @@ GradientOf = Callable[[jax.Array, jax.Array], Gradient]
 def gradient_inversion(
     key: jax.Array,
     protected: jax.typing.ArrayLike,
-    knowledge: ThreatModel,
+    threat_model: ThreatModel,
     *,
     gradient_of: GradientOf,
     gradients: Gradient,
@@ -38,18 +47,19 @@ def gradient_inversion(
     """Searches, for each image, one whose gradient points where the image's did.
 
     Args:
-      key: of the first guesses.
-      protected: uint8 (B, H, W, C). Only its shape is used: the images were never sent.
-      knowledge: not used; there because all attacks are called alike.
-      gradient_of: the model's gradient for one image and its label; differentiable.
-      gradients: what was sent: for each image a gradient, stacked along a first axis.
-      labels: classes of the images, int32 (B,). They can mostly be read off the
+      key: Of the first guesses.
+      protected: Images whose shape is searched, uint8 (B, H, W, C). Nothing else of
+        them is used: they were never sent.
+      threat_model: Of no use here; there because all attacks are called alike.
+      gradient_of: The model's gradient for one image and its label; differentiable.
+      gradients: What was sent: for each image a gradient, stacked along a first axis.
+      labels: Classes of the images, int32 (B,). They can mostly be read off the
         gradient of the last layer (Zhao et al. 2020), so they are taken as known.
-      steps: of the search.
-      restarts: searches for each image; the one that matches best is kept.
-      learning_rate: of Adam at first, in units of the range of values; it falls to a
+      steps: Length of the search.
+      restarts: Searches for each image; the one that matches best counts.
+      learning_rate: Of Adam at first, in units of the range of values; it falls to a
         thousandth in three steps.
-      total_variation: weight of the mean difference between neighbours; mixed images
+      total_variation: Weight of the mean difference between neighbours; mixed images
         are not smooth, so it helps on them the less the larger it is.
 
     Returns:
@@ -57,21 +67,21 @@ def gradient_inversion(
       gradient is of, and with the original.
 
     Raises:
-      TypeError: images that are not uint8, labels that are not integers.
-      ValueError: another number of labels or gradients, steps or restarts below 1,
+      TypeError: Images that are not uint8, labels that are not integers.
+      ValueError: Another number of labels or gradients, steps or restarts below 1,
         a gradient that is not shaped as those that `gradient_of` gives.
 
-    Source: Geiping et al. 2020 (arXiv 2003.14053): one minus the cosine, total
-    variation, Adam on the signs of gradients, values kept in range, the learning rate
-    a tenth after 3/8, 5/8 and 7/8 of the steps. The first guess is grey with noise of
-    0.1, and one optimiser serves all restarts: our reading.
+    References:
+      Geiping et al. 2020 (arXiv 2003.14053): one minus the cosine, total variation,
+      Adam on the signs of gradients, values kept in range, the learning rate a tenth
+      after 3/8, 5/8 and 7/8 of the steps. The first guess is grey with noise of 0.1,
+      and one optimiser serves all restarts: our reading.
     """
-    del knowledge
-    protected = check_images("protected", protected)
-    labels = check_labels("labels", labels, protected)
-    for name, value in {"steps": steps, "restarts": restarts}.items():
-        if value < 1:
-            raise ValueError(f"{name} must be at least 1; got {value}")
+    del threat_model
+    protected = _validate.images("protected", protected)
+    labels = _validate.labels("labels", labels, len(protected))
+    _validate.at_least("steps", steps, 1)
+    _validate.at_least("restarts", restarts, 1)
     image = jax.ShapeDtypeStruct(protected.shape[1:], jnp.float32)
     _check_gradients(gradients, jax.eval_shape(gradient_of, image, labels[0]), labels)
 
@@ -149,3 +159,110 @@ def _check_gradients(given: Gradient, one: Gradient, labels: jax.Array) -> None:
             f"gradients must be those of {len(labels)} images, as gradient_of gives "
             f"them, stacked along a first axis: {expected}; got {shapes}"
         )
+
+
+def _invert(trial: Trial) -> StudyResult:
+    """What the gradients of single images tell of them.
+
+    The values are means over `images`: `psnr` and `ssim` of what was found against the
+    originals, `psnr_sent` and `ssim_sent` against the images whose gradients they are,
+    `psnr_before` and `ssim_before` of those images against the originals.
+    """
+    count, name = trial.budget["inversions"], trial.protection.name
+    originals = np.asarray(trial.images[:count])
+    sent = trial.protect(trial.images[:count], "sent")
+    labels = jnp.zeros(len(sent), jnp.int32)
+    if trial.labels is not None:
+        labels = trial.labels[:count]
+    words = jax.random.key_data(trial.key("federated"))
+    gradient_of = _model(
+        tuple(words.tolist()), originals.shape[1:], max(trial.classes, 2)
+    )
+    found = gradient_inversion(
+        trial.key("gradient_inversion", name),
+        sent,
+        trial.threat_model,
+        gradient_of=gradient_of,
+        gradients=jax.vmap(gradient_of)(sent.astype(jnp.float32) / 255, labels),
+        labels=labels,
+        steps=trial.budget["inversion_steps"],
+        restarts=1,
+    )
+    values: dict[str, Any] = {"images": len(sent)}
+    pictures = {"sent": np.asarray(sent), "found": np.asarray(found)}
+    for suffix, one, other in (
+        ("", originals, pictures["found"]),
+        ("_sent", pictures["sent"], pictures["found"]),
+        ("_before", originals, pictures["sent"]),
+    ):
+        decibels = np.minimum(metrics.psnr(one, other), metrics.MOST_DECIBELS)
+        values[f"psnr{suffix}"] = float(decibels.mean())
+        values[f"ssim{suffix}"] = float(metrics.ssim(one, other).mean())
+    if trial.protection is UNPROTECTED:
+        del pictures["sent"]
+    shown = {name: images[:SHOWN] for name, images in pictures.items()}
+    return StudyResult(values, originals[:SHOWN], shown)
+
+
+# Cached, so that what is compiled for one protection serves the others.
+@functools.lru_cache(maxsize=1)
+def _model(
+    words: tuple[int, ...], shape: tuple[int, int, int], classes: int
+) -> GradientOf:
+    """Makes the function by which an owner computes what is sent of one image.
+
+    Args:
+      words: Of the key of the model's weights, which all who take part know.
+      shape: (S, S, C) of the images, S even.
+      classes: How many the labels have.
+
+    References:
+      Zhu, Liu and Han, "Deep Leakage from Gradients", 2019 (arXiv 1906.08935).
+    """
+    key = jax.random.wrap_key_data(jnp.asarray(words, jnp.uint32), impl="threefry2x32")
+    side, _, channels = shape
+    graph, parameters = init_params(key, FederatedNet, side, channels, classes)
+
+    def gradient_of(image: jax.Array, label: jax.Array) -> Gradient:
+        def loss(parameters: Parameters) -> jax.Array:
+            logits = nnx.merge(graph, parameters)(image)
+            return optax.softmax_cross_entropy_with_integer_labels(logits, label)
+
+        return jax.grad(loss)(parameters)
+
+    return gradient_of
+
+
+ATTACK = Attack(
+    name="gradient_inversion",
+    about="an image is searched for whose gradient points where that of a private "
+    "image did, in training that sends gradients",
+    study=Study(
+        name="inversions",
+        run=_invert,
+        subjects=clean_and_first,
+        section="If a network is trained on them",
+        title="From gradients",
+        text=lambda first: (
+            f"Who trains with others sends gradients. From the gradient of one image "
+            f"on a small, smooth model, its label and the model, the image is searched "
+            f"for ({first['images']} images; SSIM). Of mixed images the mixed ones "
+            f"come back, and they can then be attacked as above."
+        ),
+        columns={
+            "images before": "ssim_before",
+            "found, like what was trained on": "ssim_sent",
+            "like the original": "ssim",
+        },
+        number=".2f",
+        captions={
+            "sent": "protected: {title}",
+            "found": "found from gradients of {title}",
+        },
+    ),
+    budgets={
+        "quick": {"inversions": 2, "inversion_steps": 200},
+        "hour": {"inversions": 8, "inversion_steps": 600},
+        "full": {"inversions": 16, "inversion_steps": 2_000},
+    },
+)

@@ -4,12 +4,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from vmixjax import _grid, _validate
 from vmixjax.attacks import _checks
 from vmixjax.attacks._assembly import assemble
 from vmixjax.attacks._colours import partners
-from vmixjax.attacks._pieces import cut_pieces, join_pieces
+from vmixjax.attacks.attack import Attack, Budget
 from vmixjax.attacks.threat_model import ThreatModel
-from vmixjax.config import Channels, check_channels
+from vmixjax.config import CHANNEL_MODES, Channels, check_channels
 
 MOST_PIECES = 256
 """Blocks of a region, above which no arrangement is searched for."""
@@ -18,7 +19,7 @@ MOST_PIECES = 256
 def jigsaw(
     key: jax.Array,
     protected: jax.typing.ArrayLike,
-    knowledge: ThreatModel,
+    threat_model: ThreatModel,
     *,
     channels: Channels = "independent",
 ) -> jax.Array:
@@ -42,43 +43,66 @@ def jigsaw(
     and so with 1 / block^2.
 
     Args:
-      key: of no use here; every attack has one.
-      protected: uint8 (B, H, W, C).
-      knowledge: `region` and `block` say what moved, and how far. With `region` None
-        the whole image is one puzzle. Where a region has more than 256 blocks, images
-        come back as they are: no search that ends would find anything.
-      channels: how channels took part (`vmixjax.MixConfig`).
+      key: Of no use here; every attack has one.
+      protected: Images, uint8 (B, H, W, C).
+      threat_model: Its `region` and `block` say what moved, and how far. With `region`
+        None the whole image is one puzzle. Where a region has more than 256 blocks,
+        images come back as they are: no search that ends would find anything.
+      channels: How channels took part (`vmixjax.MixConfig`).
 
     Returns:
-      uint8 (B, H, W, C).
+      The reconstruction, uint8 (B, H, W, C).
 
     Raises:
-      TypeError: images that are not uint8.
-      ValueError: no batch; a region or block that does not divide; an unknown mode, or
+      TypeError: Images that are not uint8.
+      ValueError: No batch; a region or block that does not divide; an unknown mode, or
         `"joint"`, which it cannot solve.
 
-    Source: ours, from the solvers of square jigsaw puzzles: borders as Gallagher's
-    (CVPR 2012), beam search, and mean-field agreement between regions.
+    References:
+      Ours, from the solvers of square jigsaw puzzles: borders as Gallagher's (CVPR
+      2012), beam search, and mean-field agreement between regions.
     """
     del key
-    protected = _checks.images("protected", protected)
+    protected = _validate.images("protected", protected)
     check_channels(channels)
-    if channels == "joint":
+    mode = CHANNEL_MODES[channels]
+    if mode.crosses_channels:
+        solvable = [repr(x) for x, y in CHANNEL_MODES.items() if not y.crosses_channels]
         raise ValueError(
-            "channels is 'joint', whose blocks no longer say which channel they are "
-            "of; this attack solves 'shared' and 'independent'"
+            f"channels is {channels!r}, whose blocks no longer say which channel they "
+            f"are of; this attack solves {' and '.join(reversed(solvable))}"
         )
-    region = _checks.region(knowledge, protected.shape)
-    block = _checks.block(knowledge, protected.shape)
+    region = _checks.region(threat_model, protected.shape)
+    block = _checks.block(threat_model, protected.shape)
     shape = (region[0] // block, region[1] // block)
     if not 1 < shape[0] * shape[1] <= MOST_PIECES:
         return protected
-    pieces = cut_pieces(protected, region, block)
-    if channels == "independent" and protected.shape[-1] > 1:
+    pieces = _grid.cut_blocks(_grid.cut_regions(protected, region), block)
+    if not mode.shares_permutation and protected.shape[-1] > 1:
         flat = pieces.reshape(-1, *pieces.shape[3:])
         found = partners(flat.astype(jnp.float32))[:, :, None, None]
         matched = np.take_along_axis(np.asarray(flat), found, axis=1)
         pieces = jnp.asarray(matched).reshape(pieces.shape)
     order = assemble(pieces, shape)
     solved = jnp.take_along_axis(pieces, order[..., None, None, None], axis=3)
-    return join_pieces(solved, region)
+    return _grid.join_regions(_grid.join_blocks(solved, region))
+
+
+def _recover(
+    key: jax.Array, protected: jax.Array, threat_model: ThreatModel, budget: Budget
+) -> jax.Array:
+    del budget
+    assert threat_model.channels is not None
+    return jigsaw(key, protected, threat_model, channels=threat_model.channels)
+
+
+ATTACK = Attack(
+    name="jigsaw",
+    about="blocks are put together where their borders fit",
+    recover=_recover,
+    applies=lambda protection, side: (
+        protection.block > 1
+        and protection.channels is not None
+        and not CHANNEL_MODES[protection.channels].crosses_channels
+    ),
+)

@@ -1,28 +1,28 @@
-"""Known pairs: from pairs of original and protected image to the permutation.
+"""Known plaintext: from pairs of original and protected image to the permutation.
 
 Total where one key serves several images, as the published code shares one between the
 images of a batch; useless where every image has a key of its own.
 """
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from vmixjax import _validate
+from vmixjax._grid import cut_blocks, cut_regions, join_blocks, join_regions
 from vmixjax.attacks import _checks
-from vmixjax.attacks._pieces import (
-    cut_pieces,
-    cut_regions,
-    join_pieces,
-    join_regions,
-)
+from vmixjax.attacks.attack import Attack, Budget, Study, StudyResult
 from vmixjax.attacks.threat_model import ThreatModel
-from vmixjax.config import Channels, check_channels
+from vmixjax.attacks.trial import Trial, protect_each
+from vmixjax.config import CHANNEL_MODES, Channels, check_channels
 
 
-def known_pairs(
+def known_plaintext(
     key: jax.Array,
     protected: jax.typing.ArrayLike,
-    knowledge: ThreatModel,
+    threat_model: ThreatModel,
     *,
     originals: jax.typing.ArrayLike,
     pairs_protected: jax.typing.ArrayLike,
@@ -40,38 +40,42 @@ def known_pairs(
     Values must have been moved only, and alike in all pairs: by one key and one plan.
 
     Args:
-      key: of no use here; every attack has one.
-      protected: uint8 (B, H, W, C), to be undone.
-      knowledge: `region` and `block` say what moved, and how far; with `region` None,
-        anywhere in the image.
-      originals: uint8 (m, H, W, C), known images.
-      pairs_protected: uint8 (m, H, W, C), the same as protected.
-      channels: how channels took part (`vmixjax.MixConfig`): each by itself, all
+      key: Of no use here; every attack has one.
+      protected: Images to be undone, uint8 (B, H, W, C).
+      threat_model: Its `region` and `block` say what moved, and how far; with `region`
+        None, anywhere in the image.
+      originals: Known images, uint8 (M, H, W, C).
+      pairs_protected: The same as protected, uint8 (M, H, W, C).
+      channels: How channels took part (`vmixjax.MixConfig`): each by itself, all
         alike, or blocks moving between channels too.
 
     Returns:
-      uint8 (B, H, W, C). With pairs whose keys are not those of `protected`, just
-      another shuffle of it.
+      The reconstruction, uint8 (B, H, W, C). With pairs whose keys are not those of
+      `protected`, just another shuffle of it.
 
     Raises:
-      TypeError: images that are not uint8.
-      ValueError: pairs of different shapes, or of another size than `protected`; a
+      TypeError: Images that are not uint8.
+      ValueError: Pairs of different shapes, or of another size than `protected`; a
         region or block that does not divide; an unknown mode.
 
-    Source: known-plaintext attacks on permutation-only ciphers, as Li et al., "A
-    general quantitative cryptanalysis of permutation-only multimedia ciphers against
-    plaintext attacks" (Signal Processing: Image Communication, 2008).
+    References:
+      Li et al., "A general quantitative cryptanalysis of permutation-only multimedia
+      ciphers against plaintext attacks" (Signal Processing: Image Communication,
+      2008).
     """
     del key
     protected, originals, pairs_protected = _checked(
         protected, originals, pairs_protected
     )
     check_channels(channels)
-    region = _checks.region(knowledge, protected.shape)
-    block = _checks.block(knowledge, protected.shape)
+    region = _checks.region(threat_model, protected.shape)
+    block = _checks.block(threat_model, protected.shape)
+
+    def pieces(images: jax.Array) -> np.ndarray:
+        return np.asarray(cut_blocks(cut_regions(images, region), block))
 
     def items(images: jax.Array) -> np.ndarray:
-        return _items(np.asarray(cut_pieces(images, region, block)), channels)
+        return _items(pieces(images), channels)
 
     came_from = _order(items(originals))
     went_to = _order(items(pairs_protected))
@@ -79,50 +83,51 @@ def known_pairs(
     np.put_along_axis(source, came_from, went_to, axis=-1)
     mixed = items(protected)
     restored = np.take_along_axis(mixed, source[None, ..., None], axis=-2)
-    shape = cut_pieces(protected, region, block).shape
-    return join_pieces(jnp.asarray(_pieces(restored, shape, channels)), region)
+    blocks = _pieces(restored, pieces(protected).shape, channels)
+    return jnp.asarray(join_regions(join_blocks(blocks, region)))
 
 
 def known_plaintext_half_bytes(
     key: jax.Array,
     protected: jax.typing.ArrayLike,
-    knowledge: ThreatModel,
+    threat_model: ThreatModel,
     *,
     originals: jax.typing.ArrayLike,
     pairs_protected: jax.typing.ArrayLike,
 ) -> jax.Array:
-    """The same for methods that move half bytes and invert some: LE and ELE.
+    """Does the same to methods that move half bytes and invert some: LE and ELE.
 
     A half byte v that was moved, and perhaps inverted (15 - v), has the sequence of
     where it came from over all regions of all pairs, or the inverse of that sequence.
 
     Args:
-      key: of no use here; every attack has one.
-      protected: uint8 (B, H, W, C), to be undone.
-      knowledge: `region` says inside what half bytes moved, in every region alike;
-        None for anywhere in the image.
-      originals: uint8 (m, H, W, C), known images.
-      pairs_protected: uint8 (m, H, W, C), the same as protected.
+      key: Of no use here; every attack has one.
+      protected: Images to be undone, uint8 (B, H, W, C).
+      threat_model: Its `region` says inside what half bytes moved, in every region
+        alike; None for anywhere in the image.
+      originals: Known images, uint8 (M, H, W, C).
+      pairs_protected: The same as protected, uint8 (M, H, W, C).
 
     Returns:
-      uint8 (B, H, W, C).
+      The reconstruction, uint8 (B, H, W, C).
 
     Raises:
-      TypeError, ValueError: as `known_pairs`.
+      TypeError, ValueError: As `known_plaintext`.
 
-    Source: ours; others have broken LE and its kin as well, such as Chang and Case,
-    "Attacks on Image Encryption Schemes for Privacy-Preserving Deep Neural Networks"
-    (2020, arXiv 2004.13263).
+    References:
+      Ours; others have broken LE and its kin as well, such as Chang and Case, "Attacks
+      on Image Encryption Schemes for Privacy-Preserving Deep Neural Networks", 2020
+      (arXiv 2004.13263).
     """
     del key
     protected, originals, pairs_protected = _checked(
         protected, originals, pairs_protected
     )
-    region = _checks.region(knowledge, protected.shape)
+    region = _checks.region(threat_model, protected.shape)
 
     def halves(images: jax.Array) -> np.ndarray:
         """(regions of all images, half bytes of one)."""
-        cut = np.asarray(cut_regions(images, region))
+        cut = cut_regions(np.asarray(images), region)
         values = cut.reshape(-1, region[0] * region[1] * images.shape[-1])
         return np.concatenate([values & 15, values >> 4], -1)
 
@@ -146,9 +151,9 @@ def _checked(
     originals: jax.typing.ArrayLike,
     pairs_protected: jax.typing.ArrayLike,
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-    protected = _checks.images("protected", protected)
-    originals = _checks.images("originals", originals)
-    pairs_protected = _checks.images("pairs_protected", pairs_protected)
+    protected = _validate.images("protected", protected)
+    originals = _validate.images("originals", originals)
+    pairs_protected = _validate.images("pairs_protected", pairs_protected)
     if pairs_protected.shape != originals.shape:
         raise ValueError(
             f"pairs_protected has shape {pairs_protected.shape}, but originals "
@@ -169,10 +174,11 @@ def _items(pieces: np.ndarray, channels: Channels) -> np.ndarray:
     """
     batch, rows, columns, count, block, _, depth = pieces.shape
     flat = pieces.reshape(batch, rows * columns, count, block * block, depth)
-    if channels == "shared":
+    mode = CHANNEL_MODES[channels]
+    if mode.shares_permutation:
         return flat.reshape(batch, rows * columns, count, -1)
     flat = np.moveaxis(flat, -1, 2)
-    if channels == "joint":
+    if mode.crosses_channels:
         return flat.reshape(batch, rows * columns, depth * count, -1)
     return flat.reshape(batch, rows * columns * depth, count, -1)
 
@@ -181,7 +187,7 @@ def _pieces(
     items: np.ndarray, shape: tuple[int, ...], channels: Channels
 ) -> np.ndarray:
     """The inverse of `_items`, to pieces of a shape."""
-    if channels == "shared":
+    if CHANNEL_MODES[channels].shares_permutation:
         return items.reshape(shape)
     batch, rows, columns, count, block, _, depth = shape
     flat = items.reshape(batch, rows, columns, depth, count, block, block)
@@ -193,3 +199,96 @@ def _order(items: np.ndarray) -> np.ndarray:
     sequences = np.moveaxis(items, 0, -1)
     keys = np.moveaxis(sequences.reshape(*sequences.shape[:2], -1), -1, 0)
     return np.lexsort(keys, axis=-1)
+
+
+def _recover(
+    key: jax.Array, protected: jax.Array, threat_model: ThreatModel, budget: Budget
+) -> jax.Array:
+    originals, pairs_protected = threat_model.pairs(budget["pairs"])
+    if threat_model.channels is None:
+        return known_plaintext_half_bytes(
+            key,
+            protected,
+            threat_model,
+            originals=originals,
+            pairs_protected=pairs_protected,
+        )
+    return known_plaintext(
+        key,
+        protected,
+        threat_model,
+        originals=originals,
+        pairs_protected=pairs_protected,
+        channels=threat_model.channels,
+    )
+
+
+def _share_a_key(trial: Trial) -> StudyResult:
+    """What the pairs put back if images share a key, and if they do not.
+
+    The values are shares of those that are the original's: `by_chance` already as
+    protected, `own_keys` after the attack where each image has a key of its own,
+    `one_key` where one key serves all images, and `pairs` is how many are known.
+    """
+    protect, name = trial.protection.protect, trial.protection.name
+    key, threat_model = trial.key("known_pairs", name), trial.threat_model
+    shared = trial.key("shared", name)
+
+    def with_one_key(images: jax.Array) -> jax.Array:
+        return protect_each(protect, jnp.broadcast_to(shared, (len(images),)), images)
+
+    def pairs(count: int) -> tuple[jax.Array, jax.Array]:
+        known = trial.public[:count]
+        return known, with_one_key(known)
+
+    def right(images: jax.Array) -> float:
+        return float((np.asarray(images) == np.asarray(trial.images)).mean())
+
+    def undone(protected: jax.Array, threat_model: ThreatModel) -> float:
+        return right(_recover(key, protected, threat_model, trial.budget))
+
+    own = trial.protect(trial.images)
+    sharing = dataclasses.replace(threat_model, pairs=pairs)
+    return StudyResult(
+        {
+            "pairs": min(trial.budget["pairs"], len(trial.public)),
+            "by_chance": right(own),
+            "own_keys": undone(own, threat_model),
+            "one_key": undone(with_one_key(trial.images), sharing),
+        }
+    )
+
+
+ATTACK = Attack(
+    name="known_pairs",
+    about="the permutation that explains some pairs of originals and protected images "
+    "is undone in the others",
+    recover=_recover,
+    applies=lambda protection, side: (
+        protection.channels is not None or protection.half_bytes
+    ),
+    study=Study(
+        name="key_sharing",
+        run=_share_a_key,
+        # What was published with one key for all has no other case to compare with.
+        subjects=lambda protections: [
+            one
+            for one in protections
+            if one.channels is not None and one.keys == "each"
+        ][:1],
+        section="Never one key for two images",
+        text=lambda first: (
+            f"Share of the values that known_pairs puts back, from {first['pairs']} "
+            f"pairs of images as they are and as protected. Values that are right as "
+            f"protected are so by chance."
+        ),
+        corner="method",
+        columns={
+            "as protected": "by_chance",
+            "a key for each image": "own_keys",
+            "one key for all": "one_key",
+        },
+        number=".1%",
+    ),
+    budgets={"quick": {"pairs": 16}, "hour": {"pairs": 16}, "full": {"pairs": 32}},
+)

@@ -10,17 +10,25 @@ takes, protected with keys of the attacker's own, and sees the model's logits.
 
 import dataclasses
 from collections.abc import Callable
+from typing import Any, Unpack
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from sklearn.metrics import roc_auc_score, roc_curve
 
-from vmixjax.attacks._batches import check_images, check_labels
+from vmixjax import _validate
+from vmixjax.attacks.attack import Attack, Study, StudyResult
 from vmixjax.attacks.threat_model import ThreatModel
-from vmixjax.networks.classifier import train_classifier
+from vmixjax.attacks.trial import CLASSIFIER_BATCH, Trial, clean_and_first
+from vmixjax.networks.classifier import TrainingOptions, train_classifier
+from vmixjax.networks.inputs import protect_all
 
 FEWEST_PUBLIC = 8
+QUERIES = 4
+"""How often an audit asks about an image, each time with another key."""
+SHADOWS = 2
+"""Networks of the attacker's own, in an audit, to compare with."""
 
 LogitsOf = Callable[[jax.Array], jax.Array]
 """uint8 (B, H, W, C) -> float32 (B, classes), such as `Classifier.logits`."""
@@ -29,7 +37,7 @@ LogitsOf = Callable[[jax.Array], jax.Array]
 def loss_threshold(
     key: jax.Array,
     images: jax.typing.ArrayLike,
-    knowledge: ThreatModel,
+    threat_model: ThreatModel,
     *,
     labels: jax.typing.ArrayLike,
     logits_of: LogitsOf,
@@ -40,7 +48,7 @@ def loss_threshold(
     Args:
       key: of the attacker's own keys.
       images: those in question, in the clear, uint8 (B, H, W, C).
-      knowledge: the method that the model takes images protected by.
+      threat_model: the method that the model takes images protected by.
       labels: their classes, integers (B,).
       logits_of: the model in question.
       queries: how often each image is asked about, each time with a fresh key; what
@@ -58,42 +66,35 @@ def loss_threshold(
     queries are ours.
     """
     images, labels = _checked(images, labels, queries)
-    return -_asked(key, images, labels, knowledge, logits_of, queries)[0]
+    return -_asked(key, images, labels, threat_model, logits_of, queries)[0]
 
 
 def shadow_models(
     key: jax.Array,
     images: jax.typing.ArrayLike,
-    knowledge: ThreatModel,
+    threat_model: ThreatModel,
     *,
     labels: jax.typing.ArrayLike,
     logits_of: LogitsOf,
     queries: int = 1,
     shadows: int = 4,
-    steps: int = 300,
-    batch_size: int = 64,
-    width: int = 32,
     members: int | None = None,
-    mirror: bool = True,
+    **training: Unpack[TrainingOptions],
 ) -> jax.Array:
-    """How much surer the model is of each image than models that never saw it.
+    """Scores how much surer the model is of an image than models that never saw it.
 
     Args:
       key: of the shadow models and of the attacker's own keys.
       images: those in question, in the clear, uint8 (B, H, W, C).
-      knowledge: the method, and public images with labels.
+      threat_model: the method, and public images with labels.
       labels: classes of the images in question, integers (B,).
       logits_of: the model in question.
       queries: as for `loss_threshold`.
-      shadows: models that the attacker trains on public images, protected with fresh
-        keys.
-      steps: of the training of each, as for `train_classifier`; this and the next
-        are best those of the model in question.
-      batch_size: images for each step.
-      width: of the networks.
+      shadows: models that the attacker trains on freshly protected public images.
       members: images that each is trained on, a random choice for each; best as many
         as the model in question had. By default half of the public ones.
-      mirror: whether half of the images are mirrored.
+      training: options of `train_classifier`, best those of the model in question; by
+        default 300 steps of 64 images.
 
     Returns:
       float32 (B,), higher for those more probably members.
@@ -103,43 +104,28 @@ def shadow_models(
       ValueError: fewer than 8 public images, no labels for them, another number of
         labels, `members` more than there are, a count that is not positive.
 
-    Source: shadow models are from Shokri et al. 2017 (arXiv 1610.05820); the score is
-    that of the offline attack of Carlini et al. 2022 (arXiv 2112.03570): the scaled
-    confidence log(p / (1 - p)) less its mean over models without the image. Their
-    variance is taken as one for all images, as they advise for few models, so it
-    does not change the order of scores and is left out. Trained on freshly protected
-    images and asked with fresh keys: our reading for such methods.
+    References:
+      Shokri et al. 2017 (arXiv 1610.05820) for shadow models; Carlini et al. 2022
+      (arXiv 2112.03570) for the score of their offline attack: the scaled confidence
+      log(p / (1 - p)) less its mean over models without the image. Variance is the
+      same for all images, as they advise for few models, and so left out. Fresh keys
+      in training and in asking are our reading for such methods.
     """
     images, labels = _checked(images, labels, queries)
-    name = "knowledge.public"
-    public = check_images(name, knowledge.public, fewest=FEWEST_PUBLIC)
-    public_labels = check_labels("knowledge.labels", knowledge.labels, public)
-    members = len(public) // 2 if members is None else members
-    if not 2 <= members <= len(public):
-        raise ValueError(
-            f"members must be 2 to {len(public)}, the number of public images; "
-            f"got {members}"
-        )
-    if shadows < 1:
-        raise ValueError(f"shadows must be at least 1; got {shadows}")
+    public, public_labels, members = _checked_public(threat_model, members)
+    _validate.at_least("shadows", shadows, 1)
     ask, train = jax.random.split(key)
-    _, sure, classes = _asked(ask, images, labels, knowledge, logits_of, queries)
+    _, sure, classes = _asked(ask, images, labels, threat_model, logits_of, queries)
+    options: TrainingOptions = {"steps": 300, "batch_size": 64, **training}
+    options |= {"classes": classes, "protect": threat_model.protect}
     others = []
     for number in range(shadows):
         pick, fit, ask = jax.random.split(jax.random.fold_in(train, number), 3)
         ids = jax.random.permutation(pick, len(public))[:members]
-        shadow = train_classifier(
-            fit,
-            public[ids],
-            public_labels[ids],
-            steps=steps,
-            batch_size=batch_size,
-            width=width,
-            classes=classes,
-            protect=knowledge.protect,
-            mirror=mirror,
+        shadow = train_classifier(fit, public[ids], public_labels[ids], **options)
+        others.append(
+            _asked(ask, images, labels, threat_model, shadow.logits, queries)[1]
         )
-        others.append(_asked(ask, images, labels, knowledge, shadow.logits, queries)[1])
     return sure - jnp.stack(others).mean(0)
 
 
@@ -206,27 +192,40 @@ def membership_metrics(
 def _checked(
     images: jax.typing.ArrayLike, labels: jax.typing.ArrayLike, queries: int
 ) -> tuple[jax.Array, jax.Array]:
-    images = check_images("images", images)
-    labels = check_labels("labels", labels, images)
-    if queries < 1:
-        raise ValueError(f"queries must be at least 1; got {queries}")
+    images = _validate.images("images", images)
+    labels = _validate.labels("labels", labels, len(images))
+    _validate.at_least("queries", queries, 1)
     return images, labels
+
+
+def _checked_public(
+    threat_model: ThreatModel, members: int | None
+) -> tuple[jax.Array, jax.Array, int]:
+    name = "threat_model.public"
+    public = _validate.images(name, threat_model.public, fewest=FEWEST_PUBLIC)
+    labels = _validate.labels("threat_model.labels", threat_model.labels, len(public))
+    members = len(public) // 2 if members is None else members
+    if not 2 <= members <= len(public):
+        raise ValueError(
+            f"members must be 2 to {len(public)}, the number of public images; "
+            f"got {members}"
+        )
+    return public, labels, members
 
 
 def _asked(
     key: jax.Array,
     images: jax.Array,
     labels: jax.Array,
-    knowledge: ThreatModel,
+    threat_model: ThreatModel,
     logits_of: LogitsOf,
     queries: int,
 ) -> tuple[jax.Array, jax.Array, int]:
     """Mean loss and mean scaled confidence of each image, and the count of classes."""
-    protect = jax.vmap(knowledge.protect)
     losses, sure = [], []
     for number in range(queries):
-        keys = jax.random.split(jax.random.fold_in(key, number), len(images))
-        logits = logits_of(protect(keys, images))
+        query = jax.random.fold_in(key, number)
+        logits = logits_of(protect_all(threat_model.protect, query, images))
         classes = logits.shape[-1]
         if int(labels.max()) >= classes:
             raise ValueError(
@@ -240,3 +239,99 @@ def _asked(
         sure.append(own - rest)
         losses.append(jax.nn.softplus(rest - own))
     return jnp.stack(losses).mean(0), jnp.stack(sure).mean(0), classes
+
+
+def _find_members(trial: Trial) -> StudyResult:
+    """Whether it can be told of an image that a network was trained on it.
+
+    A network is trained on the first half of some `images`; `members` and `others` are
+    its accuracy on either half. By loss, and by comparison with shadow models: `_auc`
+    is the area under the curve, 0.5 by guessing; `_found` the share of members that is
+    found while at most 1 of 100 others is taken for one.
+    """
+    assert trial.labels is not None
+    half = min(trial.budget["members"], len(trial.images)) // 2
+    images, labels = trial.images[: 2 * half], trial.labels[: 2 * half]
+    threat_model = trial.threat_model
+    fit, ask, attack = jax.random.split(
+        trial.key("membership", trial.protection.name), 3
+    )
+    # Long enough to learn images by heart. No mirrored views, for the same reason.
+    options: Any = {
+        "steps": trial.budget["member_steps"],
+        "batch_size": CLASSIFIER_BATCH,
+        "width": trial.budget["recogniser_width"],
+        "mirror": False,
+    }
+    model = train_classifier(
+        fit,
+        images[:half],
+        labels[:half],
+        classes=trial.classes,
+        protect=threat_model.protect,
+        **options,
+    )
+    asked: Any = {
+        "labels": labels,
+        "logits_of": model.logits,
+        # Without keys all answers would be the same.
+        "queries": 1 if trial.protection.keys == "none" else QUERIES,
+    }
+    members = min(half, len(threat_model.public))
+    scores = {
+        "loss": loss_threshold(attack, images, threat_model, **asked),
+        "shadow": shadow_models(
+            attack,
+            images,
+            threat_model,
+            shadows=SHADOWS,
+            members=members,
+            **asked,
+            **options,
+        ),
+    }
+    seen = protect_all(threat_model.protect, ask, images)
+    values: dict[str, Any] = {
+        "images": 2 * half,
+        "members": model.accuracy(seen[:half], labels[:half]),
+        "others": model.accuracy(seen[half:], labels[half:]),
+    }
+    for name, score in scores.items():
+        found = membership_metrics(score, np.arange(2 * half) < half)
+        values[f"{name}_auc"] = found.auc
+        values[f"{name}_found"] = found.true_positives
+    return StudyResult(values)
+
+
+ATTACK = Attack(
+    name="membership",
+    about="of images it is told whether a network was trained on them",
+    study=Study(
+        name="membership",
+        run=_find_members,
+        subjects=clean_and_first,
+        needs_classes=True,
+        section="If a network is trained on them",
+        title="Who was in it",
+        text=lambda first: (
+            f"A network is trained on {first['images'] // 2} of your images until it "
+            f"knows them by heart, and an attacker guesses of {first['images']} which "
+            f"they were. Loss and shadow are two attacks, by the area under their "
+            f"curves: 50% is guessing, 100% certainty. Sure finds: members that the "
+            f"second finds while it errs on 1 of 100 others."
+        ),
+        columns={
+            "right on its images": "members",
+            "on others": "others",
+            "loss": "loss_auc",
+            "shadow": "shadow_auc",
+            "sure finds": "shadow_found",
+        },
+        number=".0%",
+    ),
+    budgets={
+        "quick": {"members": 200, "member_steps": 60},
+        "hour": {"members": 1_000, "member_steps": 600},
+        "full": {"members": 1_000, "member_steps": 600},
+    },
+)

@@ -1,58 +1,74 @@
-"""Thumbnail: the mean colour of each region, which no shuffle inside regions hides.
+"""Region means: the mean colour of each region, which no shuffle inside it hides.
 
 >>> import jax
 >>> from vmixjax.attacks.threat_model import ThreatModel
->>> knowledge = ThreatModel(lambda key, image: image, public=None, region=4)
+>>> threat_model = ThreatModel(lambda key, image: image, public=None, region=4)
 >>> image = jax.numpy.full((1, 8, 8, 3), 7, jax.numpy.uint8).at[:, :, 4:].set(70)
->>> thumbnail(jax.random.key(0), image, knowledge)[0, 0, :, 0].tolist()
+>>> region_means(jax.random.key(0), image, threat_model)[0, 0, :, 0].tolist()
 [0, 4, 12, 29, 48, 65, 73, 77]
 """
 
 import functools
 
-import chex
 import jax
 import jax.numpy as jnp
 
+from vmixjax import _grid, _validate
 from vmixjax.attacks import _checks
-from vmixjax.attacks._pieces import cut_regions
+from vmixjax.attacks.attack import Attack, Budget
 from vmixjax.attacks.threat_model import ThreatModel
 
 
-def thumbnail(
-    key: jax.Array, protected: jax.typing.ArrayLike, knowledge: ThreatModel
+def region_means(
+    key: jax.Array, protected: jax.typing.ArrayLike, threat_model: ThreatModel
 ) -> jax.Array:
-    """Means of regions, channel by channel, drawn as a smooth picture.
+    """Draws the means of regions, channel by channel, as a smooth picture.
 
     It is what a person sees who steps back from the screen, and what no key can
     change. Where blocks move between channels as well (`"joint"`), a region's mean
     colour is no longer its own, and what is left is its mean grey.
 
     Args:
-      key: of no use here; every attack has one.
-      protected: uint8 (B, H, W, C).
-      knowledge: `region` says over what to take means. None knows of no regions: then
-        there is nothing to average over, and the images come back as they are.
+      key: Of no use here; every attack has one.
+      protected: Images, uint8 (B, H, W, C).
+      threat_model: Its `region` is what means are taken over. None knows of no regions:
+        then there is nothing to average over, and the images come back as they are.
 
     Returns:
-      uint8 (B, H, W, C).
+      The reconstruction, uint8 (B, H, W, C).
 
     Raises:
-      TypeError: images that are not uint8.
-      ValueError: no batch, or a region that does not divide its images.
+      TypeError: Images that are not uint8.
+      ValueError: No batch, or a region that does not divide its images.
 
-    Source: ours; the paper does not consider it.
+    References:
+      Ours; the paper does not consider it.
     """
     del key
-    protected = _checks.images("protected", protected)
-    region = _checks.region(knowledge, protected.shape)
-    return protected if knowledge.region is None else _thumbnail(protected, region)
+    protected = _validate.images("protected", protected)
+    region = _checks.region(threat_model, protected.shape)
+    return protected if threat_model.region is None else _drawn(protected, region)
 
 
 @functools.partial(jax.jit, static_argnums=1)
-def _thumbnail(protected: jax.Array, region: tuple[int, int]) -> jax.Array:
-    means = cut_regions(protected, region).astype(jnp.float32).mean((3, 4))
+def _drawn(protected: jax.Array, region: tuple[int, int]) -> jax.Array:
+    means = _grid.cut_regions(protected, region).astype(jnp.float32).mean((3, 4))
     smooth = jax.image.resize(means, protected.shape, "cubic")
-    drawn = jnp.round(jnp.clip(smooth, 0, 255)).astype(jnp.uint8)
-    chex.assert_equal_shape([drawn, protected])
-    return drawn
+    return jnp.round(jnp.clip(smooth, 0, 255)).astype(jnp.uint8)
+
+
+def _recover(
+    key: jax.Array, protected: jax.Array, threat_model: ThreatModel, budget: Budget
+) -> jax.Array:
+    del budget
+    return region_means(key, protected, threat_model)
+
+
+ATTACK = Attack(
+    name="thumbnail",
+    about="the mean colour of each region, enlarged",
+    recover=_recover,
+    applies=lambda protection, side: (
+        protection.region is not None and protection.region < side
+    ),
+)

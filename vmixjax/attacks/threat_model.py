@@ -1,23 +1,41 @@
 """What an attacker knows: the algorithm, its settings, public images; never a key."""
 
 import dataclasses
+from collections.abc import Callable
+from typing import Any
 
 import jax
+import numpy as np
 
-from vmixjax.methods.method import Protect
+from vmixjax.config import Channels
+from vmixjax.methods import Protect
+
+
+def _withheld(count: int) -> Any:
+    raise ValueError(
+        f"the threat model has none of the {count} that the attack asks for: make it "
+        f"with repeats=... or pairs=..., functions that give them"
+    )
 
 
 @dataclasses.dataclass(frozen=True)
 class ThreatModel:
-    """What is known of how images were protected, to whoever wants them back.
+    """What whoever wants the images back knows of their protection, and can come by.
 
     Attributes:
-      protect: the method with its settings, to be used with the attacker's own keys.
-      public: images like the owner's, uint8 (N, H, W, C), none of them the owner's.
-      region: side of the regions that no value leaves, in pixels; None where there are
+      protect: The method with its settings, to be used with the attacker's own keys.
+      public: Images like the owner's, uint8 (N, H, W, C), none of them the owner's.
+      region: Side of the regions that no value leaves, in pixels; None where there are
         none.
-      block: side of the blocks that stay whole, in pixels; 1 where single pixels move.
-      labels: classes of the public images, int32 (N,), where they are known.
+      block: Side of the blocks that stay whole, in pixels; 1 where single pixels move.
+      labels: Classes of the public images, int32 (N,), where they are known.
+      channels: How channels took part (`vmixjax.MixConfig`); None where values do not
+        only move, but change.
+      half_bytes: Whether what moves inside regions are half bytes, some inverted.
+      repeats: Gives so many other protections of the protected images, each by keys of
+        its own, uint8 (M, B, H, W, C).
+      pairs: Gives so many images that the attacker knows, uint8 (M, H, W, C), and the
+        same as the owner protected them.
     """
 
     protect: Protect
@@ -25,3 +43,7 @@ class ThreatModel:
     region: int | None = None
     block: int = 1
     labels: jax.Array | None = None
+    channels: Channels | None = None
+    half_bytes: bool = False
+    repeats: Callable[[int], np.ndarray] = _withheld
+    pairs: Callable[[int], tuple[jax.Array, jax.Array]] = _withheld

@@ -1,92 +1,55 @@
-"""How much an audit may cost."""
+"""How much an audit may cost, and what it compares for that."""
 
-import dataclasses
+from vmixjax.attacks import ATTACKS, Budget
+from vmixjax.errors import RunError
 
-
-@dataclasses.dataclass(frozen=True)
-class Budget:
-    """Sizes of everything that takes time.
-
-    Attributes:
-      images: of the owner, at most.
-      public: of the attacker, at most.
-      side: of the images in pixels, at most.
-      recogniser_steps, recogniser_width: of each classifier's training, and of it.
-      restoration_steps, restoration_width: of the attacker's network.
-      repeats: other protections of each image, for `average`.
-      pairs: for `known_pairs`.
-      inversions: images that gradients are inverted for.
-      inversion_steps: of each.
-      members: images that membership is tried on, half of them trained on.
-      member_steps: of training on these.
-    """
-
-    images: int
-    public: int
-    side: int
-    recogniser_steps: int
-    recogniser_width: int
-    restoration_steps: int
-    restoration_width: int
-    repeats: int
-    pairs: int
-    inversions: int
-    inversion_steps: int
-    members: int
-    member_steps: int
-
-
-BUDGETS = {
-    "quick": Budget(
-        images=200,
-        public=4_000,
-        side=48,
-        recogniser_steps=150,
-        recogniser_width=16,
-        restoration_steps=250,
-        restoration_width=32,
-        repeats=15,
-        pairs=16,
-        inversions=2,
-        inversion_steps=200,
-        members=200,
-        member_steps=60,
-    ),
-    "hour": Budget(
-        images=1_000,
-        public=20_000,
-        side=64,
-        recogniser_steps=800,
-        recogniser_width=16,
-        restoration_steps=2_000,
-        restoration_width=32,
-        repeats=31,
-        pairs=16,
-        inversions=8,
-        inversion_steps=600,
-        members=1_000,
-        member_steps=600,
-    ),
-    "full": Budget(
-        images=1_000,
-        public=20_000,
-        side=128,
-        recogniser_steps=6_000,
-        recogniser_width=32,
-        restoration_steps=8_000,
-        restoration_width=48,
-        repeats=63,
-        pairs=32,
-        inversions=16,
-        inversion_steps=2_000,
-        members=1_000,
-        member_steps=600,
-    ),
+BUDGETS: dict[str, Budget] = {
+    "quick": {
+        "images": 200,
+        "public": 4_000,
+        "side": 48,
+        "recogniser_steps": 150,
+        "recogniser_width": 16,
+    },
+    "hour": {
+        "images": 1_000,
+        "public": 20_000,
+        "side": 64,
+        "recogniser_steps": 800,
+        "recogniser_width": 16,
+    },
+    "full": {
+        "images": 1_000,
+        "public": 20_000,
+        "side": 128,
+        "recogniser_steps": 6_000,
+        "recogniser_width": 32,
+    },
 }
-"""Budgets by name."""
+"""What an audit itself takes: images of the owner and of the attacker, and their sides
+in pixels, at most; the steps of each classifier's training, and its width."""
 
-CLASSIFIER_BATCH, RESTORATION_BATCH = 64, 16
-"""Images for each step: for the same time, many small steps teach more than few."""
+
+def budget_of(name: str) -> Budget:
+    """Gathers the sizes of all that takes time, an audit's own and each attack's.
+
+    Args:
+      name: Out of `BUDGETS`.
+
+    Raises:
+      RunError: Two give a size of one name, or an attack has none for the budget.
+    """
+    sizes = dict(BUDGETS[name])
+    for attack in ATTACKS.values():
+        if not attack.budgets:
+            continue
+        if name not in attack.budgets or sizes.keys() & attack.budgets[name].keys():
+            raise RunError(
+                f"the attack {attack.name} must have sizes for --budget {name}, of "
+                f"names that are not taken; mend it in its package"
+            )
+        sizes |= attack.budgets[name]
+    return sizes
 
 
 def usual_methods(side: int, budget: str) -> tuple[str, ...]:

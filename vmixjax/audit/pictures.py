@@ -6,12 +6,18 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 from tqdm import tqdm
 
 from vmixjax._printable import printable
-from vmixjax.data.example import Label, Source
-from vmixjax.data.formats import open_source
+from vmixjax.data import (
+    Label,
+    Source,
+    eight_bits,
+    open_source,
+    square,
+    without_alpha,
+)
 from vmixjax.errors import ImageError, RunError
 
 FEWEST = 8
@@ -23,10 +29,10 @@ class Pictures:
     """Images of one size.
 
     Attributes:
-      images: uint8 (N, S, S, C).
-      labels: int32 (N,), numbers of classes; None where there are none.
-      classes: their names, by number.
-      original_side: the shorter side of the images as they were found, the median.
+      images: All of them, uint8 (N, S, S, C).
+      labels: Numbers of their classes, int32 (N,); None where there are none.
+      classes: Names of these, by number.
+      original_side: Shorter side of the images as they were found, the median.
     """
 
     images: np.ndarray
@@ -67,21 +73,24 @@ def load_pictures(
     data_dir: str | None = None,
     splits: Sequence[str] = (),
 ) -> Pictures:
-    """Images of a source, cut to squares in their middle and brought to one size.
+    """Reads images of a source, as squares of one size cut out of their middles.
 
     Args:
-      name: as `open_source` takes it.
-      option: what complaints call the source.
-      most: how many, at most; a random choice if there are more.
-      seed: of that choice.
-      size: side of the images; if None, the shortest side there is, at most
+      name: Of the source, as `open_source` takes it.
+      option: What complaints call it.
+      most: How many images, at most; a random choice if there are more.
+      seed: Of that choice.
+      size: Side of the images in pixels; if None, the shortest side there is, at most
         `largest`, and of whole eights.
-      largest: see `size`.
-      data_dir: where TFDS keeps its data sets.
-      splits: those to take; all if empty.
+      largest: Most pixels that a side has unless it is given.
+      data_dir: Where TFDS keeps its data sets.
+      splits: Those to take; all if empty.
+
+    Returns:
+      The images, with the classes that their source tells.
 
     Raises:
-      RunError: the source cannot be read, or has too few images.
+      RunError: The source cannot be read, or has too few images.
     """
     source = open_source(name, data_dir=data_dir, splits=splits, keep=None)
     places = [
@@ -101,7 +110,7 @@ def load_pictures(
         except ImageError as error:
             tqdm.write(printable(f"vmixjax: skipped: {error}"))
             continue
-        images.append(_three_channels(example.image))
+        images.append(without_alpha(eight_bits(example.image)))
         labels.append(example.values[field] if field else example.folder)
     if len(images) < FEWEST:
         raise RunError(
@@ -112,7 +121,7 @@ def load_pictures(
     side = size if size is not None else _side(min(shortest), largest)
     channels = max(image.shape[2] for image in images)
     return Pictures(
-        images=np.stack([_square(image, side, channels) for image in images]),
+        images=np.stack([_brought_to(image, side, channels) for image in images]),
         labels=None if (numbers := _numbers(labels)) is None else numbers[0],
         classes=() if numbers is None else tuple(names or numbers[1]),
         original_side=int(np.median(shortest)),
@@ -122,7 +131,7 @@ def load_pictures(
 def split_pictures(
     pictures: Pictures, seed: int, most: int | None = None
 ) -> tuple[Pictures, Pictures]:
-    """Two parts with nothing in common: the owner's, at most half, and an attacker's.
+    """Splits in two with nothing in common: the owner's, at most half, an attacker's.
 
     Equal images stay together, so that no image is in both.
     """
@@ -139,7 +148,7 @@ def split_pictures(
 
 
 def overlap(private: Pictures, public: Pictures) -> list[int]:
-    """Numbers of the private images that are in the public set, pixel by pixel."""
+    """Finds the private images that are in the public set, pixel by pixel."""
     known = {image.tobytes() for image in public.images}
     return [i for i, image in enumerate(private.images) if image.tobytes() in known]
 
@@ -168,18 +177,8 @@ def _side(shortest: int, largest: int | None) -> int:
     return max(8, side // 8 * 8)
 
 
-def _three_channels(image: np.ndarray) -> np.ndarray:
-    """uint8 (H, W, 1 or 3): without transparency, and with 8 bits."""
-    if image.dtype == np.uint16:
-        image = (image >> 8).astype(np.uint8)
-    return image[..., : 3 if image.shape[2] > 2 else 1]
-
-
-def _square(image: np.ndarray, side: int, channels: int) -> np.ndarray:
-    """The middle of an image, as a square of so many pixels."""
+def _brought_to(image: np.ndarray, side: int, channels: int) -> np.ndarray:
+    """The middle of an image, as a square of so many pixels; grey as colour."""
     if image.shape[2] < channels:
         image = np.repeat(image, channels, 2)
-    picture = Image.fromarray(image[..., 0] if image.shape[2] == 1 else image)
-    if picture.size != (side, side):
-        picture = ImageOps.fit(picture, (side, side), Image.Resampling.LANCZOS)
-    return np.asarray(picture).reshape(side, side, channels)
+    return square(image, side, Image.Resampling.LANCZOS)

@@ -1,8 +1,10 @@
 """Runs attacks over methods, notes what was done, and goes on where it was."""
 
 import dataclasses
+import functools
 import importlib.metadata
 import json
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,25 +12,32 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
-import vmixjax
 from vmixjax.atomic import atomic_path
-from vmixjax.audit.budgets import Budget
+from vmixjax.attacks import ATTACKS, Attack, Budget
+from vmixjax.attacks.trial import UNPROTECTED
 from vmixjax.audit.matching import matched
+from vmixjax.audit.measures import Measures, mean_vfe, measure, prepare_measures
 from vmixjax.audit.pictures import Pictures
-from vmixjax.audit.results import AuditResults, Figures, Sheet
-from vmixjax.audit.session import GUESS, SHOWN, UNPROTECTED, AuditSession
+from vmixjax.audit.results import (
+    NOTHING_DONE,
+    AttackResult,
+    AuditResults,
+    Figures,
+    MethodResult,
+    Sheet,
+)
+from vmixjax.audit.session import AuditSession, same_classes
+from vmixjax.audit.store import Store
 from vmixjax.audit.verdict import judge
 from vmixjax.errors import RunError
 from vmixjax.methods import Protection
+from vmixjax.metrics import METRICS, Reference
 
-RECOVERING = ("thumbnail", "restoration", "jigsaw", "average", "known_pairs")
-"""Those that give pictures back; the protected image itself is always looked at."""
+GUESS = "guess"
+"""Stands among methods for the mean public image, that anybody guesses."""
 
-ATTACKS = (*RECOVERING, "gradient_inversion", "membership")
-"""All; the last two are on training with the first method, and on clean images."""
-
-_TILE = 8
-"""Of the VFE in the report: every image is made of whole eights."""
+SHOWN = 10
+"""Images in a contact sheet, at most."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,12 +45,12 @@ class Audit:
     """All that decides what an audit finds.
 
     Attributes:
-      private: the owner's images.
-      public: the attacker's.
-      methods: what is compared; the verdict is about the first.
-      attacks: names out of `ATTACKS`.
-      budget: how much it may cost.
-      seed: of all keys. These are not the keys of any release.
+      private: The owner's images.
+      public: The attacker's.
+      methods: What is compared; the verdict is about the first.
+      attacks: Names out of `ATTACKS`.
+      budget: How much it may cost.
+      seed: Of all keys. These are not the keys of any release.
     """
 
     private: Pictures
@@ -56,7 +65,7 @@ class Audit:
         return {
             "methods": [one.name for one in self.methods],
             "attacks": list(self.attacks),
-            "budget": dataclasses.asdict(self.budget),
+            "budget": dict(self.budget),
             "seed": self.seed,
             "images": {
                 "private": self.private.fingerprint(),
@@ -71,94 +80,95 @@ def run_audit(audit: Audit, work: Path) -> tuple[AuditResults, Figures]:
     """Makes every attack on every method, unless `work` has its result already.
 
     Args:
-      audit: what to do.
-      work: folder for results of single attacks, which exists.
+      audit: What to do.
+      work: Folder for results of single attacks, which exists.
+
+    Returns:
+      Numbers, and the pictures that belong to them.
 
     Raises:
       RunError: `work` is of another audit (methods and attacks aside), or strengths
         are to be matched and images have no classes to learn.
     """
+    _check_names()
     settings = audit.settings()
     _claim(work, settings)
-    bench = AuditSession(audit.private, audit.public, audit.budget, audit.seed, work)
-    methods = _settled(audit, bench)
-    first = methods[0]
-    tried = [(one, attack) for one in methods for attack in _fitting(one, audit)]
-    protections = {}
-    findings = []
-    for one, attack in (bar := tqdm(tried, desc="auditing", unit="attack")):
-        bar.set_postfix_str(f"{one.name}, {attack}")
-        if one.name not in protections:
-            protections[one.name] = bench.protection(one, _mean_vfe)
-        findings.append(bench.finding(one, attack))
-    trained = [UNPROTECTED, first]
-    membership, inversions, gradients = [], [], []
-    if "membership" in audit.attacks and bench.labelled:
-        for one in tqdm(trained, desc="membership", unit="network"):
-            membership.append(bench.membership(one))
-    if "gradient_inversion" in audit.attacks:
-        for one in tqdm(trained, desc="gradients", unit="network"):
-            inversion, sheet = bench.inversion(one)
-            inversions.append(inversion)
-            gradients.append(sheet)
-    sharing = []
-    # What was published with one key for all has no other case to compare with.
-    shuffles = [
-        one for one in methods if one.channels is not None and one.keys == "each"
-    ]
-    if "known_pairs" in audit.attacks and shuffles:
-        sharing.append(bench.key_sharing(shuffles[0]))
-    evidence = AuditResults(
-        images=len(audit.private),
-        public=len(audit.public),
-        side=audit.private.shape[0],
-        original_side=audit.private.original_side,
-        classes=len(audit.private.classes) if bench.labelled else 0,
-        vfe=_mean_vfe(audit.private.images),
-        clean=bench.learned(UNPROTECTED),
-        guess=bench.finding(GUESS, "none"),
-        methods=tuple(protections.values()),
-        findings=tuple(findings),
-        key_sharing=tuple(sharing),
-        membership=tuple(membership),
-        inversions=tuple(inversions),
+    private, public = audit.private, audit.public
+    _warn(private, public)
+    session = AuditSession(private, public, audit.budget, audit.seed, Store(work))
+    methods = _settled(audit.methods, session)
+    attacks = [ATTACKS[name] for name in audit.attacks]
+    measures = functools.cache(
+        lambda: prepare_measures(
+            Reference(private.images, private.labels, session.classifier)
+        )
+    )
+    findings = _findings(session, measures, methods, attacks)
+    studies, study_sheets = _studies(session, methods, attacks)
+    results = AuditResults(
+        images=len(private),
+        public=len(public),
+        side=private.shape[0],
+        original_side=private.original_side,
+        classes=len(private.classes) if session.has_classes else 0,
+        vfe=mean_vfe(private.images),
+        clean=session.utility(UNPROTECTED),
+        guess=_guess(session, measures, public, len(private)),
+        methods=tuple(_described(session, one) for one in methods),
+        findings=findings,
+        studies=studies,
         settings=settings,
     )
-    sheets = tuple(_sheet(evidence, bench, one) for one in methods)
-    return evidence, Figures(sheets, tuple(gradients))
+    sheets = tuple(_sheet(results, session, private.images, one) for one in methods)
+    return results, Figures(sheets, study_sheets)
+
+
+def _warn(private: Pictures, public: Pictures) -> None:
+    labelled = private.labels is not None and public.labels is not None
+    if labelled and not same_classes(private, public):
+        tqdm.write(
+            "vmixjax: --public has other classes than SRC; recognition is not measured"
+        )
 
 
 def _claim(work: Path, settings: dict[str, Any]) -> None:
+    """Notes whose folder it is, or refuses one of another audit."""
     note = work / "settings.json"
-    if note.exists():
-        there = json.loads(note.read_text())
-        # Other methods and attacks add to what is there.
-        decisive = settings.keys() - {"methods", "attacks"}
-        differing = [name for name in sorted(decisive) if there[name] != settings[name]]
-        if differing:
-            raise RunError(
-                f"--out has an audit with other {', '.join(differing)}: name another "
-                f"folder, or remove this one"
-            )
+    if not note.exists():
+        with atomic_path(note) as file:
+            file.write(json.dumps(settings, indent=1).encode())
         return
-    with atomic_path(note) as file:
-        file.write(json.dumps(settings, indent=1).encode())
+    there = json.loads(note.read_text())
+    # Other methods and attacks, other packages' too, add to what is there.
+    decisive = settings.keys() - {"methods", "attacks"}
+    sizes = settings["budget"].keys() & there["budget"].keys()
+    common = {name: there["budget"][name] for name in sizes}
+    now = {**settings, "budget": {name: settings["budget"][name] for name in sizes}}
+    there = {**there, "budget": common}
+    differing = [name for name in sorted(decisive) if there[name] != now[name]]
+    if differing:
+        raise RunError(
+            f"--out has an audit with other {', '.join(differing)}: name another "
+            f"folder, or remove this one"
+        )
 
 
-def _settled(audit: Audit, bench: AuditSession) -> list[Protection]:
+def _settled(
+    protections: Sequence[Protection], session: AuditSession
+) -> list[Protection]:
     """The methods, each with one strength, and none twice."""
-    first = audit.methods[0]
+    first = protections[0]
     methods: dict[str, Protection] = {}
-    for one in tqdm(audit.methods, desc="strengths", unit="method"):
+    for one in tqdm(protections, desc="strengths", unit="method"):
         chosen = one
         if one.choices:
-            target = bench.learned(first)
+            target = session.utility(first)
             if target is None:
                 raise RunError(
                     f"--methods {one.name}: what networks learn is matched, but the "
                     f"images have no classes; name a strength instead of match"
                 )
-            chosen = matched(one.choices, lambda x: bench.learned(x) or 0.0, target)
+            chosen = matched(one.choices, lambda x: session.utility(x) or 0.0, target)
             tried = ", ".join(f"{x.strength:g}" for x in one.choices)
             remark = (
                 f"{chosen.remark} Its strength was searched among {tried}, for what "
@@ -169,36 +179,125 @@ def _settled(audit: Audit, bench: AuditSession) -> list[Protection]:
     return list(methods.values())
 
 
-def _fitting(one: Protection, audit: Audit) -> list[str]:
-    """The attacks that make sense against a method."""
-    side = audit.private.shape[0]
-    inside = one.region is not None and one.region < side
-    sense = {
-        "thumbnail": inside,
-        "restoration": True,
-        "jigsaw": one.block > 1 and one.channels in ("independent", "shared"),
-        "average": one.keys == "each",
-        "known_pairs": one.channels is not None or one.half_bytes,
+def _check_names() -> None:
+    """Refuses attacks of other packages that would take a name of another result."""
+    taken = {field.name for field in dataclasses.fields(AuditResults)}
+    taken |= {"verdicts", "learned", "network", NOTHING_DONE}
+    for attack in ATTACKS.values():
+        names = [attack.name] if attack.recover is not None else []
+        names += [attack.study.name] if attack.study is not None else []
+        for name in names:
+            if name in taken:
+                raise RunError(
+                    f"the attack {attack.name} has results called {name}, as others "
+                    f"are; rename it in its package"
+                )
+        taken.update(names)
+
+
+def _described(session: AuditSession, one: Protection) -> MethodResult:
+    measured = session.store.values(
+        (one.name, "vfe"), lambda: mean_vfe(session.protected(one))
+    )
+    utility = session.utility(one)
+    return MethodResult(one.name, one.title, one.remark, measured, utility, one.mixes)
+
+
+def _findings(
+    session: AuditSession,
+    measures: Callable[[], Measures],
+    methods: Sequence[Protection],
+    attacks: Sequence[Attack],
+) -> tuple[AttackResult, ...]:
+    """What comes back of each method's images: untouched, and by each attack."""
+    side = session.side
+    tried: list[tuple[Protection, Attack | None]] = []
+    for one in methods:
+        fitting = (x for x in attacks if x.recover and x.applies(one, side))
+        tried += [(one, attack) for attack in (None, *fitting)]
+    findings = []
+    for one, attack in (bar := tqdm(tried, desc="auditing", unit="attack")):
+        name = NOTHING_DONE if attack is None else attack.name
+        bar.set_postfix_str(f"{one.name}, {name}")
+
+        def find(one: Protection = one, attack: Attack | None = attack) -> Any:
+            images, seconds = session.recovered(one, attack)
+            return {**measure(measures(), images), "seconds": seconds}
+
+        values = session.store.values((one.name, name), find, needed=METRICS)
+        findings.append(_result(one.name, name, values))
+    return tuple(findings)
+
+
+def _guess(
+    session: AuditSession,
+    measures: Callable[[], Measures],
+    public: Pictures,
+    count: int,
+) -> AttackResult:
+    def find() -> dict[str, Any]:
+        mean = np.round(public.images.mean(0)).astype(np.uint8)
+        images = np.broadcast_to(mean, (count, *mean.shape))
+        return {**measure(measures(), images), "seconds": 0.0}
+
+    names = (GUESS, NOTHING_DONE)
+    return _result(*names, session.store.values(names, find, needed=METRICS))
+
+
+def _result(method: str, attack: str, values: Mapping[str, Any]) -> AttackResult:
+    return AttackResult(
+        method=method,
+        attack=attack,
+        values={name: values[name] for name in METRICS},
+        ssim_each=tuple(values["ssim_each"]),
+        seconds=values["seconds"],
+    )
+
+
+def _studies(
+    session: AuditSession, methods: Sequence[Protection], attacks: Sequence[Attack]
+) -> tuple[dict[str, tuple[dict[str, Any], ...]], dict[str, tuple[Sheet, ...]]]:
+    """Rows of all studies there are, by name, and pictures of those that have some."""
+    rows: dict[str, list[dict[str, Any]]] = {
+        attack.study.name: [] for attack in ATTACKS.values() if attack.study is not None
     }
-    return ["none", *(name for name in audit.attacks if sense.get(name))]
+    sheets: dict[str, list[Sheet]] = {}
+    tried = [
+        (attack, attack.study, one)
+        for attack in attacks
+        if attack.study is not None
+        and (session.has_classes or not attack.study.needs_classes)
+        for one in attack.study.subjects(methods)
+    ]
+    for attack, study, one in (bar := tqdm(tried, desc="studying", unit="method")):
+        bar.set_postfix_str(f"{one.name}, {attack.name}")
+        result = session.studied(one, attack)
+        rows[study.name].append({"method": one.name, **result.values})
+        if result.originals is not None:
+            sheet = Sheet(one.name, result.originals, result.pictures)
+            sheets.setdefault(study.name, []).append(sheet)
+    return (
+        {name: tuple(found) for name, found in rows.items()},
+        {name: tuple(found) for name, found in sheets.items()},
+    )
 
 
-def _mean_vfe(images: np.ndarray) -> float:
-    measure = jax.jit(jax.vmap(lambda image: vmixjax.vfe(image, _TILE)))
-    return float(measure(images).mean())
-
-
-def _sheet(evidence: AuditResults, bench: AuditSession, one: Protection) -> Sheet:
+def _sheet(
+    results: AuditResults,
+    session: AuditSession,
+    originals: np.ndarray,
+    one: Protection,
+) -> Sheet:
     """Images from the best recovered to the worst, evenly chosen."""
-    likest = judge(evidence, one.name).likest
-    found = {finding.attack: finding for finding in evidence.of(one.name)}
+    likest = judge(results, one.name).likest
+    found = {finding.attack: finding for finding in results.of(one.name)}
     ssim = np.asarray(found[likest].ssim_each)
     order = np.argsort(-ssim, kind="stable")
     places = np.linspace(0, len(order) - 1, min(SHOWN, len(order)))
     chosen = order[np.round(places).astype(int)]
-    return Sheet(
-        method=one.name,
-        originals=bench.originals[chosen],
-        recovered={attack: bench.recovered(one, attack)[0][chosen] for attack in found},
-        ssim=tuple(ssim[chosen].tolist()),
-    )
+    attacks = {name: ATTACKS.get(name) for name in found}
+    pictures = {
+        name: session.recovered(one, attack)[0][chosen]
+        for name, attack in attacks.items()
+    }
+    return Sheet(one.name, originals[chosen], pictures)

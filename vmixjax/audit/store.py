@@ -1,7 +1,7 @@
 """What an audit has found so far, in a folder, so that it goes on where it was."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +18,22 @@ class Store:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def values(self, names: tuple[str, ...], find: Callable[[], Any]) -> Any:
-        """Numbers and texts, as JSON has them."""
+    def values(
+        self,
+        names: tuple[str, ...],
+        find: Callable[[], Any],
+        *,
+        needed: Collection[str] = (),
+    ) -> Any:
+        """Numbers and texts, as JSON has them; found anew where some are lacking."""
         note = self._path(names, "json")
-        if not note.exists():
-            found = find()
-            with atomic_path(note) as file:
-                file.write(json.dumps(found).encode())
+        if note.exists():
+            there = json.loads(note.read_text())
+            if all(name in there for name in needed):
+                return there
+        found = find()
+        with atomic_path(note) as file:
+            file.write(json.dumps(found).encode())
         return json.loads(note.read_text())
 
     def arrays(
@@ -47,14 +56,14 @@ class Store:
     ) -> Classifier:
         """A trained network; `untrained` is one of the same shape."""
 
-        def leaves() -> dict[str, Any]:
+        def find() -> dict[str, Any]:
             found = jax.tree.leaves(train().parameters)
             return {str(i): np.asarray(leaf) for i, leaf in enumerate(found)}
 
-        stored = self.arrays(names, leaves)
+        stored = self.arrays(names, find)
         structure = jax.tree.structure(untrained.parameters)
-        kept = [stored[str(i)] for i in range(len(stored))]
-        return Classifier(untrained.graph, jax.tree.unflatten(structure, kept))
+        leaves = [stored[str(i)] for i in range(len(stored))]
+        return Classifier(untrained.graph, jax.tree.unflatten(structure, leaves))
 
     def _path(self, names: tuple[str, ...], suffix: str) -> Path:
         plain = "-".join(

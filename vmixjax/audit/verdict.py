@@ -7,7 +7,7 @@ by somebody who saw nothing, and that of the original itself.
 import dataclasses
 import math
 
-from vmixjax.audit.results import AttackResult, AuditResults
+from vmixjax.audit.results import NOTHING_DONE, AttackResult, AuditResults
 
 GRADES = (
     (0.90, "everything"),
@@ -42,16 +42,17 @@ class Verdict:
     """What the best attack on a method recovers.
 
     Attributes:
-      method: its name.
-      grade: one of the words of `GRADES`.
-      share: 0 to 1, of the way from a guess to the original: the highest by `measure`.
-      attack: the simplest of those that come as far, but for luck.
-      measure: likeness or recognition, by which more is recovered, but for luck.
-      best: the highest share of any attack, by measure.
-      likest: the attack whose pictures are most like the originals.
-      linked: share of images whose original was picked out of all; None if no attack
+      method: Its name.
+      grade: One of the words of `GRADES`.
+      share: Part of the way from a guess to the original, 0 to 1: the highest by
+        `measure`.
+      attack: The simplest of those that come as far, but for luck.
+      measure: Likeness or recognition, by which more is recovered, but for luck.
+      best: The highest share of any attack, by measure.
+      likest: The attack whose pictures are most like the originals.
+      linked: Share of images whose original was picked out of all; None if no attack
         does so more often than chance.
-      by: the attack that does so most often.
+      by: The attack that does so most often.
     """
 
     method: str
@@ -74,7 +75,7 @@ class Verdict:
     @property
     def sentence(self) -> str:
         """For people."""
-        by = "The protected image itself shows" if self.attack == "none" else ""
+        by = "The protected image itself shows" if self.attack == NOTHING_DONE else ""
         what = by or f"The strongest attack ({self.attack}) recovers"
         text = f"{what} {self.words}"
         if self.grade != "nothing":
@@ -84,7 +85,7 @@ class Verdict:
                 if measure != self.measure:
                     text += f", and at best {share:.0%} by {measure}"
         if self.linked is not None:
-            how = "as it is" if self.by == "none" else f"by {self.by}"
+            how = "as it is" if self.by == NOTHING_DONE else f"by {self.by}"
             # Little of a picture may be enough to know which one it was.
             text += ", but " if self.share < _LITTLE else ". "
             text += (
@@ -94,13 +95,13 @@ class Verdict:
         return text + "."
 
 
-def judge(evidence: AuditResults, method: str) -> Verdict:
-    """The verdict on one method."""
-    findings = evidence.of(method)
+def judge(results: AuditResults, method: str) -> Verdict:
+    """Says what the best attack on one method recovers."""
+    findings = results.of(method)
     found = [
         (_clipped(value), finding, measure)
         for finding in findings
-        for measure, value in shares(evidence, finding).items()
+        for measure, value in shares(results, finding).items()
     ]
     best = {
         name: max(value for value, _, by in found if by == name)
@@ -116,8 +117,9 @@ def judge(evidence: AuditResults, method: str) -> Verdict:
         if by == measure and value >= share - _TIE
     )
     grade = next(words for least, words in GRADES if share >= least)
-    linking = max(findings, key=lambda finding: finding.reidentified)
-    linked = linking.reidentified > _by_luck(1 / evidence.images, evidence.images)
+    linking = max(findings, key=lambda finding: finding.value("reidentified"))
+    luck = _by_luck(1 / results.images, results.images)
+    linked = linking.value("reidentified") > luck
     if grade == "nothing" and linked:
         # Who can tell which image it was has got something.
         grade = "next to nothing"
@@ -128,25 +130,25 @@ def judge(evidence: AuditResults, method: str) -> Verdict:
         attack=attack,
         measure=measure,
         best=best,
-        likest=max(findings, key=lambda finding: finding.ssim).attack,
-        linked=linking.reidentified if linked else None,
+        likest=max(findings, key=lambda finding: finding.value("ssim")).attack,
+        linked=linking.value("reidentified") if linked else None,
         by=linking.attack,
     )
 
 
-def shares(evidence: AuditResults, finding: AttackResult) -> dict[str, float]:
-    """How far a finding lies between a guess and the original, by each measure."""
-    guess = evidence.guess
-    values = {LIKENESS: (finding.ssim - guess.ssim) / (1 - guess.ssim)}
-    chance = 1 / evidence.classes if evidence.classes else 1.0
-    clean, recognised = evidence.clean, finding.recognised
+def shares(results: AuditResults, finding: AttackResult) -> dict[str, float]:
+    """Computes how far a finding lies between a guess and the original, by measure."""
+    guess = results.guess.value("ssim")
+    values = {LIKENESS: (finding.value("ssim") - guess) / (1 - guess)}
+    chance = 1 / results.classes if results.classes else 1.0
+    clean, recognised = results.clean, finding.values["recognised"]
     # A classifier that hardly knows the originals measures nothing.
     if (
         clean is not None
         and recognised is not None
-        and clean > _by_luck(chance, evidence.images)
+        and clean > _by_luck(chance, results.images)
     ):
-        lucky = recognised <= _by_luck(chance, evidence.images)
+        lucky = recognised <= _by_luck(chance, results.images)
         values[RECOGNITION] = 0.0 if lucky else (recognised - chance) / (clean - chance)
     return values
 
@@ -160,21 +162,21 @@ def _by_luck(chance: float, count: int) -> float:
     return chance + 3 * math.sqrt(chance * (1 - chance) / count)
 
 
-def advice(evidence: AuditResults) -> list[str]:
-    """What would improve the settings, as far as the numbers say."""
-    verdicts = {one.name: judge(evidence, one.name) for one in evidence.methods}
-    first = evidence.methods[0]
+def advice(results: AuditResults) -> list[str]:
+    """Says what would improve the settings, as far as the numbers tell."""
+    verdicts = {one.name: judge(results, one.name) for one in results.methods}
+    first = results.methods[0]
     mine = verdicts[first.name]
     lines = []
     better = [
         one
-        for one in evidence.methods[1:]
+        for one in results.methods[1:]
         if one.mixes and verdicts[one.name].share < mine.share - 0.02
     ]
     for one in sorted(better, key=lambda one: verdicts[one.name].share):
         cost = ""
-        if one.learned is not None and first.learned is not None:
-            points = 100 * (first.learned - one.learned)
+        if one.utility is not None and first.utility is not None:
+            points = 100 * (first.utility - one.utility)
             cost = (
                 f", and a network learns from it with {abs(points):.0f} points "
                 f"{'less' if points >= 0 else 'more'} accuracy"

@@ -42,7 +42,7 @@ def run_demo(out: Path) -> DemoResult:
     from vmixjax.demo.photographs import mix_photographs
 
     report = out / "report.html"
-    # ReleaseJob first: a folder that cannot be written to says so before the work.
+    # Opened first: a folder that cannot be written to says so before the work.
     with atomic_path(report) as file:
         photographs = mix_photographs(SEED)
         lessons = learn_clean_and_mixed(SEED)

@@ -1,78 +1,29 @@
-"""A small network, trained alike on clean and on mixed images.
-
-Flax NNX driven functionally: the model is split once into a static graph and a tree
-of parameters, and training is a pure jitted step from parameters to parameters.
-"""
+"""A small network, trained alike on clean and on mixed images."""
 
 import dataclasses
 import functools
-import itertools
 from collections.abc import Callable
-from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
 from flax import nnx
-from sklearn.datasets import load_digits
 from tqdm import tqdm
 
 import vmixjax
+from vmixjax.data.digits import Images, enlarged_digits
 from vmixjax.demo.photographs import region_means
+from vmixjax.networks import SmallCNN, trainer
+from vmixjax.networks.classifier import Classifier, cross_entropy
+from vmixjax.networks.trainer import TrainState
 
-ENLARGED = 4
-SIDE = 8 * ENLARGED
 CONFIG = vmixjax.MixConfig(tile_size=8, ladder=((8, 1),))
 STEPS, BATCH, EVERY = 600, 128, 20
-TEST_IMAGES = 500
+
+_OPTIMIZER = optax.scale_by_adam()
 
 Mixer = Callable[[jax.Array, jax.Array], jax.Array]
 """(keys (B,), images (B, H, W, C)) -> images of the same shape and dtype."""
-
-
-class SmallCNN(nnx.Module):
-    """Three strided convolutions and a linear layer that knows places.
-
-    Not pooled at the end: where a region lies is much of what mixing leaves.
-    """
-
-    def __init__(
-        self,
-        shape: tuple[int, int, int],
-        classes: int,
-        *,
-        dtype: jnp.dtype | None = None,
-        rngs: nnx.Rngs,
-    ) -> None:
-        height, width, channels = shape
-        widths = (channels, 16, 32, 64)
-        self.convolutions = nnx.List(
-            [
-                nnx.Conv(a, b, (3, 3), strides=2, dtype=dtype, rngs=rngs)
-                for a, b in itertools.pairwise(widths)
-            ]
-        )
-        self.norms = nnx.List(
-            [nnx.LayerNorm(b, dtype=dtype, rngs=rngs) for b in widths[1:]]
-        )
-        places = -(-height // 8) * -(-width // 8)
-        self.head = nnx.Linear(places * widths[-1], classes, rngs=rngs)
-
-    def __call__(self, images: jax.Array) -> jax.Array:
-        """Images (B, H, W, C), floating -> logits (B, classes), float32."""
-        x = images
-        for convolution, norm in zip(self.convolutions, self.norms, strict=True):
-            x = nnx.relu(norm(convolution(x)))
-        return self.head(x.reshape(len(x), -1).astype(jnp.float32))
-
-
-@dataclasses.dataclass(frozen=True)
-class Images:
-    """Labelled images: uint8 (N, H, W, C) and int32 (N,)."""
-
-    images: np.ndarray
-    labels: np.ndarray
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,29 +49,8 @@ class Lessons:
     test_images: int
 
 
-def enlarged_digits() -> tuple[Images, Images]:
-    """Scikit-learn's 1,797 handwritten digits as 32 x 32 grey images: train, test."""
-    digits = load_digits()
-    small = jnp.asarray(digits.images * (255 / 16), jnp.float32)
-    large = jax.image.resize(small, (len(small), SIDE, SIDE), "linear")
-    images = np.asarray(jnp.round(large).astype(jnp.uint8))[..., None]
-    labels = digits.target.astype(np.int32)
-    # The split belongs to the data: the same whatever the seed of a run.
-    order = np.random.default_rng(0).permutation(len(labels))
-    test, train = order[:TEST_IMAGES], order[TEST_IMAGES:]
-    return (
-        Images(images[train], labels[train]),
-        Images(images[test], labels[test]),
-    )
-
-
-def centred(images: jax.Array) -> jax.Array:
-    """uint8 values of any shape -> float32 from -0.5 to 0.5, as models take them."""
-    return images.astype(jnp.float32) / 255 - 0.5
-
-
 def mixer_for(image_shape: tuple[int, int, int], config: vmixjax.MixConfig) -> Mixer:
-    """Mixes whole batches by the strongest plan, each image with its own key."""
+    """Makes what mixes batches by the strongest plan, each image by its own key."""
     plan = vmixjax.full_plan(image_shape, config)
     return jax.vmap(lambda key, image: vmixjax.mix(key, image, plan))
 
@@ -141,8 +71,8 @@ def fit(
       name: what the curve is called.
       train: what to learn from.
       test: what to be tested on.
-      mixer: mixes the batches inside the step, test images too; None leaves them
-        clean. Training images get a fresh key at every step, which is forgotten.
+      mixer: mixes what the network sees, test images too; None leaves it clean.
+        Training images get a fresh key at every step, which is forgotten.
       seed: of initialisation, batches and keys.
       steps: how long to train.
       every: steps between two tests.
@@ -151,69 +81,59 @@ def fit(
       The curve, its last point after the last step.
     """
     key = jax.random.key(seed, impl="threefry2x32")
-    classes = int(train.labels.max()) + 1
-    model = SmallCNN(train.images.shape[1:], classes, rngs=nnx.Rngs(seed))
-    graph, parameters = nnx.split(model)
-    optimizer = optax.adam(optax.cosine_decay_schedule(3e-3, steps))
-    state = optimizer.init(parameters)
-
-    def prepare(key: jax.Array, ids: jax.Array, images: jax.Array) -> jax.Array:
-        if mixer is None:
-            return images
-        return mixer(jax.vmap(vmixjax.image_key, (None, 0))(key, ids), images)
-
-    def loss_of(
-        parameters: nnx.State[Any, Any], images: jax.Array, labels: jax.Array
-    ) -> jax.Array:
-        logits = nnx.merge(graph, parameters)(centred(images))
-        return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
-
-    @functools.partial(jax.jit, donate_argnums=(0, 1))
-    def step(
-        parameters: nnx.State[Any, Any],
-        state: optax.OptState,
-        number: jax.Array,
-        ids: jax.Array,
-    ) -> tuple[nnx.State[Any, Any], optax.OptState, jax.Array]:
-        images = prepare(jax.random.fold_in(key, number), ids, train_images[ids])
-        loss, gradient = jax.value_and_grad(loss_of)(
-            parameters, images, train_labels[ids]
-        )
-        updates, state = optimizer.update(gradient, state, parameters)
-        return optax.apply_updates(parameters, updates), state, loss
-
-    @jax.jit
-    def accuracy(parameters: nnx.State[Any, Any]) -> jax.Array:
-        # Keys that no training step used: its numbers end at `steps`.
-        ids = jnp.arange(len(test.labels))
-        images = prepare(jax.random.fold_in(key, steps), ids, jnp.asarray(test.images))
-        logits = nnx.merge(graph, parameters)(centred(images))
-        return jnp.mean(logits.argmax(-1) == test.labels)
-
-    train_images, train_labels = jnp.asarray(train.images), jnp.asarray(train.labels)
     rng = np.random.default_rng(seed)
-    points, losses, accuracies = [], [], []
-    for number in tqdm(range(steps), desc=f"training, {name}", unit="step"):
+    classes = int(train.labels.max()) + 1
+    graph, parameters = nnx.split(
+        SmallCNN(train.images.shape[1:], classes, rngs=nnx.Rngs(seed))
+    )
+    points: list[tuple[int, float, float]] = []
+
+    def batch_of(key: jax.Array) -> tuple[jax.Array, np.ndarray]:
         ids = rng.choice(len(train.labels), BATCH, replace=False).astype(np.int32)
-        parameters, state, loss = step(parameters, state, np.uint32(number), ids)
-        if (number + 1) % every == 0 or number + 1 == steps:
-            points.append(number + 1)
-            losses.append(float(loss))
-            accuracies.append(float(accuracy(parameters)))
-    return Curve(name, tuple(points), tuple(losses), tuple(accuracies))
+        return _seen(mixer, key, ids, train.images[ids]), train.labels[ids]
+
+    def watch(number: int, state: TrainState, loss: jax.Array) -> None:
+        progress.update()
+        if number % every == 0 or number == steps:
+            # Keys that no training step used: its numbers end at `steps`.
+            test_key = jax.random.fold_in(key, steps)
+            images = _seen(mixer, test_key, np.arange(len(test.labels)), test.images)
+            classifier = Classifier(graph, state.parameters)
+            accuracy = classifier.accuracy(images, test.labels)
+            points.append((number, float(loss), accuracy))
+
+    with tqdm(total=steps, desc=f"training, {name}", unit="step") as progress:
+        trainer.fit(
+            key,
+            trainer.init(_OPTIMIZER, parameters),
+            trainer.step_of(graph, cross_entropy, _OPTIMIZER),
+            batch_of,
+            rate=jax.jit(optax.cosine_decay_schedule(3e-3, steps)),
+            steps=steps,
+            watch=watch,
+        )
+    return Curve(name, *zip(*points, strict=True))
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _seen(
+    mixer: Mixer | None, key: jax.Array, ids: jax.Array, images: jax.Array
+) -> jax.Array:
+    """Images as the network sees them."""
+    if mixer is None:
+        return images
+    return mixer(jax.vmap(vmixjax.image_key, (None, 0))(key, ids), images)
 
 
 def learn_clean_and_mixed(seed: int, *, steps: int = STEPS) -> Lessons:
-    """The same model, data, seed and steps; once clean and once mixed."""
+    """Trains a model twice, by the same data, seed and steps: on clean and on mixed."""
     train, test = enlarged_digits()
     shape = test.images.shape[1:]
     mixer = mixer_for(shape, CONFIG)
     # One of each class.
     shown = test.images[np.unique(test.labels, return_index=True)[1]]
-    keys = jax.vmap(vmixjax.image_key, (None, 0))(
-        jax.random.key(seed, impl="threefry2x32"), jnp.arange(len(shown))
-    )
-    mixed = mixer(keys, jnp.asarray(shown))
+    key = jax.random.key(seed, impl="threefry2x32")
+    mixed = _seen(mixer, key, np.arange(len(shown)), shown)
     means = jax.vmap(region_means, (0, None))(mixed, vmixjax.full_plan(shape, CONFIG))
     return Lessons(
         curves=(

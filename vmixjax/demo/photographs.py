@@ -6,11 +6,12 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 from skimage import data
 
 import vmixjax
-from vmixjax._grid import cut
+from vmixjax._grid import cut, enlarge
+from vmixjax.data import square
 from vmixjax.planning import target_vfe
 
 NAMES = ("astronaut", "cat", "coffee", "rocket", "retina")
@@ -52,13 +53,12 @@ class Photograph:
 
 
 def load_photograph(name: str) -> np.ndarray:
-    """A photograph by its name in `skimage.data`: uint8 (SIDE, SIDE, 3)."""
-    picture = Image.fromarray(getattr(data, name)())
-    return np.asarray(ImageOps.fit(picture, (SIDE, SIDE)))
+    """Loads a photograph by its name in `skimage.data`: uint8 (SIDE, SIDE, 3)."""
+    return square(getattr(data, name)(), SIDE, Image.Resampling.BICUBIC)
 
 
 def mix_photographs(seed: int) -> list[Photograph]:
-    """All photographs, each mixed at each strength with a key of its own."""
+    """Mixes all photographs at each strength, each time by a key of its own."""
     key = jax.random.key(seed, impl="threefry2x32")
     photographs = []
     for i, name in enumerate(NAMES):
@@ -89,7 +89,7 @@ def mix_photographs(seed: int) -> list[Photograph]:
 
 @jax.jit
 def region_means(image: jax.Array, plan: vmixjax.Plan) -> jax.Array:
-    """Each region of an image painted in its mean colour.
+    """Paints each region of an image in its mean colour.
 
     No key is needed for it: shuffling inside regions leaves their means as they are.
 
@@ -99,9 +99,12 @@ def region_means(image: jax.Array, plan: vmixjax.Plan) -> jax.Array:
 
     Returns:
       uint8 (H, W, C); tiles of level 0 stay as they are.
+
+    References:
+      Ours.
     """
     tile = plan.config.tile_size
-    levels = jnp.repeat(jnp.repeat(plan.levels, tile, 0), tile, 1)[..., None]
+    levels = enlarge(plan.levels[..., None], tile)
     painted = image
     for level, (size, _) in enumerate(plan.config.ladder, start=1):
         painted = jnp.where(levels == level, _blocky(image, size), painted)
@@ -111,5 +114,4 @@ def region_means(image: jax.Array, plan: vmixjax.Plan) -> jax.Array:
 @functools.partial(jax.jit, static_argnums=1)
 def _blocky(image: jax.Array, size: int) -> jax.Array:
     means = cut(image, size).astype(jnp.float32).mean((1, 3))
-    means = jnp.round(means).astype(image.dtype)
-    return jnp.repeat(jnp.repeat(means, size, 0), size, 1)
+    return enlarge(jnp.round(means).astype(image.dtype), size)

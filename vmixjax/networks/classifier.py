@@ -1,4 +1,4 @@
-"""A recogniser: what a classifier still tells of protected and of restored images.
+"""A classifier: what a network still tells of protected and reconstructed images.
 
 Trained on clean public images, it measures what can be recognised in others; its
 features tell whether two images show the same thing (re-identification). Trained on
@@ -7,68 +7,27 @@ freshly protected images, it measures what they are still good for.
 
 import dataclasses
 import functools
-from typing import NamedTuple
+from typing import Any, TypedDict
 
 import jax
 import jax.numpy as jnp
 import optax
 from flax import nnx
 
-from vmixjax.attacks._batches import check_images, check_labels, in_chunks
-from vmixjax.methods.method import Protect
-from vmixjax.networks.training import Graph, Parameters, init_params, rate_at
-from vmixjax.networks.unet import folded
+from vmixjax import _validate
+from vmixjax.methods import Protect
+from vmixjax.networks import trainer
+from vmixjax.networks.conv_net import ConvNet
+from vmixjax.networks.inputs import centred, in_chunks, mirror_half, protect_all
+from vmixjax.networks.trainer import Graph, Parameters
 
 FEWEST_IMAGES = 2
-PLACES = 4
-"""Places down and across that the features tell apart."""
-FEATURES = 128
 
 _OPTIMIZER = optax.chain(
     optax.clip_by_global_norm(1.0),
     optax.scale_by_adam(),
     optax.add_decayed_weights(1e-2),
 )
-
-
-class ConvNet(nnx.Module):
-    """Six convolutions and two linear layers that know places.
-
-    Not pooled to one place at the end: where a region lies is much of what mixing
-    leaves.
-    """
-
-    def __init__(
-        self, channels: int, classes: int, *, width: int, rngs: nnx.Rngs
-    ) -> None:
-        conv = functools.partial(nnx.Conv, kernel_size=(3, 3), rngs=rngs)
-        convolutions, norms = [], []
-        inputs = 4 * channels
-        for outputs in (width, 2 * width, 4 * width):
-            for _ in range(2):
-                convolutions.append(conv(inputs, outputs))
-                norms.append(nnx.LayerNorm(outputs, rngs=rngs))
-                inputs = outputs
-        self.convolutions, self.norms = nnx.List(convolutions), nnx.List(norms)
-        self.penultimate = nnx.Linear(PLACES**2 * inputs, FEATURES, rngs=rngs)
-        self.head = nnx.Linear(FEATURES, classes, rngs=rngs)
-
-    def features(self, images: jax.Array) -> jax.Array:
-        """Images (B, H, W, C), floating -> features (B, 128)."""
-        missing = ((0, 0), (0, -images.shape[1] % 8), (0, -images.shape[2] % 8), (0, 0))
-        x = folded(jnp.pad(images, missing, mode="edge"), 2)
-        layers = list(zip(self.convolutions, self.norms, strict=True))
-        for number, (convolution, norm) in enumerate(layers):
-            if number in (2, 4):
-                x = nnx.avg_pool(x, (2, 2), (2, 2))
-            x = nnx.relu(norm(convolution(x)))
-        batch, *_, channels = x.shape
-        x = jax.image.resize(x, (batch, PLACES, PLACES, channels), "linear")
-        return nnx.relu(self.penultimate(x.reshape(batch, -1)))
-
-    def __call__(self, images: jax.Array) -> jax.Array:
-        """Images (B, H, W, C), floating -> logits (B, classes)."""
-        return self.head(self.features(images))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,32 +38,37 @@ class Classifier:
     parameters: Parameters
 
     def logits(self, images: jax.typing.ArrayLike) -> jax.Array:
-        """uint8 (B, H, W, C) -> float32 (B, classes)."""
+        """Computes logits, float32 (B, classes), of images, uint8 (B, H, W, C)."""
         return self._infer(images, "__call__")
 
     def features(self, images: jax.typing.ArrayLike) -> jax.Array:
-        """uint8 (B, H, W, C) -> float32 (B, 128): what the last layer decides by."""
+        """Computes what the last layer decides by: float32 (B, 128)."""
         return self._infer(images, "features")
 
     def accuracy(
         self, images: jax.typing.ArrayLike, labels: jax.typing.ArrayLike
     ) -> float:
-        """Share of the images, 0 to 1, that are taken for what their labels say."""
-        images = check_images("images", images)
-        labels = check_labels("labels", labels, images)
+        """Measures the share of images, 0 to 1, taken for what their labels say."""
+        images = _validate.images("images", images)
+        labels = _validate.labels("labels", labels, len(images))
         return float(jnp.mean(self.logits(images).argmax(-1) == labels))
 
     def _infer(self, images: jax.typing.ArrayLike, what: str) -> jax.Array:
         return in_chunks(
             lambda chunk: _infer(self.graph, what, self.parameters, chunk),
-            check_images("images", images),
+            _validate.images("images", images),
         )
 
 
-class _Settings(NamedTuple):
-    """What is static in a training step."""
+class TrainingOptions(TypedDict, total=False):
+    """Options of `train_classifier`."""
 
+    steps: int
     batch_size: int
+    width: int
+    learning_rate: float
+    classes: int | None
+    protect: Protect | None
     mirror: bool
 
 
@@ -144,86 +108,77 @@ def train_classifier(
       ValueError: fewer than 2 images, another number of labels, none, a label that is
         not below `classes`, a count that is not positive.
 
-    Source: ours; the paper (Li et al., NDSS 2024) measures utility with larger
-    networks.
+    References:
+      Ours. Li et al., NDSS 2024 (arXiv 2404.04098), measure utility with larger
+      networks.
     """
-    images = check_images("images", images, fewest=FEWEST_IMAGES)
-    labels = check_labels("labels", labels, images)
-    highest = int(labels.max())
-    classes = highest + 1 if classes is None else classes
-    if highest >= classes:
-        raise ValueError(f"labels must be below classes = {classes}; got {highest}")
+    images, labels, classes = _checked(images, labels, classes)
     counts = {"steps": steps, "batch_size": batch_size, "width": width}
     for name, value in counts.items():
-        if value < 1:
-            raise ValueError(f"{name} must be at least 1; got {value}")
-
+        _validate.at_least(name, value, 1)
     init, train = jax.random.split(key)
     network = untrained_classifier(init, images.shape[-1], classes, width=width)
-    graph, parameters = network.graph, network.parameters
-    settings = _Settings(batch_size, mirror)
-    state = _OPTIMIZER.init(parameters)
-    for number in range(steps):
-        batch, wanted = _batch(
-            protect, settings, images, labels, jax.random.fold_in(train, number)
-        )
-        rate = rate_at(number, steps, learning_rate)
-        parameters, state = _step(graph, parameters, state, batch, wanted, rate)
-    return Classifier(graph, parameters)
+    state = trainer.fit(
+        train,
+        trainer.init(_OPTIMIZER, network.parameters),
+        trainer.step_of(network.graph, cross_entropy, _OPTIMIZER),
+        functools.partial(_batch, protect, batch_size, mirror, images, labels),
+        rate=trainer.learning_rate(learning_rate, steps),
+        steps=steps,
+    )
+    return Classifier(network.graph, state.parameters)
 
 
 def untrained_classifier(
     key: jax.Array, channels: int, classes: int, *, width: int = 32
 ) -> Classifier:
-    """What `train_classifier` begins with."""
-    return Classifier(*init_params(key, ConvNet, channels, classes, width=width))
+    """Makes what `train_classifier` begins with."""
+    return Classifier(
+        *trainer.init_params(key, ConvNet, channels, classes, width=width)
+    )
 
 
-def _centred(images: jax.Array) -> jax.Array:
-    return images.astype(jnp.float32) / 255 - 0.5
+def cross_entropy(
+    network: Any, batch: tuple[jax.Array, jax.Array]
+) -> tuple[jax.Array, jax.Array]:
+    """Computes a network's mean loss on images, uint8, and labels; and its logits."""
+    images, labels = batch
+    logits = network(centred(images))
+    losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
+    return losses.mean(), logits
+
+
+def _checked(
+    images: jax.typing.ArrayLike, labels: jax.typing.ArrayLike, classes: int | None
+) -> tuple[jax.Array, jax.Array, int]:
+    images = _validate.images("images", images, fewest=FEWEST_IMAGES)
+    labels = _validate.labels("labels", labels, len(images))
+    highest = int(labels.max())
+    classes = highest + 1 if classes is None else classes
+    if highest >= classes:
+        raise ValueError(f"labels must be below classes = {classes}; got {highest}")
+    return images, labels, classes
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
 def _infer(
     graph: Graph, what: str, parameters: Parameters, images: jax.Array
 ) -> jax.Array:
-    return getattr(nnx.merge(graph, parameters), what)(_centred(images))
+    return getattr(nnx.merge(graph, parameters), what)(centred(images))
 
 
-# Apart from the step, which is then one program whatever protects the images.
-@functools.partial(jax.jit, static_argnums=(0, 1))
+@functools.partial(jax.jit, static_argnums=(0, 1, 2))
 def _batch(
     protect: Protect | None,
-    settings: _Settings,
+    size: int,
+    mirror: bool,
     images: jax.Array,
     labels: jax.Array,
     key: jax.Array,
 ) -> tuple[jax.Array, jax.Array]:
-    pick, mirror, keys = jax.random.split(key, 3)
-    ids = jax.random.randint(pick, (settings.batch_size,), 0, len(labels))
-    batch, wanted = images[ids], labels[ids]
-    if settings.mirror:
-        flip = jax.random.bernoulli(mirror, shape=(settings.batch_size, 1, 1, 1))
-        batch = jnp.where(flip, batch[:, :, ::-1], batch)
+    pick, flip, keys = jax.random.split(key, 3)
+    ids = jax.random.randint(pick, (size,), 0, len(labels))
+    batch = mirror_half(flip, images[ids]) if mirror else images[ids]
     if protect is not None:
-        batch = jax.vmap(protect)(jax.random.split(keys, settings.batch_size), batch)
-    return batch, wanted
-
-
-@functools.partial(jax.jit, static_argnums=0, donate_argnums=(1, 2))
-def _step(
-    graph: Graph,
-    parameters: Parameters,
-    state: optax.OptState,
-    batch: jax.Array,
-    wanted: jax.Array,
-    rate: jax.Array,
-) -> tuple[Parameters, optax.OptState]:
-    def loss_of(parameters: Parameters) -> jax.Array:
-        logits = nnx.merge(graph, parameters)(_centred(batch))
-        return optax.softmax_cross_entropy_with_integer_labels(logits, wanted).mean()
-
-    gradient = jax.grad(loss_of)(parameters)
-    updates, state = _OPTIMIZER.update(gradient, state, parameters)
-    updates = optax.tree.scale(-rate, updates)
-    return optax.apply_updates(parameters, updates), state
+        batch = protect_all(protect, keys, batch)
+    return batch, labels[ids]

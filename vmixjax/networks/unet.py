@@ -3,21 +3,26 @@
 import functools
 
 import jax
-import jax.numpy as jnp
 from flax import nnx
+
+from vmixjax._grid import fold, unfold
+from vmixjax.networks.inputs import pad_to
 
 
 class UNet(nnx.Module):
     """Halves the grid `depth` times and doubles it again, with skips between.
 
-    Source: Ronneberger et al. 2015 (arXiv 1505.04597) for the U and its skips; residual
-    blocks with a layer norm, and halving by folding instead of strides, are our choice.
+    References:
+      Ronneberger et al., "U-Net: Convolutional Networks for Biomedical Image
+      Segmentation", 2015, section 2 (arXiv 1505.04597), for the U and its skips.
+      Residual blocks with a layer norm, and squares that become channels instead of
+      strides, are our choice.
     """
 
     def __init__(
         self, inputs: int, outputs: int, *, width: int, depth: int, rngs: nnx.Rngs
     ) -> None:
-        """A network from `inputs` to `outputs` channels.
+        """Makes a network from `inputs` to `outputs` channels.
 
         Args:
           inputs: channels of what comes in.
@@ -39,20 +44,18 @@ class UNet(nnx.Module):
         self.head = conv(width, outputs, (3, 3), kernel_init=zeros)
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        """(B, H, W, inputs) -> (B, H, W, outputs), floating, for any H and W."""
+        """Computes (B, H, W, outputs) from (B, H, W, inputs), floating, any H and W."""
         height, width = x.shape[1:3]
-        unit = 2**self.depth
-        missing = ((0, 0), (0, -height % unit), (0, -width % unit), (0, 0))
-        x = self.stem(jnp.pad(x, missing, mode="edge"))
+        x = self.stem(pad_to(x, 2**self.depth))
         skips = []
         for block, halve in zip(self.down, self.halve, strict=True):
             x = block(x)
             skips.append(x)
-            x = halve(folded(x, 2))
+            x = halve(fold(x, 2))
         for block in self.bottom:
             x = block(x)
         for level in reversed(range(self.depth)):
-            x = self.up[level](unfolded(self.double[level](x), 2) + skips[level])
+            x = self.up[level](unfold(self.double[level](x), 2) + skips[level])
         return self.head(x)[:, :height, :width]
 
 
@@ -64,21 +67,3 @@ class _Block(nnx.Module):
 
     def __call__(self, x: jax.Array) -> jax.Array:
         return x + self.second(nnx.gelu(self.first(self.norm(x))))
-
-
-def folded(x: jax.Array, side: int) -> jax.Array:
-    """(B, H, W, C) -> (B, H/side, W/side, side*side*C): squares become channels."""
-    batch, height, width, channels = x.shape
-    x = x.reshape(batch, height // side, side, width // side, side, channels)
-    return x.transpose(0, 1, 3, 2, 4, 5).reshape(
-        batch, height // side, width // side, side * side * channels
-    )
-
-
-def unfolded(x: jax.Array, side: int) -> jax.Array:
-    """The inverse of `folded`."""
-    batch, height, width, channels = x.shape
-    x = x.reshape(batch, height, width, side, side, channels // side**2)
-    return x.transpose(0, 1, 3, 2, 4, 5).reshape(
-        batch, height * side, width * side, channels // side**2
-    )

@@ -7,7 +7,9 @@ the same program; what comes out for an image does not depend on the others.
 import dataclasses
 import functools
 import math
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +18,7 @@ import numpy as np
 from vmixjax.config import MixConfig
 from vmixjax.entropy import vfe
 from vmixjax.mixing import mix, unmix
-from vmixjax.planning import Plan, full_plan, plan, target_vfe
+from vmixjax.planning import Plan, plan, plan_at
 from vmixjax.release.recipe import Recipe
 
 _VALUES = 2**23
@@ -24,6 +26,9 @@ _VALUES = 2**23
 
 _MOST = 256
 """Images in a batch, however small."""
+
+
+ItemT = TypeVar("ItemT")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,30 +55,48 @@ def batch_size(shape: tuple[int, ...]) -> int:
     return int(2 ** math.floor(math.log2(most)))
 
 
+def in_batches(
+    items: Iterable[ItemT],
+    image: Callable[[ItemT], np.ndarray],
+    alike: Callable[[ItemT], Hashable] = lambda item: None,
+) -> Iterator[list[ItemT]]:
+    """Gathers items whose images have one shape and type, as many as make a batch.
+
+    Args:
+      items: What to gather.
+      image: Gives the image of an item.
+      alike: Gives what else items of a batch have in common.
+    """
+    groups: dict[Hashable, list[ItemT]] = defaultdict(list)
+    for item in items:
+        pixels = image(item)
+        groups[pixels.shape, pixels.dtype.str, alike(item)].append(item)
+    for group in groups.values():
+        size = batch_size(image(group[0]).shape)
+        for start in range(0, len(group), size):
+            yield group[start : start + size]
+
+
 def plan_batch(
     images: Sequence[np.ndarray],
     sensitivities: Sequence[np.ndarray] | None,
     recipe: Recipe,
 ) -> list[Planned]:
     """Plans images of one shape, at most `batch_size` of them."""
-    count, full = len(images), batch_size(images[0].shape)
-    filled = _filled(images, full)
+    full = batch_size(images[0].shape)
     masks = None if sensitivities is None else _filled(sensitivities, full)
-    if recipe.target_vfe is None and recipe.strength == 1:
-        found = _strongest(filled, masks, recipe.config)
-    else:
-        target = np.nan if recipe.target_vfe is None else recipe.target_vfe
-        found = _plan(
-            filled,
+    levels, before, reachable = jax.device_get(
+        _plan(
+            _filled(images, full),
             masks,
-            np.float32(recipe.strength),
-            np.float32(target),
+            recipe.strength,
+            recipe.target_vfe,
             recipe.config,
         )
-    levels, before, reachable = jax.device_get(found)
+    )
     return [
         Planned(levels=levels[i], vfe=float(before[i]), reachable=bool(reachable[i]))
-        for i in range(count)
+        for i in range(len(images))
     ]
 
 
@@ -114,36 +137,25 @@ def _filled(values: Sequence[np.ndarray], count: int) -> np.ndarray:
     return np.stack([*values, *[values[-1]] * (count - len(values))])
 
 
-@functools.partial(jax.jit, static_argnames="config")
+@functools.partial(jax.jit, static_argnames=("strength", "target", "config"))
 def _plan(
     images: jax.Array,
     sensitivities: jax.Array | None,
-    strength: jax.Array,
-    asked: jax.Array,
+    strength: float,
+    target: float | None,
     config: MixConfig,
 ) -> tuple[jax.Array, ...]:
     def one(image: jax.Array, sensitivity: jax.Array | None) -> tuple[jax.Array, ...]:
-        at = target_vfe(image, strength, config, sensitivity=sensitivity)
-        target = jnp.where(jnp.isnan(asked), at, asked)
-        chosen = plan(image, target, config, sensitivity=sensitivity)
+        chosen = (
+            plan_at(image, strength, config, sensitivity=sensitivity)
+            if target is None
+            else plan(image, target, config, sensitivity=sensitivity)
+        )
         return chosen.levels, vfe(image, config.tile_size), chosen.reachable
 
     return jax.vmap(one, (0, None if sensitivities is None else 0))(
         images, sensitivities
     )
-
-
-@functools.partial(jax.jit, static_argnames="config")
-def _strongest(
-    images: jax.Array, sensitivities: jax.Array | None, config: MixConfig
-) -> tuple[jax.Array, ...]:
-    """As `_plan` at strength 1, which needs no search."""
-    full = full_plan(images.shape[1:], config).levels
-    levels = jnp.broadcast_to(full, (len(images), *full.shape))
-    if sensitivities is not None:
-        levels = jnp.where(sensitivities > 0, levels, 0)
-    before = jax.vmap(lambda image: vfe(image, config.tile_size))(images)
-    return levels, before, jnp.ones(len(images), bool)
 
 
 def _planned(levels: jax.Array, config: MixConfig) -> Plan:

@@ -182,7 +182,7 @@ def open_job(
                 )
             )
             secret = vault.secret
-            keep = vault.keep if rows is None else _RowsFile(rows).keep
+            keep = vault.store if rows is None else _RowsFile(rows).keep
         work = Mixing(
             order.recipe,
             secret or new_secret(),
@@ -229,7 +229,7 @@ def merge_rows(folder: Path, vault: Vault) -> None:
         check_private(path, "--vault")
         try:
             lines = path.read_text().splitlines()
-            vault.keep([_row(line) for line in lines])
+            vault.store([_row(line) for line in lines])
         except ValueError as error:
             raise VaultError(
                 f"{path} is damaged; remove it, and run the mixing again"

@@ -153,7 +153,7 @@ class Mixing:
                         folder=task.example.folder,
                         belongings=_digest(self._sink.belongings(example)),
                     )
-                    rows.append(self._vault.row(mixed[i], entry))
+                    rows.append(self._vault.seal(mixed[i], entry))
                 tally = Tally(
                     images=1,
                     out_of_reach=int(not planned[i].reachable),

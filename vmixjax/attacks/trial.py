@@ -1,0 +1,127 @@
+"""The images of an audit under one protection, as owner and attacker have them.
+
+Every random choice follows from the audit's seed and from names.
+"""
+
+import dataclasses
+import zlib
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from vmixjax.attacks.attack import Budget
+from vmixjax.attacks.threat_model import ThreatModel
+from vmixjax.methods import Protect, Protection
+from vmixjax.mixing import image_key
+
+CLASSIFIER_BATCH = 64
+"""Images for each step of a classifier's training: for the same time, many small steps
+teach more than few."""
+
+TOGETHER = 64
+"""Images that are handled at once."""
+
+
+def _unchanged(key: jax.Array, image: jax.Array) -> jax.Array:
+    del key
+    return image
+
+
+UNPROTECTED = Protection(
+    _unchanged, keys="none", name="clean", title="images as they are"
+)
+"""Stands among protections for none."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Trial:
+    """One protection, tried on an owner's images.
+
+    Attributes:
+      protection: What the images are protected by.
+      images: The owner's, uint8 (N, H, W, C).
+      public: The attacker's, uint8 (M, H, W, C).
+      labels: Classes of the owner's images, int32 (N,), where they are known.
+      public_labels: Of the attacker's, int32 (M,), where they are of the same classes.
+      classes: How many classes there are; 0 without labels.
+      seed: Of all random choices.
+      budget: Sizes of what takes time.
+    """
+
+    protection: Protection
+    images: jax.Array
+    public: jax.Array
+    labels: jax.Array | None
+    public_labels: jax.Array | None
+    classes: int
+    seed: int
+    budget: Budget
+
+    def under(self, protection: Protection) -> "Trial":
+        """The same images under another protection."""
+        return dataclasses.replace(self, protection=protection)
+
+    def key(self, *names: str) -> jax.Array:
+        """Makes the key of a random choice: the same wherever the names are."""
+        key = jax.random.key(self.seed, impl="threefry2x32")
+        for name in names:
+            key = jax.random.fold_in(key, zlib.crc32(name.encode()))
+        return key
+
+    @property
+    def owner_key(self) -> jax.Array:
+        """The one key of a data set, whatever is protected with it."""
+        return self.key("owner", self.protection.method)
+
+    def protect(self, images: jax.Array, *names: str) -> jax.Array:
+        """Protects images as their owner does.
+
+        Args:
+          images: uint8 (B, H, W, C).
+          *names: Of the occasion. Where each image has a key of its own, they decide
+            all keys, along with its place.
+
+        Returns:
+          The protected images, of the same shape.
+        """
+        if self.protection.keys == "one":
+            keys = jnp.broadcast_to(self.owner_key, (len(images),))
+        else:
+            key = self.key("owner", self.protection.method, *names)
+            keys = jax.vmap(image_key, (None, 0))(key, jnp.arange(len(images)))
+        return protect_each(self.protection.protect, keys, images)
+
+    @property
+    def threat_model(self) -> ThreatModel:
+        """What an attacker has of it."""
+        return ThreatModel(
+            self.protection.protect,
+            self.public,
+            self.protection.region,
+            self.protection.block,
+            self.public_labels,
+            self.protection.channels,
+            self.protection.half_bytes,
+            self._repeats,
+            self._pairs,
+        )
+
+    def _repeats(self, count: int) -> np.ndarray:
+        again = (self.protect(self.images, f"again {i}") for i in range(count))
+        return np.stack([np.asarray(images) for images in again])
+
+    def _pairs(self, count: int) -> tuple[jax.Array, jax.Array]:
+        known = self.public[:count]
+        return known, self.protect(known, "pairs")
+
+
+def protect_each(protect: Protect, keys: jax.Array, images: jax.Array) -> jax.Array:
+    """Protects images (B, H, W, C) with a key (B,) for each, a few at a time."""
+    return jax.lax.map(lambda pair: protect(*pair), (keys, images), batch_size=TOGETHER)
+
+
+def clean_and_first(protections: Sequence[Protection]) -> Sequence[Protection]:
+    """Picks what an audit judges, and images as they are to compare it with."""
+    return UNPROTECTED, protections[0]

@@ -1,0 +1,49 @@
+"""How images that came back are measured."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+
+from vmixjax.entropy import vfe
+from vmixjax.metrics import METRICS, Measure, Reference
+
+LIKENESS = "ssim"
+"""The metric by which single images are ordered, in pictures of an audit."""
+
+TILE = 8
+"""Of the VFE in the report, in pixels: every image is made of whole eights."""
+
+Measures = dict[str, "Measure | None"]
+
+
+def prepare_measures(reference: Reference) -> Measures:
+    """Looks at the originals once, for all metrics by name."""
+    return {name: metric.prepare(reference) for name, metric in METRICS.items()}
+
+
+def measure(measures: Measures, images: np.ndarray) -> dict[str, Any]:
+    """Measures images that came back, against the originals.
+
+    Args:
+      measures: As `prepare_measures` gives them.
+      images: What came back, uint8 (B, H, W, C), in the originals' order.
+
+    Returns:
+      Mean of each metric by name, None where it has none; and `ssim_each`.
+    """
+    found = {name: None if of is None else of(images) for name, of in measures.items()}
+    means = {
+        name: None if value is None else float(np.mean(value))
+        for name, value in found.items()
+    }
+    return {**means, "ssim_each": np.asarray(found[LIKENESS]).tolist()}
+
+
+def mean_vfe(images: np.ndarray) -> float:
+    """Computes the mean VFE of images, uint8 (B, H, W, C)."""
+    of_each: Callable[[np.ndarray], jax.Array] = jax.jit(
+        jax.vmap(lambda image: vfe(image, TILE))
+    )
+    return float(of_each(images).mean())

@@ -1,0 +1,62 @@
+"""The audit's report: one HTML file that needs nothing else."""
+
+import json
+
+from vmixjax import _pages
+from vmixjax.attacks import ATTACKS
+from vmixjax.audit.report.charts import trade_off
+from vmixjax.audit.report.parts import (
+    attacks_of,
+    method_strips,
+    metric_tables,
+    study_parts,
+    summary,
+    titles_of,
+)
+from vmixjax.audit.results import NOTHING_DONE, AuditResults, Figures
+from vmixjax.audit.verdict import LIKENESS, RECOGNITION, advice, judge
+
+
+def render(results: AuditResults, figures: Figures) -> str:
+    """Renders the report.
+
+    Args:
+      results: What was measured.
+      figures: The pictures that belong to it.
+
+    Returns:
+      HTML text, every picture in it as a data URI.
+    """
+    first, titles = results.methods[0], titles_of(results)
+    verdicts = [judge(results, method.name) for method in results.methods]
+    shown = dict.fromkeys([NOTHING_DONE, verdicts[0].likest])
+    charts = (LIKENESS, RECOGNITION) if results.clean is not None else ()
+    return _pages.render(
+        "audit/report/report.html.jinja",
+        advice=advice(results),
+        attacks=[(name, _about(name)) for name in attacks_of(results)],
+        charts=[trade_off(results, verdicts, measure) for measure in charts],
+        first=first,
+        main=[
+            strip
+            for sheet in figures.methods
+            if sheet.method == first.name
+            for strip in method_strips(results, sheet, shown)
+        ],
+        metrics=metric_tables(results),
+        results=results,
+        settings=json.dumps(results.settings, indent=1),
+        sheets=[
+            (titles[sheet.method], list(method_strips(results, sheet, sheet.pictures)))
+            for sheet in figures.methods
+        ],
+        studies=study_parts(results, figures),
+        summary=summary(results, verdicts),
+        verdict=verdicts[0],
+    )
+
+
+def _about(attack: str) -> str:
+    if attack == NOTHING_DONE:
+        return "as protected: nothing is done to it"
+    return ATTACKS[attack].about

@@ -1,0 +1,203 @@
+"""`vmixjax mix`: a data set becomes a release."""
+
+import dataclasses
+import json
+import math
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import tyro
+
+from vmixjax.cli.options import (
+    DataDir,
+    Destination,
+    PassphraseFile,
+    Splits,
+    Workers,
+    check_workers,
+    errors_name,
+    mix_config,
+    optional,
+    status,
+)
+from vmixjax.command_line import Command
+from vmixjax.config import Channels
+from vmixjax.data.formats import FORMATS
+from vmixjax.errors import RunError
+
+if TYPE_CHECKING:
+    from vmixjax.release.config import ReleaseConfig
+    from vmixjax.release.mix import Engine
+
+_FORMATS = ("same", *FORMATS)
+
+
+@dataclasses.dataclass(frozen=True)
+class Mix:
+    """Mix a data set so that it is hard to recognise what its images show.
+
+    SRC is an image file or a folder of them (folders are classes), a TFDS data set
+    (tfds:NAME or tfds:DIR), or a WebDataset (a .tar file, a folder of them, or a .txt
+    list). DST becomes a release: mixed images, their classes, a manifest, and nothing
+    else of the originals. Without --vault nobody can undo the mixing; with it, you can,
+    and so can whoever gets hold of the vault. This is obfuscation, not encryption: the
+    mean colour of each region remains. Interrupted, the same command goes on where it
+    was, if a --vault or --secret-file keeps the secret.
+    """
+
+    src: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="SRC")]
+    """What to mix."""
+    dst: Destination
+    """A new folder for the release."""
+    format: Annotated[str, tyro.conf.arg(metavar=f"{{{','.join(_FORMATS)}}}")] = "same"
+    """What to write: PNG files, a TFDS data set, tar files; or what SRC is."""
+    strength: Annotated[float | None, optional("S", "1.0")] = None
+    """0 to 1, a place in each image's range of VFE; 0 still mixes every tile."""
+    target_vfe: Annotated[float | None, optional("VFE", "by --strength")] = None
+    """The VFE to reach, the same for all images; instead of --strength."""
+    tile_size: int = 32
+    """Side of a tile in pixels."""
+    ladder: Annotated[
+        tuple[str, ...] | None,
+        optional("REGION:BLOCK...", "8:2 8:1 16:1 32:1, as far as tiles allow"),
+    ] = None
+    """Levels of mixing, weakest first: sizes of regions and blocks in pixels."""
+    channels: Channels = "independent"
+    """Whether colours part ways, pixels keep theirs, or values change channels."""
+    fit: Literal["pad", "crop"] = "pad"
+    """Images that are not whole tiles: repeat the last row and column, or cut off."""
+    sensitivity: Annotated[Path | None, optional("DIR", "all is private")] = None
+    """Folder of grey masks, named as the images; black tiles stay as they are."""
+    data_dir: DataDir = None
+    """Where TFDS keeps its data sets."""
+    splits: Splits = ()
+    """Splits to mix."""
+    drop: Annotated[tuple[str, ...], optional("FIELD...", "none")] = ()
+    """Features, or suffixes of WebDataset members, to leave behind."""
+    keep: Annotated[tuple[str, ...], optional("FIELD...", "none")] = ()
+    """Those to let through although they may show what the images show."""
+    keep_names: bool = False
+    """Keep the names of images, instead of numbers. Names may name people."""
+    vault: Annotated[Path | None, optional("DIR", "the secret is forgotten")] = None
+    """Folder that will hold what undoes the mixing. Never hand it out."""
+    vault_passphrase_file: PassphraseFile = None
+    """File whose first line is the passphrase that locks the vault."""
+    secret_file: Annotated[Path | None, optional("FILE", "a new secret")] = None
+    """File of 32 random bytes: the secret that keys come from."""
+    shard_size: int = 1024
+    """Images to a shard: what is written, and checked, as one."""
+    workers: Workers = None
+    """Threads that decode and encode. They change no byte."""
+    engine: Literal["local", "beam"] = "local"
+    """This machine, or Apache Beam; its own options come last, behind --."""
+    beam_options: tyro.conf.Suppress[tuple[str, ...]] = ()
+    strict: bool = False
+    """Stop at the first image that cannot be mixed, instead of leaving it out."""
+    json: bool = False
+    """Print JSON instead of words."""
+
+
+def run(options: Mix) -> int:
+    """Mixes a data set, or what is left of it; returns the exit status."""
+    _check(options)
+    config = _config(options)
+
+    from vmixjax.release.mix import mix_release
+    from vmixjax.release.progress import Progress
+
+    engine, progress = _engine(options), Progress("mixing")
+    with errors_name(options.dst):
+        manifest = mix_release(config, engine, progress)
+    if options.json:
+        print(json.dumps({**manifest, "left_out": progress.skipped}, indent=1))
+    else:
+        _summarize(manifest)
+    return status(manifest["images"], manifest["skipped"])
+
+
+def _check(options: Mix) -> None:
+    """Refuses what can be told without a look at SRC or DST."""
+    strength, target = options.strength, options.target_vfe
+    if strength is not None and target is not None:
+        raise RunError("--strength and --target-vfe exclude each other; give one")
+    if strength is not None and not 0 <= strength <= 1:
+        raise RunError(f"--strength must be 0 to 1; got {strength}")
+    if target is not None and not 0 <= target < math.inf:
+        raise RunError(f"--target-vfe must be a number of at least 0; got {target}")
+    check_workers(options.workers)
+    if options.format not in _FORMATS:
+        raise RunError(
+            f"--format {options.format}: it must be {', '.join(_FORMATS[:-1])} or "
+            f"{_FORMATS[-1]}; all hold PNG, since lossy formats would spoil the mixing"
+        )
+
+
+def _config(options: Mix) -> "ReleaseConfig":
+    mixing = mix_config(options.tile_size, options.ladder, options.channels)
+    if options.sensitivity is not None and not options.sensitivity.is_dir():
+        raise RunError(f"--sensitivity {options.sensitivity} is not a folder of masks")
+
+    from vmixjax.data.formats import format_of
+    from vmixjax.release.config import ReleaseConfig
+    from vmixjax.release.recipe import Recipe
+
+    same = options.format == "same"
+    return ReleaseConfig(
+        src=options.src,
+        dst=options.dst,
+        recipe=Recipe(
+            mixing,
+            options.fit,
+            1.0 if options.strength is None else options.strength,
+            options.target_vfe,
+            options.sensitivity,
+        ),
+        format=format_of(options.src).name if same else options.format,
+        data_dir=options.data_dir,
+        splits=options.splits,
+        drop=options.drop,
+        keep=options.keep,
+        names=options.keep_names,
+        shard_size=options.shard_size,
+        strict=options.strict,
+        secret_file=options.secret_file,
+        vault=options.vault,
+        passphrase_file=options.vault_passphrase_file,
+    )
+
+
+def _engine(options: Mix) -> "Engine":
+    if options.engine == "local":
+        from vmixjax.release.mix import run_local
+
+        return partial(run_local, workers=options.workers)
+    if options.secret_file is None and options.vault is None:
+        raise RunError(
+            "--engine beam needs a secret that all workers can read: give it a "
+            "--secret-file or a --vault"
+        )
+    try:
+        from vmixjax.release.beam import run_beam
+    except ModuleNotFoundError as error:
+        raise RunError(
+            "Apache Beam is not installed, and --engine beam needs it: "
+            "pip install 'vmixjax[beam]'"
+        ) from error
+    return partial(run_beam, options=options.beam_options)
+
+
+def _summarize(manifest: dict[str, Any]) -> None:
+    before, after = (manifest["vfe"][when] for when in ("before", "after"))
+    print(
+        f"{manifest['images']} mixed; mean VFE {before['mean']:.2f} before, "
+        f"{after['mean']:.2f} after"
+    )
+    if manifest["out_of_reach"]:
+        print(f"{manifest['out_of_reach']} of them cannot reach the VFE asked for")
+    if manifest["with_clear_tiles"]:
+        count = manifest["with_clear_tiles"]
+        print(f"{count} of them with tiles left as they are, as the masks say")
+
+
+COMMAND = Command(Mix, "vmixjax mix photos mixed --vault ~/photos-vault", run)

@@ -1,0 +1,157 @@
+"""What all command lines here have in common: commands, complaints, exit statuses.
+
+What a run cannot go on from is one line on standard error; no traceback reaches a user.
+"""
+
+import contextlib
+import dataclasses
+import errno
+import functools
+import operator
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Annotated, Any
+
+from vmixjax._printable import printable as printable
+from vmixjax.errors import RunError
+
+DONE, SOME_SKIPPED, REFUSED, INTERRUPTED = 0, 1, 2, 130
+"""Exit statuses: all done; some files skipped; nothing or not all tried; Ctrl-C."""
+
+_ROOM = "; make room, and run the same command again"
+MENDS: Mapping[int, str] = {
+    errno.ENOSPC: _ROOM,
+    errno.EDQUOT: _ROOM,
+    errno.EROFS: "; name a folder elsewhere",
+    errno.EACCES: "; change its permissions, or name another",
+}
+"""What to do about an error of the operating system, by its number."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Command:
+    """One command of a program.
+
+    Attributes:
+      options: Dataclass of its options; its docstrings are their help.
+      example: A whole command line, shown last in its help.
+      run: Carries it out; returns the exit status.
+    """
+
+    options: type
+    example: str
+    run: Callable[[Any], int]
+
+
+@dataclasses.dataclass(frozen=True)
+class Program:
+    """A program with commands.
+
+    Attributes:
+      name: How it is called.
+      speaker: What complaints begin with.
+      about: What it is for, shown in its help.
+      example: A whole command line, shown last in its help.
+      missing: What to say, with `{}` for the name, of a module that is not there.
+      interrupted: What to say when somebody stopped it.
+      mends: What to do about an error of the operating system, by its number.
+    """
+
+    name: str
+    speaker: str
+    about: str
+    example: str
+    missing: str
+    interrupted: str
+    mends: Mapping[int, str] = dataclasses.field(default_factory=dict)
+
+    def run(self, work: Callable[[], int]) -> int:
+        """Runs what a command line asks for.
+
+        Args:
+          work: Does it, and returns the exit status.
+
+        Returns:
+          That status, or the one of the error that ended the work.
+        """
+        try:
+            return work()
+        except RunError as error:
+            return self._complain(str(error))
+        except ModuleNotFoundError as error:
+            module = (error.name or str(error)).partition(".")[0]
+            return self._complain(self.missing.format(module))
+        except KeyboardInterrupt:
+            self._complain(self.interrupted)
+            return INTERRUPTED
+        except BrokenPipeError:
+            # Whoever read our output has seen enough; flushing it at exit must not
+            # fail.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return REFUSED
+        except OSError as error:
+            where = f"{error.filename}: " if error.filename else ""
+            mend = self.mends.get(error.errno or 0, "")
+            return self._complain(f"{where}{error.strerror or error}{mend}")
+
+    def parse(
+        self, arguments: Sequence[str], commands: Mapping[str, Command]
+    ) -> tuple[Command, Any]:
+        """Gives the command of a command line, and its options.
+
+        Args:
+          arguments: Of the command line, the command first.
+          commands: All of them, by name.
+
+        Raises:
+          SystemExit: It asks for help, or is not understood; what there is to say is
+            printed.
+        """
+        import tyro
+
+        named = [
+            Annotated[command.options, tyro.conf.subcommand(name)]
+            for name, command in commands.items()
+        ]
+        one_of_them: Any = functools.reduce(operator.or_, named)
+        examples = {name: command.example for name, command in commands.items()}
+        with example_last(arguments, {"": self.example, **examples}):
+            options = tyro.cli(
+                one_of_them,
+                args=arguments,
+                prog=self.name,
+                description=self.about,
+                config=(tyro.conf.FlagCreatePairsOff,),
+            )
+        command = next(c for c in commands.values() if c.options is type(options))
+        return command, options
+
+    def _complain(self, line: str) -> int:
+        print(printable(f"{self.speaker}: {line}"), file=sys.stderr)
+        return REFUSED
+
+
+@contextlib.contextmanager
+def example_last(
+    arguments: Sequence[str], examples: Mapping[str, str]
+) -> Iterator[None]:
+    """Prints an example after the help that the parser in this context prints.
+
+    There the eye is when a terminal stops scrolling.
+
+    Args:
+      arguments: Of the command line, the command first.
+      examples: By command; `""` for help without one.
+    """
+    try:
+        yield
+    except SystemExit as stop:
+        if not stop.code and {"-h", "--help"} & set(arguments):
+            print(f"Example: {examples.get(arguments[0], examples[''])}")
+        raise
+
+
+def say(line: str) -> None:
+    """Prints a line on standard output, whatever names from files it holds."""
+    print(printable(line))
