@@ -8,7 +8,10 @@ from typing import Any
 
 import jax.typing
 import numpy.typing
+import sphinx.util.inspect
+from flax import nnx
 from sphinx.application import Sphinx
+from sphinx.util.inspect import stringify_signature
 
 HERE = Path(__file__).parent
 
@@ -41,7 +44,7 @@ copybutton_exclude = ".linenos, .gp, .go"
 # is a name, linked where it is one of ours.
 default_role = "py:obj"
 autodoc_member_order = "bysource"
-autodoc_default_options = {"members": True, "no-value": True}
+autodoc_default_options = {"members": True}
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
 python_maximum_signature_line_length = 78
@@ -71,6 +74,26 @@ def _indented_is_code(
     lines[:] = re.sub(paragraph_then_block, code, "\n".join(lines)).split("\n")
 
 
+def _legible(
+    app: Sphinx,
+    what: str,
+    name: str,
+    obj: Any,
+    options: Any,
+    signature: str | None,
+    returns: str | None,
+) -> tuple[str | None, str | None]:
+    """Signatures of networks are those of their parts; functions have their names."""
+    if what == "class" and issubclass(obj, nnx.Module):
+        own = sphinx.util.inspect.signature(obj.__init__, bound_method=True)
+        signature = stringify_signature(own, unqualified_typehints=True)
+    if signature:
+        signature = re.sub(r"<function (\w+)[^>]*>", r"\1", signature)
+        signature = signature.replace("<factory>", "...")
+    return signature, returns
+
+
 def setup(app: Sphinx) -> None:
     """Before Napoleon (priority 500), which indents sections itself."""
     app.connect("autodoc-process-docstring", _indented_is_code, priority=400)
+    app.connect("autodoc-process-signature", _legible)
