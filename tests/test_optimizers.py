@@ -4,7 +4,7 @@ import numpy as np
 import optax
 import pytest
 
-from vmixjax.optimizers import st_adam
+from vmixjax.optimizers import scale_by_st_adam, st_adam
 
 SHAPES = {"w": (3, 4), "b": (4,), "scalar": ()}
 
@@ -39,6 +39,31 @@ def test_without_adaptation_it_is_adam_bit_for_bit():
     ours = run(st_adam(rate, 0.8, 0.99, 1e-6, adaptation=0), given, START)
     adams = run(optax.adam(rate, 0.8, 0.99, 1e-6), given, START)
     for one, other in zip(ours, adams, strict=True):
+        jax.tree.map(np.testing.assert_array_equal, one, other)
+
+
+def test_without_adaptation_it_scales_as_adam_does():
+    given = gradients(20)
+    ours = run(scale_by_st_adam(0.8, 0.99, 1e-6, adaptation=0), given, START)
+    adams = run(optax.scale_by_adam(0.8, 0.99, 1e-6), given, START)
+    for one, other in zip(ours, adams, strict=True):
+        jax.tree.map(np.testing.assert_array_equal, one, other)
+
+
+@pytest.mark.parametrize("adaptation", [0, 0.5])
+def test_it_is_a_chain_of_its_scaling_and_a_learning_rate(adaptation):
+    given = gradients(5)
+    chain = optax.chain(
+        scale_by_st_adam(adaptation=adaptation), optax.scale_by_learning_rate(1e-2)
+    )
+    assert jax.tree.structure(chain.init(START)) == jax.tree.structure(
+        st_adam(1e-2, adaptation=adaptation).init(START)
+    )
+    for one, other in zip(
+        run(st_adam(1e-2, adaptation=adaptation), given, START),
+        run(chain, given, START),
+        strict=True,
+    ):
         jax.tree.map(np.testing.assert_array_equal, one, other)
 
 

@@ -41,7 +41,7 @@ def test_every_public_name_is_documented(name):
     documentation = inspect.getdoc(getattr(vmixjax, name))
     assert documentation
     sections = (
-        ["Attributes:"] if name[0].isupper() else ["Args:", "Returns:", "Source:"]
+        ["Attributes:"] if name[0].isupper() else ["Args:", "Returns:", "References:"]
     )
     for section in sections:
         assert section in documentation
@@ -63,19 +63,20 @@ def test_every_public_function_is_typed_and_called_alike(name):
             assert f"{parameter.name}:" in inspect.getdoc(function)
 
 
-def section(name, title):
+def section(public, title):
     """The lines of one section of a docstring, as one text."""
-    documentation = inspect.getdoc(getattr(vmixjax, name))
-    found = re.search(rf"(?ms)^{title}:(.*?)(?=^\S|\Z)", documentation)
+    found = re.search(rf"(?ms)^{title}:(.*?)(?=^\S|\Z)", inspect.getdoc(public))
+    assert found, f"{public.__name__} has no section {title}"
     return " ".join(found[1].split())
 
 
-def entry(name, title, argument):
-    """What a section says of one argument or attribute."""
+def entry(public, title, argument):
+    """What a section says of one argument or attribute, or of several at once."""
     found = re.search(
-        rf"(?:^| ){argument}: (.*?)(?= [a-z_]+: |$)", section(name, title)
+        rf"(?:^| )(?:\w+, )*{argument}(?:, \w+)*: (.*?)(?= [a-z]\w*(?:, \w+)*: |$)",
+        section(public, title),
     )
-    assert found, f"{name} says nothing of {argument}"
+    assert found, f"{public.__name__} says nothing of {argument}"
     return found[1]
 
 
@@ -90,7 +91,8 @@ MEANT = {
     "target_vfe": "in the units of `vfe`; at least 0",
     "sensitivity": r"\(H // T, W // T\) numbers of at least 0|as for `plan`",
     "config": "ladder",
-    "plan": "plan|of this image",
+    "plan": "[Pp]lan",
+    "strength": "from 0 to 1",
     "channels": "mode",
 }
 
@@ -98,12 +100,14 @@ MEANT = {
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_every_argument_has_its_shape_or_unit(name):
     for parameter in inspect.signature(getattr(vmixjax, name)).parameters:
-        assert re.search(MEANT[parameter], entry(name, "Args", parameter))
+        assert re.search(
+            MEANT[parameter], entry(getattr(vmixjax, name), "Args", parameter)
+        )
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_every_result_has_its_shape_and_dtype(name):
-    told = section(name, "Returns")
+    told = section(getattr(vmixjax, name), "Returns")
     assert re.search(
         r"float32|[Ss]ame shape(,| and)( same)? dtype|typed Threefry key|(The|A) plan",
         told,
@@ -112,7 +116,7 @@ def test_every_result_has_its_shape_and_dtype(name):
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_every_error_has_its_cause(name):
-    raises = section(name, "Raises")
+    raises = section(getattr(vmixjax, name), "Raises")
     assert "TypeError" in raises
     assert "ValueError" in raises
     # Causes, or the function whose causes they are.
@@ -123,7 +127,7 @@ def test_every_error_has_its_cause(name):
 def test_every_field_is_typed_and_documented(name):
     for field in dataclasses.fields(getattr(vmixjax, name)):
         assert field.type
-        assert len(entry(name, "Attributes", field.name)) > 10
+        assert len(entry(getattr(vmixjax, name), "Attributes", field.name)) > 10
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
@@ -133,9 +137,13 @@ def test_no_type_says_anything_goes(name):
     assert object not in hints.values()
 
 
-def public_functions():
-    """Those of the modules that the README names, beside the table of contents."""
-    for module in (methods, metrics, optimizers):
+# Modules of public functions that are documented in one style: see the test below.
+IN_ONE_STYLE = (vmixjax, methods, optimizers)
+
+
+def functions_of(*modules):
+    """Public functions that modules define, or list as theirs."""
+    for module in modules:
         for name in getattr(module, "__all__", vars(module)):
             function = getattr(module, name)
             if (
@@ -144,6 +152,31 @@ def public_functions():
                 and not name.startswith("_")
             ):
                 yield function
+
+
+STYLED = list(functions_of(*IN_ONE_STYLE))
+
+
+@pytest.mark.parametrize("function", STYLED, ids=lambda function: function.__name__)
+def test_docstrings_are_in_one_style(function):
+    documentation = inspect.getdoc(function)
+    assert re.match(r"[A-Z]\w+s\b", documentation), "first a verb, in third person"
+    summary, blank, *_ = documentation.splitlines()
+    assert summary.endswith(".")
+    assert not blank
+    titles = re.findall(r"(?m)^(\w+):$", documentation)
+    assert titles == ["Args", "Returns", "Raises", "References"]
+    for title in titles:
+        assert section(function, title).split(">>>")[0].strip().endswith(".")
+    for parameter in inspect.signature(function).parameters:
+        # A noun phrase, or a shape or dtype.
+        told = entry(function, "Args", parameter)
+        assert re.match(r"[A-Z(`0-9]|u?int\d|float\d|bool", told), (parameter, told)
+
+
+def public_functions():
+    """Those of the modules that the README names, beside the table of contents."""
+    yield from functions_of(methods, metrics, optimizers)
     for module in pkgutil.iter_modules(vmixjax.attacks.__path__, "vmixjax.attacks."):
         # One attack in a file, called alike; what helps it has names of its own.
         attack = module.name.rpartition(".")[2]

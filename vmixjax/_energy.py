@@ -14,7 +14,7 @@ import dataclasses
 import functools
 import math
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from typing import NamedTuple, ParamSpec, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -165,6 +165,55 @@ def _as_it_is(values: jax.Array, tile: int, bits: int) -> tuple[jax.Array, jax.A
     return inside, border
 
 
+class _BlockSums(NamedTuple):
+    """Sums over the N blocks of each region, R and L their last and first columns.
+
+    All int64. Over channels, too, where blocks cross them, so that the last axis is 1.
+
+    Attributes:
+      within: of squared differences inside blocks.
+      left: of |L_p|^2.
+      right: of |R_p|^2.
+      paired: of |R_p - L_p|^2.
+      left_total: of L_p, by row of a block on axis 1.
+      right_total: of R_p, likewise.
+    """
+
+    within: jax.Array
+    left: jax.Array
+    right: jax.Array
+    paired: jax.Array
+    left_total: jax.Array
+    right_total: jax.Array
+
+
+def _block_sums(
+    values: jax.Array, region: int, block: int, crosses: bool, bits: int
+) -> _BlockSums:
+    n, channels = region // block, values.shape[2]
+    grid = cut(values, region)
+    grid = grid.reshape(grid.shape[0], n, block, *grid.shape[2:])
+    grid = grid.reshape(*grid.shape[:4], n, block, channels)
+    left, right = grid[:, :, :, :, :, 0], grid[:, :, :, :, :, -1]
+
+    def squares(x: jax.Array, axes: tuple[int, ...], bits: int) -> jax.Array:
+        summed = _sum_of_squares(x, axes, bits)
+        return summed.sum(-1, keepdims=True) if crosses else summed
+
+    def totals(x: jax.Array) -> jax.Array:
+        summed = jnp.sum(x, axis=(1, 4), dtype=jnp.int32).astype(jnp.int64)
+        return summed.sum(-1, keepdims=True) if crosses else summed
+
+    return _BlockSums(
+        within=squares(jnp.diff(grid, axis=5), (1, 2, 4, 5), bits + 1),
+        left=squares(left, (1, 2, 4), bits),
+        right=squares(right, (1, 2, 4), bits),
+        paired=squares(right - left, (1, 2, 4), bits + 1),
+        left_total=totals(left),
+        right_total=totals(right),
+    )
+
+
 def _shuffled(
     values: jax.Array,
     *,
@@ -183,55 +232,36 @@ def _shuffled(
         between regions   1 / (n N) * sum over all p, q of |R_p - L_q|^2
         tile's edge       1 / n * sum of |R_p|^2 of its last regions
 
-    where N = n^2 for each channel, or n^2 C over all channels in joint mode.
+    where N = n^2 for each channel, or n^2 C where blocks cross the C channels.
     """
-    channels = values.shape[2]
     n = region // block
     per_tile = config.tile_size // region
-    joint = config.channels == "joint"
-    count = n * n * (channels if joint else 1)
-    grid = cut(values, region)
-    grid = grid.reshape(grid.shape[0], n, block, *grid.shape[2:])
-    grid = grid.reshape(*grid.shape[:4], n, block, channels)
-    left, right = grid[:, :, :, :, :, 0], grid[:, :, :, :, :, -1]
-
-    def squares(x: jax.Array, axes: tuple[int, ...], bits: int) -> jax.Array:
-        summed = _sum_of_squares(x, axes, bits)
-        return summed.sum(-1, keepdims=True) if joint else summed
-
-    def totals(x: jax.Array) -> jax.Array:
-        summed = jnp.sum(x, axis=(1, 4), dtype=jnp.int32).astype(jnp.int64)
-        return summed.sum(-1, keepdims=True) if joint else summed
+    count = n * n * (values.shape[2] if config.crosses_channels else 1)
+    sums = _block_sums(values, region, block, config.crosses_channels, bits)
 
     def dot(a: jax.Array, b: jax.Array) -> jax.Array:
         return jnp.sum(a * b, axis=1)
 
-    within = squares(jnp.diff(grid, axis=5), (1, 2, 4, 5), bits + 1)
-    left_squares, right_squares = (squares(x, (1, 2, 4), bits) for x in (left, right))
-    left_total, right_total = totals(left), totals(right)
-    paired = squares(right - left, (1, 2, 4), bits + 1)
-
-    pairs = count * (left_squares + right_squares) - 2 * dot(right_total, left_total)
-    energy = within << fraction
-    energy += _times(pairs - paired << fraction, n - 1, n * (count - 1))
-
     def by_tile(x: jax.Array) -> jax.Array:
         return x.reshape(*x.shape[:-2], -1, per_tile, x.shape[-1])
-
-    right_squares, left_squares = by_tile(right_squares), by_tile(left_squares)
-    right_total, left_total = by_tile(right_total), by_tile(left_total)
-    across = count * (right_squares[:, :, :-1] + left_squares[:, :, 1:])
-    across -= 2 * dot(right_total[..., :-1, :], left_total[..., 1:, :])
-    edge = right_squares[:, :, -1] << fraction
 
     def tiles(x: jax.Array, axes: tuple[int, ...]) -> jax.Array:
         x = jnp.sum(x, axis=axes)
         return x.reshape(-1, per_tile, x.shape[-1]).sum(1)
 
+    pairs = count * (sums.left + sums.right)
+    pairs -= 2 * dot(sums.right_total, sums.left_total) + sums.paired
+    inside = sums.within << fraction
+    inside += _times(pairs << fraction, n - 1, n * (count - 1))
+    of_tiles = _BlockSums(*map(by_tile, sums))
+    between = count * (of_tiles.right[:, :, :-1] + of_tiles.left[:, :, 1:])
+    between -= 2 * dot(
+        of_tiles.right_total[..., :-1, :], of_tiles.left_total[..., 1:, :]
+    )
     return (
-        tiles(by_tile(energy), (2, 3))
-        + tiles(across << fraction, (2, 3)) // (n * count)
-        + tiles(edge, (2,)) // n
+        tiles(by_tile(inside), (2, 3))
+        + tiles(between << fraction, (2, 3)) // (n * count)
+        + tiles(of_tiles.right[:, :, -1] << fraction, (2,)) // n
     )
 
 

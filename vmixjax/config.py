@@ -33,7 +33,7 @@ CHANNEL_MODES: dict[str, ChannelMode] = {
     "shared": ChannelMode(True, False, "pixels keep their colour"),
     "joint": ChannelMode(False, True, "values change colours too"),
 }
-"""What each of `Channels` means; nothing else asks for one by name."""
+"""What each of `Channels` means: nothing else asks for a mode by its name."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,7 +47,7 @@ class MixConfig:
     a static argument of `jax.jit`.
 
     Attributes:
-      tile_size: side of a tile, in pixels; divides height and width of the image.
+      tile_size: Side of a tile in pixels; divides height and width of the image.
       ladder: `(region_size, block_size)` in pixels, weakest first, 1 to 255 of
         them. Each region size divides the tile size, each block size its region
         size, and a region holds at least 2 x 2 blocks.
@@ -57,8 +57,8 @@ class MixConfig:
         also move between the channels of their region.
 
     Raises:
-      TypeError: a size that is not an integer, a ladder that holds no pairs.
-      ValueError: sizes that do not divide, an empty ladder, an unknown mode.
+      TypeError: A size that is not an integer, a ladder that holds no pairs.
+      ValueError: Sizes that do not divide, an empty ladder, an unknown mode.
     """
 
     tile_size: int = 32

@@ -31,70 +31,74 @@ _MOST_ROWS = 32
 
 
 def vfe(image: jax.typing.ArrayLike, tile_size: int) -> jax.Array:
-    """Visual Feature Entropy of an image, the mean of `vfe_map`.
+    """Measures the Visual Feature Entropy of an image, the mean of `vfe_map`.
 
     Args:
       image: (H, W, C) uint8 (scaled by 1/255), uint16 (by 1/65535) or floating (as
         it is).
-      tile_size: side of a tile in pixels; divides H and W.
+      tile_size: Side of a tile in pixels; divides H and W.
 
     Returns:
       float32 scalar of at least 0. It grows with the area of a tile, so compare
       only values of one tile size.
 
     Raises:
-      TypeError: an image of another dtype.
-      ValueError: a batch instead of one image, sides that are not whole tiles.
+      TypeError: Another dtype of image.
+      ValueError: A batch instead of one image, sides that are not whole tiles.
 
-    Source: "Visual Feature Entropy" of the paper (Li et al., NDSS 2024), as its
-    published reference code computes it.
+    References:
+      Li et al., NDSS 2024 (arXiv 2404.04098), "Visual Feature Entropy", as their
+      published reference code computes it.
     """
     # Apart, or the compiler makes one sum of both, over short strided axes.
     return jnp.mean(jax.lax.optimization_barrier(vfe_map(image, tile_size)))
 
 
 def vfe_map(image: jax.typing.ArrayLike, tile_size: int) -> jax.Array:
-    """Visual Feature Entropy of each tile and channel.
+    """Measures the Visual Feature Entropy of each tile and channel.
 
     Args:
       image: (H, W, C) uint8, uint16 or floating, as for `vfe`.
-      tile_size: side T of a tile in pixels; divides H and W.
+      tile_size: Side T of a tile in pixels; divides H and W.
 
     Returns:
       float32 (H // T, W // T, C), each at least 0. Differentiable in a floating
       image.
 
     Raises:
-      TypeError: an image of another dtype.
-      ValueError: a batch instead of one image, sides that are not whole tiles.
+      TypeError: Another dtype of image.
+      ValueError: A batch instead of one image, sides that are not whole tiles.
 
-    Source: as `vfe`.
+    References:
+      As `vfe`.
     """
     _validate.size("tile_size", tile_size)
     return _vfe_map(_validate.image(image, tile_size), int(tile_size))
 
 
 def expected_vfe_map(image: jax.typing.ArrayLike, config: MixConfig) -> jax.Array:
-    """What each level of the ladder can be expected to make of each tile's VFE.
+    """Computes the VFE that each tile can be expected to have at each level.
 
-    Exact for uniformly random permutations, in one pass: the expected squared
-    difference of two neighbours follows from sums over a region's blocks. Computed
-    in integers; floating and 16-bit images are quantised to 16 bits of their own
-    range for it (fewer for tiles above 64). Values that are not finite count as 0.
+    The result is exact for uniformly random permutations and needs no trial shuffle:
+    the expected squared difference of two neighbours follows from sums over a
+    region's blocks. It is computed in integers; for that, floating and 16-bit images
+    are quantised to 16 bits of their own range (fewer for tiles above 64), and values
+    that are not finite count as 0.
 
     Args:
       image: (H, W, C) uint8, uint16 or floating.
-      config: tile size T, ladder and channel mode.
+      config: Tile size T, ladder and channel mode.
 
     Returns:
       float32 (1 + len(ladder), H // T, W // T), the mean over channels. Entry 0 is
       the VFE as it is, entry k its expectation at level k.
 
     Raises:
-      TypeError: an image of another dtype, a config that is no MixConfig.
-      ValueError: a batch instead of one image, sides that are not whole tiles.
+      TypeError: Another dtype of image, a config that is no MixConfig.
+      ValueError: A batch instead of one image, sides that are not whole tiles.
 
-    Source: ours; the paper shuffles and measures again.
+    References:
+      Ours. The paper shuffles and measures again.
 
     >>> import numpy as np
     >>> image = np.random.default_rng(0).integers(0, 256, (16, 16, 3), np.uint8)

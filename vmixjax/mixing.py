@@ -22,8 +22,8 @@ import jax.numpy as jnp
 
 from vmixjax import _validate
 from vmixjax._grid import cut, join
-from vmixjax._shuffle.permute import permute
-from vmixjax.config import Channels, MixConfig, check_channels
+from vmixjax._shuffle import permute
+from vmixjax.config import CHANNEL_MODES, Channels, MixConfig, check_channels
 from vmixjax.planning import Plan
 
 
@@ -34,41 +34,43 @@ def mix(key: jax.Array, image: jax.typing.ArrayLike, plan: Plan) -> jax.Array:
     exactly its values (per channel; over all channels in `"joint"` mode).
 
     Args:
-      key: one typed Threefry key. Never use one key for two images: with the same
+      key: One typed Threefry key. Never use one key for two images: with the same
         plan they would be shuffled alike, and one known pair would undo both.
       image: (H, W, C) uint8, uint16 or floating, H and W multiples of the tile size.
-      plan: of this image, from `plan` or `full_plan`.
+      plan: Plan of this image, from `plan` or `full_plan`.
 
     Returns:
       The mixed image: same shape, same dtype.
 
     Raises:
-      TypeError: a key that is not a typed Threefry key, an image of another dtype.
-      ValueError: a batch instead of one image, sides that are not whole tiles,
+      TypeError: A key that is not a typed Threefry key, another dtype of image.
+      ValueError: A batch instead of one image, sides that are not whole tiles,
         a plan for another shape, a count of blocks with a prime factor above 1021.
 
-    Source: section "spatial and chromatic shuffling" of the paper (Li et al., NDSS
-    2024) for what is shuffled; how, is ours (`vmixjax._shuffle.permute`).
+    References:
+      Li et al., NDSS 2024 (arXiv 2404.04098), "spatial and chromatic shuffling", for
+      what is shuffled. How it is shuffled is ours (`vmixjax._shuffle`).
     """
     return _rearrange(key, image, plan, inverse=False)
 
 
 def unmix(key: jax.Array, image: jax.typing.ArrayLike, plan: Plan) -> jax.Array:
-    """The exact inverse of `mix`: the same key and plan bring every value back.
+    """Inverts `mix` exactly: the same key and plan bring every value back.
 
     Args:
-      key: the key that the image was mixed with.
-      image: the mixed image, (H, W, C) uint8, uint16 or floating.
-      plan: the plan that it was mixed by.
+      key: Key that the image was mixed with.
+      image: Mixed image, (H, W, C) uint8, uint16 or floating.
+      plan: Plan that it was mixed by.
 
     Returns:
       The original image, bit for bit; same shape, same dtype. A wrong key or plan
       gives another shuffle, not an error.
 
     Raises:
-      TypeError, ValueError: as `mix`.
+      TypeError, ValueError: Causes as `mix` has them.
 
-    Source: ours; the paper does not undo its shuffling.
+    References:
+      Ours. The paper does not undo its shuffling.
     """
     return _rearrange(key, image, plan, inverse=True)
 
@@ -88,40 +90,44 @@ def canonical(
 
     Args:
       image: (H, W, C) uint8, uint16 or floating, mixed or not.
-      region_size: side of the regions in pixels; divides H and W.
-      channels: mode that the image was mixed in. In `"joint"` mode values changed
-        channels, so a region is sorted over all of them, channel after channel.
+      region_size: Side of the regions in pixels; divides H and W.
+      channels: Channel mode that the image was mixed in. In `"joint"` mode values
+        changed channels, so a region is sorted over all of them, channel after
+        channel.
 
     Returns:
       Same shape and dtype; ascending in raster order within each region.
 
     Raises:
-      TypeError: an image of another dtype.
-      ValueError: a batch, or sides that the region size does not divide.
+      TypeError: Another dtype of image.
+      ValueError: A batch, or sides that the region size does not divide.
 
-    Source: ours.
+    References:
+      Ours.
     """
     _validate.size("region_size", region_size)
     image = _validate.image(image, region_size)
     check_channels(channels)
-    return _canonical(image, int(region_size), channels == "joint")
+    crosses = CHANNEL_MODES[channels].crosses_channels
+    return _canonical(image, int(region_size), crosses)
 
 
 def image_key(key: jax.Array, image_id: jax.typing.ArrayLike) -> jax.Array:
-    """The key of one image, from the key of a data set or of a training step.
+    """Derives the key of one image from the key of a data set or a training step.
 
     Args:
-      key: one typed Threefry key.
-      image_id: integer from 0 to 2^32 - 1 that no other image under `key` has.
+      key: One typed Threefry key.
+      image_id: An integer from 0 to 2^32 - 1 that no other image under `key` has.
 
     Returns:
       One typed Threefry key, by `jax.random.fold_in`.
 
     Raises:
-      TypeError: a key that is not a typed Threefry key, an id that is no integer.
-      ValueError: an array of keys, an id out of range.
+      TypeError: A key that is not a typed Threefry key, an id that is no integer.
+      ValueError: An array of keys, an id out of range.
 
-    Source: ours; the paper shares one permutation between the images of a batch.
+    References:
+      Ours. The paper shares one permutation between the images of a batch.
 
     >>> import jax
     >>> ids = jax.numpy.arange(4)
@@ -161,9 +167,9 @@ def _permute(
 
 
 @functools.partial(jax.jit, static_argnums=(1, 2))
-def _canonical(image: jax.Array, region: int, joint: bool) -> jax.Array:
+def _canonical(image: jax.Array, region: int, crosses: bool) -> jax.Array:
     regions = cut(image, region).transpose(0, 2, 4, 1, 3)
     rows, columns, channels = regions.shape[:3]
-    sorted_together = (rows, columns) if joint else (rows, columns, channels)
+    sorted_together = (rows, columns) if crosses else (rows, columns, channels)
     values = jnp.sort(regions.reshape(*sorted_together, -1), axis=-1)
     return join(values.reshape(regions.shape).transpose(0, 3, 1, 4, 2))

@@ -11,7 +11,11 @@ the present.
 >>> state = optimizer.init(parameters)
 >>> updates, state = optimizer.update({"w": jnp.ones(3)}, state, parameters)
 >>> parameters = optax.apply_updates(parameters, updates)
+
+`scale_by_st_adam` is the part without the learning rate, for chains of one's own.
 """
+
+import functools
 
 import chex
 import flax
@@ -21,8 +25,8 @@ import optax
 
 
 @flax.struct.dataclass
-class StAdamState:
-    """What ST-Adam remembers; a pytree, shaped as the parameters are.
+class ScaleByStAdamState:
+    """What `scale_by_st_adam` remembers; a pytree, shaped as the parameters are.
 
     Attributes:
       count: updates so far, int32 ().
@@ -48,29 +52,18 @@ def st_adam(
     *,
     adaptation: float = 0.5,
 ) -> optax.GradientTransformation:
-    """Adam whose beta1 adapts, value by value, to the agreement of gradients.
+    """Adapts Adam's beta1, value by value, to the agreement of gradients.
 
-    With g the gradient and m the bias-corrected momentum before it,
-
-        agreement = b1 * agreement + (1 - b1) * 2 g m / (g^2 + m^2)     in [-1, 1]
-        beta1 = b1 - adaptation * (1 - b1) * agreement
-        mu = beta1 * mu + (1 - beta1) * g
-        forgotten = forgotten * beta1,  m = mu / (1 - forgotten)
-
-    and the rest is Adam. Agreement begins at 0. It is smoothed, because a beta1 that
-    followed each single gradient would keep more of those that agree than of those that
-    oppose, and bias the mean towards where it already points. It does not change with
-    the scale of the loss, and takes no sum over values, so that it is the same however
-    parameters are sharded.
-    For weight decay, chain `optax.add_decayed_weights` as with any transformation.
+    The updates of `scale_by_st_adam`, scaled by a learning rate. For weight decay,
+    chain `optax.add_decayed_weights` between the two.
 
     Args:
-      learning_rate: a number or an optax schedule.
-      b1: beta1 where gradients and momentum have nothing to do with each other; their
-        agreement is smoothed by it, too.
-      b2: decay of the mean of squared gradients.
-      eps: added to its root.
-      adaptation: how far beta1 moves, 0 to 1 (exclusive). 0 is `optax.adam`, exactly.
+      learning_rate: Number or optax schedule.
+      b1: Beta1 where gradients and momentum have nothing to do with each other, 0 to 1
+        (exclusive).
+      b2: Decay of the mean of squared gradients, 0 to 1 (exclusive).
+      eps: Addend to its root.
+      adaptation: Reach of beta1, 0 to 1 (exclusive). 0 is `optax.adam`, exactly.
 
     Returns:
       An `optax.GradientTransformation`, for any pytree of floating arrays.
@@ -78,62 +71,98 @@ def st_adam(
     Raises:
       ValueError: `b1`, `b2` or `adaptation` outside 0 to 1, 1 excluded.
 
-    Source: the paper (Li et al., NDSS 2024) says that ST-Adam adapts Adam's momentum to
-    the agreement of the current gradient with past ones, to damp the oscillation that
-    shuffling causes. Its exact update is not public: the measure of agreement, its
-    smoothing, the linear law and the bias correction by the product of the betas are
-    our reading.
+    References:
+      As `scale_by_st_adam`.
+    """
+    return optax.chain(
+        scale_by_st_adam(b1, b2, eps, adaptation=adaptation),
+        optax.scale_by_learning_rate(learning_rate),
+    )
+
+
+def scale_by_st_adam(
+    b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8, *, adaptation: float = 0.5
+) -> optax.GradientTransformation:
+    """Rescales updates by Adam with a beta1 that adapts to the agreement of gradients.
+
+    With g the gradient and m the bias-corrected momentum before it, for each value,
+
+        agreement = b1 * agreement + (1 - b1) * 2 g m / (g^2 + m^2)     in [-1, 1]
+        beta1 = b1 - adaptation * (1 - b1) * agreement
+        mu = beta1 * mu + (1 - beta1) * g
+        forgotten = forgotten * beta1,  m = mu / (1 - forgotten)
+
+    and the rest is Adam. Agreement begins at 0. It is smoothed: a beta1 that followed
+    each single gradient would keep more of those that agree than of those that oppose,
+    and bias the mean towards where it already points. It does not change with the scale
+    of the loss, nor with how parameters are sharded.
+
+    Args:
+      b1: Beta1 at agreement 0, and the decay of agreement; 0 to 1 (exclusive).
+      b2: Decay of the mean of squared gradients, 0 to 1 (exclusive).
+      eps: Addend to its root.
+      adaptation: Reach of beta1, 0 to 1 (exclusive). 0 is `optax.scale_by_adam`.
+
+    Returns:
+      An `optax.GradientTransformation`, for any pytree of floating arrays.
+
+    Raises:
+      ValueError: `b1`, `b2` or `adaptation` outside 0 to 1, 1 excluded.
+
+    References:
+      Li et al., NDSS 2024 (arXiv 2404.04098), on ST-Adam: the momentum follows how far
+      the current gradient agrees with past ones, against the oscillation that shuffling
+      causes. The exact update is not public: the measure of agreement, its smoothing,
+      the linear law and the bias correction by the product of the betas are our
+      reading.
     """
     for name, value in (("b1", b1), ("b2", b2), ("adaptation", adaptation)):
         if not 0 <= value < 1:
             raise ValueError(f"{name} must be from 0 to below 1; got {value}")
     if adaptation == 0:
-        return optax.adam(learning_rate, b1, b2, eps)
-    return optax.chain(
-        _scale_by_st_adam(b1, b2, eps, adaptation),
-        optax.scale_by_learning_rate(learning_rate),
+        return optax.scale_by_adam(b1, b2, eps)
+    update = functools.partial(_update, b1=b1, b2=b2, eps=eps, adaptation=adaptation)
+    return optax.GradientTransformation(_init, update)
+
+
+def _init(parameters: optax.Params) -> ScaleByStAdamState:
+    zeros = jax.tree.map(jnp.zeros_like, parameters)
+    ones = jax.tree.map(jnp.ones_like, parameters)
+    return ScaleByStAdamState(jnp.zeros((), jnp.int32), zeros, zeros, zeros, ones)
+
+
+def _update(
+    gradients: optax.Updates,
+    state: ScaleByStAdamState,
+    params: optax.Params | None = None,
+    *,
+    b1: float,
+    b2: float,
+    eps: float,
+    adaptation: float,
+) -> tuple[optax.Updates, ScaleByStAdamState]:
+    del params
+    chex.assert_trees_all_equal_structs(gradients, state.mu)
+    count = optax.safe_increment(state.count)
+
+    def agree(
+        before: jax.Array, g: jax.Array, mu: jax.Array, forgotten: jax.Array
+    ) -> jax.Array:
+        # Before the first update there is no momentum, and nothing to agree with.
+        momentum = jnp.where(forgotten < 1, mu / (1 - jnp.minimum(forgotten, b1)), 0)
+        size = g**2 + momentum**2
+        now = 2 * g * momentum / jnp.where(size > 0, size, 1)
+        return b1 * before + (1 - b1) * now
+
+    agreement = jax.tree.map(
+        agree, state.agreement, gradients, state.mu, state.forgotten
     )
-
-
-def _scale_by_st_adam(
-    b1: float, b2: float, eps: float, adaptation: float
-) -> optax.GradientTransformation:
-    def init(parameters: optax.Params) -> StAdamState:
-        zeros = jax.tree.map(jnp.zeros_like, parameters)
-        ones = jax.tree.map(jnp.ones_like, parameters)
-        return StAdamState(jnp.zeros((), jnp.int32), zeros, zeros, zeros, ones)
-
-    def update(
-        gradients: optax.Updates, state: StAdamState, params: optax.Params | None = None
-    ) -> tuple[optax.Updates, StAdamState]:
-        del params
-        chex.assert_trees_all_equal_structs(gradients, state.mu)
-        count = optax.safe_increment(state.count)
-
-        def agree(
-            before: jax.Array, g: jax.Array, mu: jax.Array, forgotten: jax.Array
-        ) -> jax.Array:
-            # Before the first update there is no momentum, and nothing to agree with.
-            momentum = jnp.where(
-                forgotten < 1, mu / (1 - jnp.minimum(forgotten, b1)), 0
-            )
-            size = g**2 + momentum**2
-            now = 2 * g * momentum / jnp.where(size > 0, size, 1)
-            return b1 * before + (1 - b1) * now
-
-        agreement = jax.tree.map(
-            agree, state.agreement, gradients, state.mu, state.forgotten
-        )
-        betas = jax.tree.map(lambda a: b1 - adaptation * (1 - b1) * a, agreement)
-        mu = jax.tree.map(
-            lambda b, m, g: b * m + (1 - b) * g, betas, state.mu, gradients
-        )
-        forgotten = jax.tree.map(jnp.multiply, betas, state.forgotten)
-        nu = optax.tree.update_moment_per_elem_norm(gradients, state.nu, b2, 2)
-        nu_hat = optax.tree.bias_correction(nu, b2, count)
-        updates = jax.tree.map(
-            lambda m, f, n: m / (1 - f) / (jnp.sqrt(n) + eps), mu, forgotten, nu_hat
-        )
-        return updates, StAdamState(count, mu, nu, agreement, forgotten)
-
-    return optax.GradientTransformation(init, update)
+    betas = jax.tree.map(lambda a: b1 - adaptation * (1 - b1) * a, agreement)
+    mu = jax.tree.map(lambda b, m, g: b * m + (1 - b) * g, betas, state.mu, gradients)
+    forgotten = jax.tree.map(jnp.multiply, betas, state.forgotten)
+    nu = optax.tree.update_moment_per_elem_norm(gradients, state.nu, b2, 2)
+    nu_hat = optax.tree.bias_correction(nu, b2, count)
+    updates = jax.tree.map(
+        lambda m, f, n: m / (1 - f) / (jnp.sqrt(n) + eps), mu, forgotten, nu_hat
+    )
+    return updates, ScaleByStAdamState(count, mu, nu, agreement, forgotten)

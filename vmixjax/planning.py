@@ -37,7 +37,7 @@ class Plan:
     """All that is needed, with a key, to mix one image or to unmix it.
 
     A pytree whose config is static, so plans of many images stack under `jax.vmap`.
-    Levels reveal where an image has its features; keep them with the key.
+    Levels reveal where an image has its features; store them with the key.
 
     Attributes:
       levels: uint8 (H // T, W // T). Level k >= 1 means `config.ladder[k - 1]`; 0,
@@ -45,7 +45,7 @@ class Plan:
       expected_vfe: float32 scalar, the VFE that the mixed image can be expected to
         have; NaN in a `full_plan`, which was made without looking at an image.
       reachable: bool scalar, whether that is at least the target.
-      config: what the levels mean.
+      config: MixConfig that says what the levels mean.
     """
 
     levels: jax.Array
@@ -61,14 +61,14 @@ def plan(
     *,
     sensitivity: jax.typing.ArrayLike | None = None,
 ) -> Plan:
-    """The weakest plan, in the order of the climb, expected to reach a VFE.
+    """Finds the weakest plan, in the order of the climb, expected to reach a VFE.
 
     Args:
       image: (H, W, C) uint8, uint16 or floating.
-      target_vfe: the desired VFE, in the units of `vfe`; at least 0. Below the
-        reachable range it gives level 1 everywhere; above it, or infinite, the
-        strongest plan, with `reachable` False. A traced NaN does so, too.
-      config: tile size T, ladder and channel mode.
+      target_vfe: Desired VFE, in the units of `vfe`; at least 0. Below the reachable
+        range it gives level 1 everywhere; above it, or infinite, the strongest plan,
+        with `reachable` False. A traced NaN does so, too.
+      config: Tile size T, ladder and channel mode.
       sensitivity: (H // T, W // T) numbers of at least 0 that say which tiles climb
         first: a face mask, a saliency map. A tile of 0 is not private and stays as
         it is. By default the gradient energy inside each tile, and all are private.
@@ -77,11 +77,12 @@ def plan(
       The plan. Equal for equal arguments, whatever the batch, device or compiler.
 
     Raises:
-      TypeError: an image of another dtype, a config that is no MixConfig.
-      ValueError: sides that are not whole tiles, a target that is NaN or negative,
+      TypeError: Another dtype of image, a config that is no MixConfig.
+      ValueError: Sides that are not whole tiles, a target that is NaN or negative,
         a sensitivity of another shape, NaN or negative.
 
-    Source: "desired VFE" is the paper's (Li et al., NDSS 2024); the climb is ours.
+    References:
+      Li et al., NDSS 2024 (arXiv 2404.04098), for "desired VFE". The climb is ours.
     """
     image, sensitivity = _checked(image, config, sensitivity)
     _validate.target_vfe(target_vfe)
@@ -94,20 +95,21 @@ def vfe_range(
     *,
     sensitivity: jax.typing.ArrayLike | None = None,
 ) -> tuple[jax.Array, jax.Array]:
-    """Lowest and highest expected VFE that a plan of this image can reach.
+    """Computes the lowest and the highest expected VFE that plans can reach.
 
     Args:
       image: (H, W, C) uint8, uint16 or floating.
-      config: tile size, ladder and channel mode.
-      sensitivity: as for `plan`; tiles of 0 stay as they are at both ends.
+      config: Tile size, ladder and channel mode.
+      sensitivity: Map as for `plan`; tiles of 0 stay as they are at both ends.
 
     Returns:
       Two float32 scalars: with all private tiles at level 1, and at the strongest.
 
     Raises:
-      TypeError, ValueError: as `plan`.
+      TypeError, ValueError: Causes as `plan` has them.
 
-    Source: ours.
+    References:
+      Ours.
     """
     image, sensitivity = _checked(image, config, sensitivity)
     return _range(image, sensitivity, config)
@@ -126,9 +128,9 @@ def target_vfe(
 
     Args:
       image: (H, W, C) uint8, uint16 or floating.
-      strength: 0 to 1. Every private tile is mixed at 0, too.
-      config: tile size, ladder and channel mode.
-      sensitivity: as for `plan`.
+      strength: Place from 0 to 1. Every private tile is mixed at 0, too.
+      config: Tile size, ladder and channel mode.
+      sensitivity: Map as for `plan`.
 
     Returns:
       The target, float32; infinity at strength 1. The top of the range is reached
@@ -136,7 +138,7 @@ def target_vfe(
       strongest plan shuffles those tiles as well.
 
     Raises:
-      TypeError, ValueError: as `plan`.
+      TypeError, ValueError: Causes as `plan` has them.
 
     References:
       Ours.
@@ -187,20 +189,21 @@ def plan_at(
 
 
 def full_plan(image_shape: tuple[int, ...], config: MixConfig) -> Plan:
-    """The strongest level for every tile, without looking at an image.
+    """Gives every tile the strongest level, without looking at an image.
 
     Args:
       image_shape: (H, W, C), H and W multiples of the tile size.
-      config: tile size, ladder and channel mode.
+      config: Tile size, ladder and channel mode.
 
     Returns:
       A plan whose `expected_vfe` is NaN, since there is no image to expect it of.
 
     Raises:
-      TypeError: a config that is no MixConfig.
-      ValueError: a shape that is not (H, W, C) or not made of whole tiles.
+      TypeError: Something else than a MixConfig as config.
+      ValueError: A shape that is not (H, W, C), or not made of whole tiles.
 
-    Source: ours.
+    References:
+      Ours.
 
     >>> full_plan((64, 32, 3), MixConfig()).levels.tolist()
     [[4], [4]]
@@ -265,7 +268,7 @@ def _range(
 def _climb(
     image: jax.Array, sensitivity: jax.Array | None, config: MixConfig
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """The expected VFE of an image after each step of the climb.
+    """Computes the expected VFE of an image after each step of the climb.
 
     Returns:
       expected: float32 (1 + tiles * (len(ladder) - 1),), after no step, one step...

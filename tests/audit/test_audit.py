@@ -6,52 +6,12 @@ import shutil
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from vmixjax import audit
-from vmixjax.attacks import ATTACKS
-from vmixjax.audit.budgets import BUDGETS
 from vmixjax.cli import main
-from vmixjax.data.digits import enlarged_digits
 from vmixjax.methods import METHODS
 
-TINY = {
-    "images": 24,
-    "public": 64,
-    "side": 16,
-    "recogniser_steps": 30,
-    "recogniser_width": 8,
-    "restoration_steps": 10,
-    "restoration_width": 8,
-    "repeats": 3,
-    "pairs": 12,
-    "inversions": 1,
-    "inversion_steps": 5,
-    "members": 16,
-    "member_steps": 5,
-}
-
-
-@pytest.fixture(autouse=True)
-def tiny(monkeypatch):
-    for budgets in (BUDGETS, *(attack.budgets for attack in ATTACKS.values())):
-        if budgets:
-            sizes = {name: TINY[name] for name in budgets["quick"]}
-            monkeypatch.setitem(budgets, "quick", sizes)
-
-
-@pytest.fixture(scope="module")
-def digits(tmp_path_factory):
-    """Folders of digits, by class: the owner's and others."""
-    root = tmp_path_factory.mktemp("digits")
-    train, _ = enlarged_digits()
-    for i in range(100):
-        whose = "private" if i < 30 else "public"
-        folder = root / whose / str(train.labels[i])
-        folder.mkdir(parents=True, exist_ok=True)
-        picture = Image.fromarray(train.images[i, ..., 0]).resize((16, 16))
-        picture.save(folder / f"{i}.png")
-    return root
+pytestmark = pytest.mark.usefixtures("tiny")
 
 
 @pytest.fixture(scope="module")

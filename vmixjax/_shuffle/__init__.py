@@ -1,1 +1,18 @@
-"""The shuffle: stages of random turns, their bits, their application."""
+"""The shuffle: keyed bijections of the blocks of each region.
+
+To be read in this order:
+
+    stages.py       which digits of a block's number turn, when, by which bits
+    cipher.py       random words from a key and a counter
+    layout.py       how images lie in memory while stages are applied
+    bits.py         the random bits that the stages ask for, place by place
+    apply.py        the stages, applied to rows of tiles, forwards or backwards
+    at_once.py      a batch of images: all of it at once
+    chunks.py       a batch of images: as much at a time as a CPU's caches hold
+    platforms.py    which of these runs on which platform; a kernel is one line there
+    permutation.py  `permute`, differentiable and batched, over whichever runs
+"""
+
+from vmixjax._shuffle.permutation import permute
+
+__all__ = ["permute"]

@@ -1,82 +1,78 @@
-"""Strips of tiles through the stages of a network, forwards or backwards."""
+"""Rows of tiles through the stages of a shuffle, forwards or backwards."""
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vmixjax._shuffle import bits as _random_bits
+from vmixjax._shuffle.bits import Bits, digits, draw
+from vmixjax._shuffle.layout import (
+    Materialize,
+    TileRows,
+    as_it_comes,
+    in_memory,
+    zero_rows,
+)
 from vmixjax._shuffle.stages import Stage, by_rolls, stages
 from vmixjax.config import MixConfig
 
-# Stages across that are cheaper done over than kept in memory for the next.
-_IN_ONE = 2
+# Last stages across that are cheaper computed anew for each reader than materialized.
+_RECOMPUTED = 2
 
 
-class Strips(NamedTuple):
-    """Rows of tiles, of one image or of many; k images may lie side by side.
-
-    Attributes:
-      values: (N, T, k * W * C).
-      key: uint32 (N, k, 2), the words of the key of each image.
-      number: uint32 (N, k), which strip of its image each is, from the top.
-      levels: uint8 (N, k * W // T).
-    """
-
-    values: jax.Array
-    key: jax.Array
-    number: jax.Array
-    levels: jax.Array
-
-
-def turn_strips(
-    strips: Strips, config: MixConfig, channels: int, *, inverse: bool, apart: bool
+def apply_stages(
+    rows: TileRows,
+    config: MixConfig,
+    channels: int,
+    *,
+    inverse: bool,
+    materialized: bool,
 ) -> jax.Array:
-    """The values of strips, shuffled, or with `inverse` brought back.
+    """The values of rows of tiles, shuffled, or with `inverse` brought back.
 
     Args:
-      strips: what to shuffle, by which keys and levels.
+      rows: what to shuffle, by which keys and levels.
       config: tile size, ladder and channel mode.
       channels: C.
       inverse: whether to undo the shuffle.
-      apart: whether to hold what is read several times in memory. Left alone, XLA on
-        CPU computes it anew for each reader, and loses the vector units over it.
-        Values must then be integers.
+      materialized: whether to put in memory what is read several times, as XLA on CPU
+        has to be made to. Values must then be integers.
 
     Returns:
       (N, T, k * W * C), dtype of the values.
     """
-    values = strips.values
+    values = rows.values
     width = values.shape[2]
-    network = stages(config, channels)
-    runs = [list(run) for _, run in itertools.groupby(network, _manner)]
+    in_order = stages(config, channels)
+    runs = [list(run) for _, run in itertools.groupby(in_order, _manner)]
     reach = max(sum(map(_reach, run)) for run in runs)
     margin = -(-reach // width)
-    bits = _random_bits.draw(
-        strips[1:], network, config, channels, margin=margin, apart=apart
+    materialize = in_memory if materialized else as_it_comes
+    bits = draw(
+        rows, in_order, config, channels, margin=margin, materialize=materialize
     )
-    edge = _random_bits.zero_rows(strips.key, margin, width, values.dtype)
+    edge = zero_rows(rows.key, margin, width, values.dtype)
     if inverse:
         runs = [run[::-1] for run in reversed(runs)]
     # Across, the margin is joined on first, in memory; otherwise, nothing is.
-    hold = _random_bits.in_memory if apart else (lambda x: x)
     if _manner(runs[0][0]) != "across":
-        values = hold(values)
+        values = materialize(values)
     for run in runs:
         if _manner(run[0]) == "rolls":
             for stage in run:
-                values = _turn_by_rolls(values, stage, bits, inverse, hold)
+                values = _apply_by_rolls(values, stage, bits, inverse, materialize)
         elif _manner(run[0]) == "down":
             for pair in _pairs(run):
-                values = _turn_down(values, pair, bits, inverse)
+                values = _apply_down(values, pair, bits, inverse)
         else:
-            held = len(run) - (_IN_ONE if run is runs[-1] else 0) if apart else 0
-            values = _turn_across(values, edge, run, bits, inverse, held)
-    return hold(values) if _manner(runs[-1][0]) == "down" else values
+            recomputed = _RECOMPUTED if run is runs[-1] else 0
+            stored = max(len(run) - recomputed, 0) if materialized else 0
+            values = _apply_across(values, edge, run, bits, inverse, stored)
+    return materialize(values) if _manner(runs[-1][0]) == "down" else values
 
 
 def _manner(stage: Stage) -> str:
@@ -92,11 +88,13 @@ def _reach(stage: Stage) -> int:
     return len(_steps(stage)) * (stage.digit.base - 1) * stage.digit.stride
 
 
-def _steps(stage: Stage) -> list[tuple[int, int]]:
-    """(how far to turn, which bit of the random number asks for it), in turn."""
+def _steps(stage: Stage, inverse: bool = False) -> list[tuple[int, int]]:
+    """(how far the digit turns, which bit of the random number asks for it)."""
+    sign = -1 if inverse else 1
     if stage.digit.base == 2:
-        return [(1, 1 << stage.bit)]
-    return [(1 << i, 1 << i) for i in range((stage.digit.base - 1).bit_length())]
+        return [(sign, 1 << stage.bit)]
+    count = (stage.digit.base - 1).bit_length()
+    return [(sign << i, 1 << i) for i in range(count)]
 
 
 def _asked(random: jax.Array, bit: int) -> jax.Array:
@@ -117,8 +115,8 @@ def _pairs(run: Sequence[Stage]) -> list[list[Stage]]:
     return pairs
 
 
-def _turn_down(
-    values: jax.Array, run: Sequence[Stage], bits: _random_bits.Bits, inverse: bool
+def _apply_down(
+    values: jax.Array, run: Sequence[Stage], bits: Bits, inverse: bool
 ) -> jax.Array:
     """Stages whose digits count rows: rows trade places, value by value."""
     count, tile, width = values.shape
@@ -130,37 +128,35 @@ def _turn_down(
     for stage in run:
         own, unit = stage.digit.base, stage.digit.stride // stride
         random = bits.down[stage.byte].reshape(shape)
-        for number, (step, bit) in enumerate(_steps(stage)):
+        for number, (step, bit) in enumerate(_steps(stage, inverse)):
             if number:
                 # In memory, or each step would do all before it over.
                 grid = jnp.stack(rows, 2)
                 rows = [grid[:, :, i] for i in range(base)]
-            turned = []
+            moved = []
             for i, here in enumerate(rows):
                 digit = i // unit % own
                 first = i - digit * unit
-                there = rows[
-                    first + (digit + (-step if inverse else step)) % own * unit
-                ]
+                there = rows[first + (digit + step) % own * unit]
                 asked = _asked(random[:, :, first + stage.slot * unit], bit)
-                turned.append(jnp.where(asked, there, here))
-            rows = turned
+                moved.append(jnp.where(asked, there, here))
+            rows = moved
     return jnp.stack(rows, 2).reshape(count, tile, width)
 
 
-def _turn_across(
+def _apply_across(
     values: jax.Array,
     edge: jax.Array,
     run: Sequence[Stage],
-    bits: _random_bits.Bits,
+    bits: Bits,
     inverse: bool,
-    held: int,
+    stored: int,
 ) -> jax.Array:
     """Stages whose digits count along a row: neighbours at a distance trade places.
 
-    The rows of a strip are laid end to end, with a margin for reading beyond; nothing
-    comes from there, since the bits there are zero. The first `held` stages end up in
-    memory: done for two halves of the strips and joined, a result is.
+    The pixel rows of each row of tiles are laid end to end, with a margin for reading
+    beyond; nothing comes from there, since the bits there are zero. What the first
+    `stored` stages make is put in memory: computed in two halves and joined, it is.
     """
     count, tile, width = values.shape
     margin = edge.shape[1] * width
@@ -168,87 +164,87 @@ def _turn_across(
         jnp.concatenate([edge, values, edge], 1).reshape(count, -1), margin, slice(None)
     )
     middle = count // 2
-    held = max(held, 0) if middle else 0
-    if held:
-        halo = sum(map(_reach, run[held:]))
+    stored = stored if middle else 0
+    if stored:
+        halo = sum(map(_reach, run[stored:]))
         halves = (slice(0, middle), slice(middle, count))
-        done = [
-            _turn_line(
-                line._replace(strips=half), run[:held], bits, margin, halo, inverse
+        results = [
+            _apply_to_line(
+                line._replace(rows=half), run[:stored], bits, margin, halo, inverse
             )
             for half in halves
         ]
-        line = _Line(jnp.concatenate([x.values for x in done]), halo, slice(None))
-    line = _turn_line(line, run[held:], bits, margin, 0, inverse)
+        line = _Line(jnp.concatenate([x.values for x in results]), halo, slice(None))
+    line = _apply_to_line(line, run[stored:], bits, margin, 0, inverse)
     return line.values.reshape(count, tile, width)
 
 
 class _Line(NamedTuple):
-    """Rows of strips end to end: which strips of them, and where they start.
+    """Rows of tiles, the pixel rows of each laid end to end between two margins.
 
     Attributes:
-      values: (strips, start + T * W * C + start).
-      start: margin before the first value.
-      strips: which of all strips.
+      values: (N, start + T * W * C + start).
+      start: length of a margin.
+      rows: which of the N are read.
     """
 
     values: jax.Array
     start: int
-    strips: slice
+    rows: slice
 
 
-def _turn_line(
+def _apply_to_line(
     line: _Line,
     run: Sequence[Stage],
-    bits: _random_bits.Bits,
+    bits: Bits,
     margin: int,
     halo: int,
     inverse: bool,
 ) -> _Line:
     """Stages across, after which `halo` values to either side are still wanted."""
     length = line.values.shape[1] - 2 * line.start
-    strips = line.strips
+    rows = line.rows
     wanted = halo + sum(map(_reach, run))
     for stage in run:
         base, stride = stage.digit.base, stage.digit.stride
-        random = _Line(bits.across[stage.byte, stage.slot], margin, strips)
-        for step, bit in _steps(stage):
+        random = _Line(bits.across[stage.byte, stage.slot], margin, rows)
+        for step, bit in _steps(stage, inverse):
             wanted -= (base - 1) * stride
             here = slice(-wanted, length + wanted)
-            turned = _read(line, here, 0)
+            moved = _read(line, here, 0)
             for digit in range(base):
-                other = (digit + (-step if inverse else step)) % base
+                other = (digit + step) % base
                 there = _read(line, here, (other - digit) * stride)
                 drawn = _read(random, here, (stage.slot - digit) * stride)
-                turned = jnp.where(_asked(drawn, bit), there, turned)
-            line = _Line(turned, wanted, slice(None))
+                moved = jnp.where(_asked(drawn, bit), there, moved)
+            line = _Line(moved, wanted, slice(None))
     return line
 
 
 def _read(line: _Line, where: slice, offset: int) -> jax.Array:
-    # One slice along both axes: XLA would move one of strips alone to before the
-    # rows were laid end to end, and lay them anew.
+    # One slice along both axes: XLA would move one along the first alone to before
+    # pixel rows were laid end to end, and lay them anew.
     first, last = where.start + offset, where.stop + offset
-    return line.values[line.strips, line.start + first : line.start + last]
+    return line.values[line.rows, line.start + first : line.start + last]
 
 
-def _turn_by_rolls(
+def _apply_by_rolls(
     values: jax.Array,
     stage: Stage,
-    bits: _random_bits.Bits,
+    bits: Bits,
     inverse: bool,
-    hold: Callable[[jax.Array], jax.Array],
+    materialize: Materialize,
 ) -> jax.Array:
     """A stage of a larger base, by rolling all; what crosses groups is unused."""
     axis = 1 if stage.digit.down else 2
     base, stride = stage.digit.base, stage.digit.stride
-    digit = _random_bits.digits(stage, values.shape[axis])
+    digit = digits(stage, values.shape[axis])
     digit = digit[:, None] if stage.digit.down else digit
     random = bits.rolls[stage.byte, stage.slot]
-    for step, bit in _steps(stage):
-        step = (-step if inverse else step) % base
-        onward = jnp.roll(values, -step * stride, axis)
-        around = jnp.roll(values, (base - step) * stride, axis)
-        there = jnp.where(digit < base - step, onward, around)
-        values = hold(jnp.where(_asked(random, bit), there, values))
+    for step, bit in _steps(stage, inverse):
+        ahead = step % base
+        onward = jnp.roll(values, -ahead * stride, axis)
+        around = jnp.roll(values, (base - ahead) * stride, axis)
+        there = jnp.where(digit < base - ahead, onward, around)
+        values = materialize(jnp.where(_asked(random, bit), there, values))
     return values

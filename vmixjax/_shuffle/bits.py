@@ -1,6 +1,6 @@
-"""The random bits that a network's stages ask for, place by place."""
+"""The random bits that stages ask for, place by place."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from vmixjax._shuffle.cipher import threefry2x32
+from vmixjax._shuffle.layout import Materialize, TileRows, zero_rows
 from vmixjax._shuffle.stages import Stage, by_rolls, random_bytes
 from vmixjax.config import MixConfig
 
@@ -36,160 +37,160 @@ class Bits(NamedTuple):
     rolls: dict[tuple[int, int], jax.Array]
 
 
-class _Place(NamedTuple):
-    """Where bits are drawn: what the counters of Threefry are made of.
+class _Source(NamedTuple):
+    """What bits are drawn from: stages, and the counters of Threefry at each place.
 
     Attributes:
+      stages: that ask for them.
+      tile: side of a tile.
       key: uint32 (N, 1, 1) twice, or (N, 1, width) for images side by side.
-      strip: as key, which strip of its image.
+      number: as key, which row of tiles of its image.
       column: uint32, the block's place along the row; broadcasts to (N, 1, width).
       level: uint8 (N, 1, width), the level of the tile.
+      in_blocks: where tiles are shuffled in blocks of a size, by that size.
+      materialize: as of `draw`.
     """
 
+    stages: tuple[Stage, ...]
+    tile: int
     key: tuple[jax.Array, jax.Array]
-    strip: jax.Array
+    number: jax.Array
     column: jax.Array
     level: jax.Array
+    in_blocks: dict[int, jax.Array]
+    materialize: Materialize
 
 
 def draw(
-    strips: tuple[jax.Array, jax.Array, jax.Array],
-    network: tuple[Stage, ...],
+    rows: TileRows,
+    stages: tuple[Stage, ...],
     config: MixConfig,
     channels: int,
     *,
     margin: int,
-    apart: bool,
+    materialize: Materialize,
 ) -> Bits:
-    """All random bits of some strips.
+    """All random bits of some rows of tiles.
 
     Args:
-      strips: key, number and levels of `Strips`.
-      network: the stages to draw for.
+      rows: keys, numbers and levels; the values are not looked at.
+      stages: the stages to draw for.
       config: tile size, ladder and channel mode.
       channels: C.
       margin: rows of zeros before and after bits across.
-      apart: as for `turn_strips`.
+      materialize: `in_memory` or `as_it_comes`, for what is read several times.
     """
-    key, number, levels = strips
-    settle = in_memory if apart else (lambda x: x)
-    level = jnp.repeat(levels, config.tile_size * channels, axis=1)[:, None]
-    in_blocks = {b: settle(here) for b, here in _in_blocks(level, config).items()}
-    side_by_side, width = number.shape[1], level.shape[2]
-    if side_by_side == 1:
-        who = settle(jnp.concatenate([key[:, 0], number], 1))
-        parts = [who[:, i, None, None] for i in range(3)]
-    else:
-        each = width // side_by_side
-        parts = [key[..., 0], key[..., 1], number]
-        parts = [settle(jnp.repeat(part, each, axis=1)[:, None]) for part in parts]
-    column = _columns(width, side_by_side, in_blocks, config, channels, settle)
-    place = _Place((parts[0], parts[1]), parts[2], column, level)
-    zeros = zero_rows(key, margin, level.shape[2], jnp.uint8)
+    source = _source(rows, stages, config, channels, materialize)
+    zeros = zero_rows(rows.key, margin, source.level.shape[2], jnp.uint8)
     bits = Bits({}, {}, {})
-    for byte in sorted({s.byte for s in network}):
-        readers = [s for s in network if s.byte == byte]
-        rows = _rows_of_byte(byte, place, network, config.tile_size, settle)
-        base = readers[0].digit.base
-        if base > 2:
-            low = None
-            if random_bytes(base) == 2:
-                low = _rows_of_byte(byte + 1, place, network, config.tile_size, settle)
-            rows = _scaled(rows, low, base)
-        for block, here in in_blocks.items():
-            rows = [_same_in_blocks(jnp.concatenate(rows, 1), block, here)]
-        if by_rolls(base):
+    for byte in sorted({s.byte for s in stages}):
+        readers = [s for s in stages if s.byte == byte]
+        digit = readers[0].digit
+        numbers = _numbers(byte, digit.base, source)
+        if by_rolls(digit.base):
             for stage in readers:
                 bits.rolls[byte, stage.slot] = _spread(
-                    jnp.concatenate(rows, 1), stage, settle
+                    jnp.concatenate(numbers, 1), stage, materialize
                 )
-            continue
-        if readers[0].digit.down:
-            bits.down[byte] = jnp.concatenate(rows, 1)
-            continue
-        slots = {s.slot: s for s in readers}
-        if len(slots) > 1:
-            rows = [jnp.concatenate(rows, 1)]
-        for slot, stage in slots.items():
-            mine = rows
-            if base > 2:
-                here = digits(stage, level.shape[2]) == slot
-                mine = [part * here.astype(np.uint8) for part in rows]
-            lines = jnp.concatenate([zeros, *mine, zeros], 1)
-            bits.across[byte, slot] = lines.reshape(lines.shape[0], -1)
+        elif digit.down:
+            bits.down[byte] = jnp.concatenate(numbers, 1)
+        else:
+            lines = _across(numbers, readers, zeros)
+            bits.across.update({(byte, slot): line for slot, line in lines.items()})
     return bits
 
 
-def in_memory(x: jax.Array) -> jax.Array:
-    """Integers x, computed once for all readers: on CPU, XLA joins parts in memory.
-
-    The parts are or-ed with a zero that the compiler does not know, or it would see
-    through the joining.
-    """
-    half = x.shape[-1] // 2
-    zero = jax.lax.optimization_barrier(np.zeros((), x.dtype))
-    return jnp.concatenate([x[..., :half] | zero, x[..., half:] | zero], -1)
-
-
-def zero_rows(key: jax.Array, rows: int, width: int, dtype: jnp.dtype) -> jax.Array:
-    """Zeros (N, rows, width) that the compiler does not know to be zeros.
-
-    Known ones would make it pad, and test each value anew for being in the padding.
-    They come from the key so that they are batched, and sharded, as it is.
-    """
-    zero = key[:, :1, :1] & jax.lax.optimization_barrier(np.uint32(0))
-    return jnp.broadcast_to(zero.astype(dtype), (key.shape[0], rows, width))
+def _source(
+    rows: TileRows,
+    stages: tuple[Stage, ...],
+    config: MixConfig,
+    channels: int,
+    materialize: Materialize,
+) -> _Source:
+    level = jnp.repeat(rows.levels, config.tile_size * channels, axis=1)[:, None]
+    in_blocks = {b: materialize(x) for b, x in _in_blocks(level, config).items()}
+    abreast, width = rows.number.shape[1], level.shape[2]
+    if abreast == 1:
+        words = materialize(jnp.concatenate([rows.key[:, 0], rows.number], 1))
+        counters = [words[:, i, None, None] for i in range(3)]
+    else:
+        each = width // abreast
+        counters = [
+            materialize(jnp.repeat(x, each, axis=1)[:, None])
+            for x in (rows.key[..., 0], rows.key[..., 1], rows.number)
+        ]
+    return _Source(
+        stages=stages,
+        tile=config.tile_size,
+        key=(counters[0], counters[1]),
+        number=counters[2],
+        column=_columns(width, abreast, in_blocks, config, channels, materialize),
+        level=level,
+        in_blocks=in_blocks,
+        materialize=materialize,
+    )
 
 
 def _in_blocks(level: jax.Array, config: MixConfig) -> dict[int, jax.Array]:
     """Block size -> where tiles are shuffled in such blocks; single pixels left out."""
-    found: dict[int, jax.Array] = {}
+    places: dict[int, jax.Array] = {}
     for number, (_, block) in enumerate(config.ladder, start=1):
         if block > 1:
             here = level == number
-            found[block] = found[block] | here if block in found else here
-    return found
+            places[block] = places[block] | here if block in places else here
+    return places
 
 
 def _columns(
     width: int,
-    side_by_side: int,
+    abreast: int,
     in_blocks: dict[int, jax.Array],
     config: MixConfig,
     channels: int,
-    settle: Callable[[jax.Array], jax.Array],
+    materialize: Materialize,
 ) -> jax.Array:
     """Counter along the row: (x of the block's first pixel, channel) as one number."""
-    along = np.arange(width, dtype=np.uint32) % np.uint32(width // side_by_side)
+    along = np.arange(width, dtype=np.uint32) % np.uint32(width // abreast)
     pixel, channel = along // channels, along % channels
-    own = channels
-    if config.channels == "shared":
-        own, channel = 1, np.zeros_like(channel)
-    column = jnp.asarray(pixel * own + channel)
+    distinct = channels
+    if config.shares_permutation:
+        distinct, channel = 1, np.zeros_like(channel)
+    column = jnp.asarray(pixel * distinct + channel)
     for block, here in in_blocks.items():
-        column = jnp.where(here, pixel // block * block * own + channel, column)
-    return settle(column) if in_blocks else column
+        first = pixel // block * block
+        column = jnp.where(here, first * distinct + channel, column)
+    return materialize(column) if in_blocks else column
 
 
-def _rows_of_byte(
-    byte: int,
-    place: _Place,
-    network: tuple[Stage, ...],
-    tile: int,
-    settle: Callable[[jax.Array], jax.Array],
-) -> list[jax.Array]:
+def _numbers(byte: int, base: int, source: _Source) -> list[jax.Array]:
+    """The random numbers below a base in a byte, or its bits where the base is 2.
+
+    Returns:
+      uint8, or uint16 for bases above 256; rows one below the other: (N, some, W * C)s.
+    """
+    numbers = _bytes(byte, source)
+    if base > 2:
+        low = _bytes(byte + 1, source) if random_bytes(base) == 2 else None
+        numbers = _scaled(numbers, low, base)
+    for block, here in source.in_blocks.items():
+        numbers = [_same_in_blocks(jnp.concatenate(numbers, 1), block, here)]
+    return numbers
+
+
+def _bytes(byte: int, source: _Source) -> list[jax.Array]:
     """One random byte, or half of one, for each place: uint8 (N, some rows, W * C)s.
 
     A call of Threefry makes the bytes of eight rows, or the halves of sixteen.
     """
-    binary = [s for s in network if s.byte == byte and s.digit.base == 2]
+    stages, tile = source.stages, source.tile
+    binary = [s for s in stages if s.byte == byte and s.digit.base == 2]
     size = 4 if binary and max(s.bit for s in binary) < 4 else 8
     calls = -(-tile * size // _BITS_PER_CALL)
-    total = max(s.byte + random_bytes(s.digit.base) for s in network)
-    first = (place.strip * np.uint32(total) + np.uint32(byte)) * np.uint32(calls)
+    total = max(s.byte + random_bytes(s.digit.base) for s in stages)
+    first = (source.number * np.uint32(total) + np.uint32(byte)) * np.uint32(calls)
     call = first + np.arange(calls, dtype=np.uint32)[:, None] + np.uint32(_DOMAIN)
-    words = threefry2x32(place.key, (call, place.column))
-    mask = settle(_mask(byte, size, place.level, network))
+    words = threefry2x32(source.key, (call, source.column))
+    mask = source.materialize(_mask(byte, size, source))
     word_rows = jnp.concatenate([word & mask for word in words], 1)
     count = word_rows.shape[1]
     return [
@@ -198,15 +199,13 @@ def _rows_of_byte(
     ]
 
 
-def _mask(
-    byte: int, size: int, level: jax.Array, network: tuple[Stage, ...]
-) -> jax.Array:
+def _mask(byte: int, size: int, source: _Source) -> jax.Array:
     """uint32 (N, 1, W * C): the bits that the stages of each tile's level read."""
-    width = level.shape[2]
-    mask = jnp.zeros(level.shape, jnp.uint32)
-    for number in sorted({n for s in network for n in s.levels}):
+    width = source.level.shape[2]
+    mask = jnp.zeros(source.level.shape, jnp.uint32)
+    for number in sorted({n for s in source.stages for n in s.levels}):
         read = np.zeros(width, np.uint8)
-        for stage in network:
+        for stage in source.stages:
             last = stage.byte + random_bytes(stage.digit.base)
             if number not in stage.levels or not stage.byte <= byte < last:
                 continue
@@ -216,7 +215,7 @@ def _mask(
                 here = stage.digit.down | (digits(stage, width) == 0)
                 read |= here.astype(np.uint8) << stage.bit
         pattern = np.uint32(sum(1 << i for i in range(0, 32, size)))
-        mask = jnp.where(level == number, read * pattern, mask)
+        mask = jnp.where(source.level == number, read * pattern, mask)
     return mask
 
 
@@ -247,9 +246,25 @@ def _same_in_blocks(rows: jax.Array, block: int, here: jax.Array) -> jax.Array:
     return jnp.stack(lines, 2).reshape(count, tile, width)
 
 
-def _spread(
-    rows: jax.Array, stage: Stage, settle: Callable[[jax.Array], jax.Array]
-) -> jax.Array:
+def _across(
+    numbers: list[jax.Array], readers: list[Stage], zeros: jax.Array
+) -> dict[int, jax.Array]:
+    """Rows end to end, between zeros, by slot: only the numbers at its places."""
+    slots = {s.slot: s for s in readers}
+    if len(slots) > 1:
+        numbers = [jnp.concatenate(numbers, 1)]
+    lines = {}
+    for slot, stage in slots.items():
+        of_slot = numbers
+        if stage.digit.base > 2:
+            here = digits(stage, zeros.shape[2]) == slot
+            of_slot = [part * here.astype(np.uint8) for part in numbers]
+        line = jnp.concatenate([zeros, *of_slot, zeros], 1)
+        lines[slot] = line.reshape(line.shape[0], -1)
+    return lines
+
+
+def _spread(rows: jax.Array, stage: Stage, materialize: Materialize) -> jax.Array:
     """Gives whole groups what is drawn at the places of the stage's slot."""
     axis, stride = 1 if stage.digit.down else 2, stage.digit.stride
     digit = digits(stage, rows.shape[axis])
@@ -262,6 +277,6 @@ def _spread(
         down = jnp.roll(known, -far * stride, axis)
         up = jnp.where(digit >= far, up, nothing)
         down = jnp.where(digit < stage.digit.base - far, down, nothing)
-        known = settle(known | up | down)
+        known = materialize(known | up | down)
         far *= 2
     return known

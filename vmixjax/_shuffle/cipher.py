@@ -4,8 +4,8 @@ The primitive behind `jax.random.bits` runs its rounds in a loop on CPU, with it
 going through memory each time; written out, the rounds become one vectorised pass,
 three times faster. A test holds the two together.
 
-Source: Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as 1, 2, 3",
-SC 2011.
+References:
+  Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
 """
 
 import jax

@@ -2,7 +2,8 @@
 
 Number the blocks of a region by digits: with n blocks to a side, row and column each
 count in the prime factors of n (16 x 16 blocks: four binary digits down, four across;
-7 x 7: one digit of base 7 each). In `"joint"` mode the channel counts too. A stage
+7 x 7: one digit of base 7 each). Where blocks change channels, the channel counts
+too. A stage
 takes one digit and turns it by a random amount, one amount for each group of blocks
 that differ in that digit alone; for a binary digit: swap the two, or not. All digits
 turn, again and again, until no pair of blocks shows where it was.
@@ -14,7 +15,7 @@ one unless all others agree by chance. `stage_count` is where the product of the
 chances is so small, for each digit, that it is lost in a test on 2^20 pairs: within
 one standard error of it, as the exact odds show (in the tests).
 
-A network may serve several levels at once: a stage then says which take part.
+The stages of a config serve all its levels at once: each says which take part.
 """
 
 import functools
@@ -64,8 +65,9 @@ class Stage(NamedTuple):
 
 @functools.lru_cache
 def stages(config: MixConfig, channels: int) -> tuple[Stage, ...]:
-    """The network of a config, for images of so many channels, in order."""
-    ladder = [_digits(s, b, channels, config.channels) for s, b in config.ladder]
+    """All stages of a config, for images of so many channels, in order."""
+    mixed = channels if config.crosses_channels else 1
+    ladder = [_digits(s, b, channels, mixed) for s, b in config.ladder]
     counts = [stage_count(tuple(d.base for d in digits)) for digits in ladder]
     passes = max(-(-n // len(d)) for n, d in zip(counts, ladder, strict=True))
     turns = []
@@ -117,23 +119,22 @@ def random_bytes(base: int) -> int:
 
 def factors(number: int) -> list[int]:
     """Prime factors, largest first: so regions of 7 and 14 share their first digit."""
-    found = []
+    primes = []
     divisor = 2
     while number > 1:
         while number % divisor == 0:
-            found.append(divisor)
+            primes.append(divisor)
             number //= divisor
         divisor += 1
-    return found[::-1]
+    return primes[::-1]
 
 
-def _digits(region: int, block: int, channels: int, mode: str) -> list[Digit]:
+def _digits(region: int, block: int, channels: int, mixed: int) -> list[Digit]:
+    """Digits of a block's number, where so many of the channels are mixed."""
     bases = factors(region // block)
-    found = _count_in(bases, down=True, first=block)
-    found += _count_in(bases, down=False, first=block * channels)
-    if mode == "joint":
-        found += _count_in(factors(channels), down=False, first=1)
-    return sorted(found)
+    down = _count_in(bases, down=True, first=block)
+    across = _count_in(bases, down=False, first=block * channels)
+    return sorted(down + across + _count_in(factors(mixed), down=False, first=1))
 
 
 def _count_in(bases: list[int], *, down: bool, first: int) -> list[Digit]:

@@ -2,6 +2,7 @@
 
 import functools
 import math
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +17,7 @@ TEMPERATURE = 0.1
 
 
 def width(pieces: int) -> int:
-    """How many arrangements of a region are followed at once.
+    """Says how many arrangements of a region are followed at once.
 
     All there are of 2 x 2 blocks, so that the search is exhaustive; 256 of 4 x 4;
     fewer of more blocks, to bound the work.
@@ -25,22 +26,37 @@ def width(pieces: int) -> int:
     return max(8, min(most, 2**16 // pieces**2))
 
 
+class _Fits(NamedTuple):
+    """Misfits of blocks (rows, columns, P, P): of q, the last, next to p.
+
+    Attributes:
+      across, down: To its right, and below it, in the same region.
+      over_right, over_bottom: Over the border to the next region; one column, or one
+        row, of regions fewer.
+    """
+
+    across: jax.Array
+    down: jax.Array
+    over_right: jax.Array
+    over_bottom: jax.Array
+
+
 @functools.partial(jax.jit, static_argnums=1)
 def assemble(pieces: jax.Array, shape: tuple[int, int]) -> jax.Array:
-    """`assemble_one` for each image, one after the other, which bounds the memory.
+    """Orders the blocks of images, one image after the other, which bounds the memory.
 
     Args:
-      pieces: uint8 (B, rows, columns, P, b, b, C).
-      shape: as there.
+      pieces: Blocks of each region, uint8 (B, rows, columns, P, b, b, C).
+      shape: Rows and columns of blocks in a region; their product is P.
 
     Returns:
-      int32 (B, rows, columns, P).
+      As for `assemble_one`, int32 (B, rows, columns, P).
     """
     return jax.lax.map(lambda x: assemble_one(x.astype(jnp.float32), shape), pieces)
 
 
 def assemble_one(pieces: jax.Array, shape: tuple[int, int]) -> jax.Array:
-    """The order of blocks that fits best, in each region and across their borders.
+    """Orders blocks so that they fit best, in each region and across their borders.
 
     First every region by itself. Then, in turns like the squares of a chessboard,
     each again with its neighbours' borders given: not their best arrangement alone,
@@ -50,75 +66,95 @@ def assemble_one(pieces: jax.Array, shape: tuple[int, int]) -> jax.Array:
     each turn starts from another corner, and only what fits better is taken over.
 
     Args:
-      pieces: float32 (rows, columns, P, b, b, C), the blocks of each region.
-      shape: rows and columns of blocks in a region; their product is P.
+      pieces: Blocks of each region, float32 (rows, columns, P, b, b, C).
+      shape: Rows and columns of blocks in a region; their product is P.
 
     Returns:
-      int32 (rows, columns, P): which block comes at each place, in raster order.
+      Which block comes at each place, in raster order, int32 (rows, columns, P).
     """
     rows, columns, count = pieces.shape[:3]
     left, right, top, bottom = _lines(pieces)
-    across, down = misfits(right, left), misfits(bottom, top)
-    over_right = misfits(_part(right, (0, -1)), _part(left, (0, 1)))
-    over_bottom = misfits(_part(bottom, (-1, 0)), _part(top, (1, 0)))
-    place = jnp.arange(count).reshape(shape)
-    corners = jnp.stack(
-        [x.reshape(-1) for y in (place, place[::-1]) for x in (y, y[:, ::-1])]
+    fits = _Fits(
+        misfits(right, left),
+        misfits(bottom, top),
+        misfits(_part(right, (0, -1)), _part(left, (0, 1))),
+        misfits(_part(bottom, (-1, 0)), _part(top, (1, 0))),
     )
     board = jnp.add.outer(jnp.arange(rows), jnp.arange(columns))[..., None, None]
-
-    def search(
-        outside: jax.Array, corner: jax.Array
-    ) -> tuple[jax.Array, jax.Array, jax.Array]:
-        turned_across = jnp.where(corner % 2 == 1, across.mT, across)
-        turned_down = jnp.where(corner >= 2, down.mT, down)
-        turned = corners[corner]
-        find = functools.partial(_beam, shape=shape)
-        orders, costs = jax.vmap(jax.vmap(find))(
-            turned_across, turned_down, outside[:, :, turned]
-        )
-        orders = orders[..., turned]
-        weights = jax.nn.softmax(-costs / TEMPERATURE, axis=-1)
-        belief = jnp.einsum("ijw,ijwkp->ijkp", weights, jax.nn.one_hot(orders, count))
-        return orders[:, :, 0], belief, costs[:, :, 0]
-
-    def cost(order: jax.Array, outside: jax.Array) -> jax.Array:
-        def one(o: jax.Array, a: jax.Array, d: jax.Array, u: jax.Array) -> jax.Array:
-            grid = o[place]
-            inside = a[grid[:, :-1], grid[:, 1:]].sum() + d[grid[:-1], grid[1:]].sum()
-            return inside + u[jnp.arange(count), o].sum()
-
-        return jax.vmap(jax.vmap(one))(order, across, down, outside)
 
     def again(
         carry: tuple[jax.Array, jax.Array], turn: jax.Array
     ) -> tuple[tuple[jax.Array, jax.Array], None]:
         order, belief = carry
-        # belief: region, place, block -> its probability; outside: -> its misfit.
-        outside = jnp.zeros_like(belief)
-        lefts, rights = place[:, 0], place[:, -1]
-        tops, bottoms = place[0], place[-1]
-        outside = outside.at[:, 1:, lefts].add(
-            jnp.einsum("ijkp,ijpq->ijkq", belief[:, :-1, rights], over_right)
-        )
-        outside = outside.at[:, :-1, rights].add(
-            jnp.einsum("ijkq,ijpq->ijkp", belief[:, 1:, lefts], over_right)
-        )
-        outside = outside.at[1:, :, tops].add(
-            jnp.einsum("ijkp,ijpq->ijkq", belief[:-1, :, bottoms], over_bottom)
-        )
-        outside = outside.at[:-1, :, bottoms].add(
-            jnp.einsum("ijkq,ijpq->ijkp", belief[1:, :, tops], over_bottom)
-        )
-        new_order, new_belief, new_cost = search(outside, 3 - turn // 2)
-        better = (new_cost <= cost(order, outside) + 1e-4)[..., None, None]
-        taken = better & (board % 2 == turn % 2)
+        outside = _outside(fits, belief, shape)
+        new_order, new_belief, new_cost = _search(fits, outside, 3 - turn // 2, shape)
+        better = new_cost <= _cost(fits, order, outside, shape) + 1e-4
+        taken = better[..., None, None] & (board % 2 == turn % 2)
         order = jnp.where(taken[..., 0], new_order, order)
         return (order, jnp.where(taken, new_belief, belief)), None
 
-    order, belief, _ = search(jnp.zeros((rows, columns, count, count)), jnp.int32(0))
+    nothing = jnp.zeros((rows, columns, count, count))
+    order, belief, _ = _search(fits, nothing, jnp.int32(0), shape)
     (order, _), _ = jax.lax.scan(again, (order, belief), jnp.arange(PASSES))
     return order
+
+
+def _search(
+    fits: _Fits, outside: jax.Array, corner: jax.Array, shape: tuple[int, int]
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Each region by itself, from a corner: best order, belief, and the order's misfit.
+
+    The belief (rows, columns, P, P) is how probable each block is at each place.
+    """
+    count = outside.shape[-1]
+    place = jnp.arange(count).reshape(shape)
+    corners = jnp.stack(
+        [x.reshape(-1) for y in (place, place[::-1]) for x in (y, y[:, ::-1])]
+    )
+    across = jnp.where(corner % 2 == 1, fits.across.mT, fits.across)
+    down = jnp.where(corner >= 2, fits.down.mT, fits.down)
+    turned = corners[corner]
+    find = functools.partial(_beam, shape=shape)
+    orders, costs = jax.vmap(jax.vmap(find))(across, down, outside[:, :, turned])
+    orders = orders[..., turned]
+    weights = jax.nn.softmax(-costs / TEMPERATURE, axis=-1)
+    belief = jnp.einsum("ijw,ijwkp->ijkp", weights, jax.nn.one_hot(orders, count))
+    return orders[:, :, 0], belief, costs[:, :, 0]
+
+
+def _cost(
+    fits: _Fits, order: jax.Array, outside: jax.Array, shape: tuple[int, int]
+) -> jax.Array:
+    """Misfit of each region's order, (rows, columns)."""
+    places = jnp.arange(order.shape[-1])
+    place = places.reshape(shape)
+
+    def one(o: jax.Array, a: jax.Array, d: jax.Array, u: jax.Array) -> jax.Array:
+        grid = o[place]
+        inside = a[grid[:, :-1], grid[:, 1:]].sum() + d[grid[:-1], grid[1:]].sum()
+        return inside + u[places, o].sum()
+
+    return jax.vmap(jax.vmap(one))(order, fits.across, fits.down, outside)
+
+
+def _outside(fits: _Fits, belief: jax.Array, shape: tuple[int, int]) -> jax.Array:
+    """Misfit of each block at each place with what is believed of other regions."""
+    place = jnp.arange(belief.shape[-1]).reshape(shape)
+    outside = jnp.zeros_like(belief)
+    lefts, rights = place[:, 0], place[:, -1]
+    tops, bottoms = place[0], place[-1]
+    outside = outside.at[:, 1:, lefts].add(
+        jnp.einsum("ijkp,ijpq->ijkq", belief[:, :-1, rights], fits.over_right)
+    )
+    outside = outside.at[:, :-1, rights].add(
+        jnp.einsum("ijkq,ijpq->ijkp", belief[:, 1:, lefts], fits.over_right)
+    )
+    outside = outside.at[1:, :, tops].add(
+        jnp.einsum("ijkp,ijpq->ijkq", belief[:-1, :, bottoms], fits.over_bottom)
+    )
+    return outside.at[:-1, :, bottoms].add(
+        jnp.einsum("ijkq,ijpq->ijkp", belief[1:, :, tops], fits.over_bottom)
+    )
 
 
 def _part(

@@ -10,7 +10,7 @@ FLAT = 1.0
 def misfits(
     before: tuple[jax.Array, jax.Array], after: tuple[jax.Array, jax.Array]
 ) -> jax.Array:
-    """Misfit of each block with each that may come next to it.
+    """Computes the misfit of each block with each that may come next to it.
 
     Across the border, the gradient should be what it is on this side of it: half the
     mean and half the very gradient of the last two lines of a block predict the step
@@ -19,15 +19,17 @@ def misfits(
     keep single edges and busy blocks from deciding everything.
 
     Args:
-      before: (..., P, n, C) floating, the last line of each block and the one inside.
-      after: (..., Q, n, C), the first line of each block and the one inside it.
+      before: The last line of each block and the one inside it, (..., P, n, C)
+        floating.
+      after: The first line of each block and the one inside it, (..., Q, n, C).
 
     Returns:
-      (..., P, Q), of which smaller is better, and differences mean something.
+      Misfits, (..., P, Q): smaller is better, and differences mean something.
 
-    Source: MGC of Gallagher, "Jigsaw Puzzles with Pieces of Unknown Orientation" (CVPR
-    2012); the prediction by very gradients is Pomeranz et al.'s (CVPR 2011); the mean
-    of both, roots and logarithm are ours, chosen by trial on photographs.
+    References:
+      MGC of Gallagher, "Jigsaw Puzzles with Pieces of Unknown Orientation" (CVPR 2012);
+      the prediction by very gradients is Pomeranz et al.'s (CVPR 2011); the mean of
+      both, roots and logarithm are ours, chosen by trial on photographs.
     """
     here = [lines[..., :, None, :, :] for lines in before]
     there = [lines[..., None, :, :, :] for lines in after]

@@ -1,4 +1,4 @@
-"""AttackResult the blocks of several channels that belong together."""
+"""Finding the blocks of several channels that belong together."""
 
 import jax
 import jax.numpy as jnp
@@ -7,18 +7,19 @@ from scipy.optimize import linear_sum_assignment
 
 
 def partners(pieces: jax.Array) -> np.ndarray:
-    """Which blocks of each channel lie at the same place as those of another.
+    """Finds which blocks of each channel lie at the same place as those of another.
 
     Channels of a photograph have their edges in the same places, so the gradients
     inside a block are alike in all of them, and its mean not far from theirs; the best
     match of all blocks of a region at once is a linear assignment.
 
     Args:
-      pieces: float32 (regions, P, b, b, C), the channels shuffled independently.
+      pieces: Blocks, float32 (regions, P, b, b, C), the channels shuffled each by
+        itself.
 
     Returns:
-      int (regions, P, C): block of each channel that belongs to block p of the middle
-      one, in which that is p.
+      Numbers, int (regions, P, C): block of each channel that belongs to block p of the
+      middle one, in which that is p.
     """
     regions, count, *_, channels = pieces.shape
     middle = channels // 2

@@ -3,6 +3,12 @@
 In federated learning owners keep their images and send gradients. A server that knows
 the model looks for an image whose gradient points the same way. Where an owner trains
 on mixed images, what the search can find is the mixed image.
+
+As Geiping et al. have it: one minus the cosine, total variation, Adam on the signs of
+gradients, values kept in range, the learning rate a tenth after 3/8, 5/8 and 7/8 of the
+steps. Labels are taken as known, since they can mostly be read off the gradient of the
+last layer (Zhao et al. 2020, arXiv 2001.02610). The first guess is grey with noise of
+0.1, and one optimiser serves all restarts: our reading.
 """
 
 import functools
@@ -53,12 +59,10 @@ def gradient_inversion(
       threat_model: Of no use here; there because all attacks are called alike.
       gradient_of: The model's gradient for one image and its label; differentiable.
       gradients: What was sent: for each image a gradient, stacked along a first axis.
-      labels: Classes of the images, int32 (B,). They can mostly be read off the
-        gradient of the last layer (Zhao et al. 2020), so they are taken as known.
+      labels: Classes of the images, int32 (B,).
       steps: Length of the search.
       restarts: Searches for each image; the one that matches best counts.
-      learning_rate: Of Adam at first, in units of the range of values; it falls to a
-        thousandth in three steps.
+      learning_rate: Of Adam at first, in units of the range of values.
       total_variation: Weight of the mean difference between neighbours; mixed images
         are not smooth, so it helps on them the less the larger it is.
 
@@ -72,10 +76,7 @@ def gradient_inversion(
         a gradient that is not shaped as those that `gradient_of` gives.
 
     References:
-      Geiping et al. 2020 (arXiv 2003.14053): one minus the cosine, total variation,
-      Adam on the signs of gradients, values kept in range, the learning rate a tenth
-      after 3/8, 5/8 and 7/8 of the steps. The first guess is grey with noise of 0.1,
-      and one optimiser serves all restarts: our reading.
+      Geiping et al. 2020 (arXiv 2003.14053), as the module says.
     """
     del threat_model
     protected = _validate.images("protected", protected)
@@ -84,24 +85,15 @@ def gradient_inversion(
     _validate.at_least("restarts", restarts, 1)
     image = jax.ShapeDtypeStruct(protected.shape[1:], jnp.float32)
     _check_gradients(gradients, jax.eval_shape(gradient_of, image, labels[0]), labels)
-
+    # As traced numbers, none of which asks for another program.
+    options = map(jnp.asarray, (steps, learning_rate, total_variation))
+    search = functools.partial(_search, gradient_of, *options)
     found = []
     for number, label in enumerate(labels):
-        noise = jax.random.normal(
-            jax.random.fold_in(key, number), (restarts, *protected.shape[1:])
-        )
+        own, shape = jax.random.fold_in(key, number), (restarts, *image.shape)
+        guesses = jnp.clip(0.5 + 0.1 * jax.random.normal(own, shape), 0, 1)
         wanted = jax.tree.map(lambda leaf, i=number: jnp.asarray(leaf)[i], gradients)
-        found.append(
-            _search(
-                gradient_of,
-                jnp.int32(steps),
-                jnp.float32(learning_rate),
-                jnp.float32(total_variation),
-                jnp.clip(0.5 + 0.1 * noise, 0, 1),
-                wanted,
-                label,
-            )
-        )
+        found.append(search(guesses, wanted, label))
     return jnp.round(jnp.stack(found) * 255).astype(jnp.uint8)
 
 

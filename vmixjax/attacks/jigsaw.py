@@ -1,4 +1,19 @@
-"""Jigsaw: blocks that stay whole still fit their neighbours."""
+"""Jigsaw: blocks that stay whole still fit their neighbours.
+
+Share of blocks that it puts back, over the five photographs of the demo at 320 x
+320 (blocks of equal content count as each other), against 1 in 4, or in 16, by
+chance:
+
+    region, block                  16, 8   32, 16   16, 4   32, 8   64, 16
+    blocks per region              2 x 2    2 x 2   4 x 4   4 x 4    4 x 4
+    `"shared"`                      99.6     99.8    88.7    97.8     98.6 %
+    `"independent"`                 98.9     99.7    78.6    96.0     98.7 %
+
+What it solves in part only: blocks of 2 in regions of 8, 26 % (12 % count as right
+before it); blocks of 4 in regions of 32, 12 % (5 %). Single pixels it does not
+put back, though they come back smoother. Its time grows with the number of blocks,
+and so with 1 / block^2.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -27,20 +42,6 @@ def jigsaw(
 
     Channels that were shuffled independently are matched with each other first, by
     what is inside the blocks; from then on blocks have colours.
-
-    Share of blocks that it puts back, over the five photographs of the demo at 320 x
-    320 (blocks of equal content count as each other), against 1 in 4, or in 16, by
-    chance:
-
-        region, block                  16, 8   32, 16   16, 4   32, 8   64, 16
-        blocks per region              2 x 2    2 x 2   4 x 4   4 x 4    4 x 4
-        `"shared"`                      99.6     99.8    88.7    97.8     98.6 %
-        `"independent"`                 98.9     99.7    78.6    96.0     98.7 %
-
-    What it solves in part only: blocks of 2 in regions of 8, 26 % (12 % count as right
-    before it); blocks of 4 in regions of 32, 12 % (5 %). Single pixels it does not
-    put back, though they come back smoother. Its time grows with the number of blocks,
-    and so with 1 / block^2.
 
     Args:
       key: Of no use here; every attack has one.

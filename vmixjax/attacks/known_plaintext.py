@@ -2,9 +2,18 @@
 
 Total where one key serves several images, as the published code shares one between the
 images of a batch; useless where every image has a key of its own.
+
+Each block has the sequence of its values over all pairs: a block of the protected
+images came from where the originals have the same sequence. Places with equal
+sequences cannot be told apart, and are matched in raster order. How many pairs
+leave no two equal depends on the images: for one channel at a time and single
+pixels of photographs, in regions of 8 to 32, two pairs put 81 to 92 % of the
+values back, four 99.5 %, eight 99.999 % and eleven all; blocks of 4 need two.
 """
 
 import dataclasses
+import functools
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -29,13 +38,6 @@ def known_plaintext(
     channels: Channels = "independent",
 ) -> jax.Array:
     """Undoes the permutation that the pairs show, wherever values went in them.
-
-    Each block has the sequence of its values over all pairs: a block of the protected
-    images came from where the originals have the same sequence. Places with equal
-    sequences cannot be told apart, and are matched in raster order. How many pairs
-    leave no two equal depends on the images: for one channel at a time and single
-    pixels of photographs, in regions of 8 to 32, two pairs put 81 to 92 % of the
-    values back, four 99.5 %, eight 99.999 % and eleven all; blocks of 4 need two.
 
     Values must have been moved only, and alike in all pairs: by one key and one plan.
 
@@ -204,22 +206,16 @@ def _order(items: np.ndarray) -> np.ndarray:
 def _recover(
     key: jax.Array, protected: jax.Array, threat_model: ThreatModel, budget: Budget
 ) -> jax.Array:
+    attack: Callable[..., jax.Array] = known_plaintext_half_bytes
+    if threat_model.channels is not None:
+        attack = functools.partial(known_plaintext, channels=threat_model.channels)
     originals, pairs_protected = threat_model.pairs(budget["pairs"])
-    if threat_model.channels is None:
-        return known_plaintext_half_bytes(
-            key,
-            protected,
-            threat_model,
-            originals=originals,
-            pairs_protected=pairs_protected,
-        )
-    return known_plaintext(
+    return attack(
         key,
         protected,
         threat_model,
         originals=originals,
         pairs_protected=pairs_protected,
-        channels=threat_model.channels,
     )
 
 

@@ -6,6 +6,11 @@ worth.
 
 The attacker has the images in the clear, asks the model about them in the form that it
 takes, protected with keys of the attacker's own, and sees the model's logits.
+
+With shadow models the score is the scaled confidence log(p / (1 - p)) less its mean
+over models without the image. Their variance is taken as one for all images, as Carlini
+et al. advise for few models, so it does not change the order of scores and is left out.
+Trained on freshly protected images and asked with fresh keys: our reading.
 """
 
 import dataclasses
@@ -30,6 +35,7 @@ QUERIES = 4
 SHADOWS = 2
 """Networks of the attacker's own, in an audit, to compare with."""
 
+
 LogitsOf = Callable[[jax.Array], jax.Array]
 """uint8 (B, H, W, C) -> float32 (B, classes), such as `Classifier.logits`."""
 
@@ -43,27 +49,28 @@ def loss_threshold(
     logits_of: LogitsOf,
     queries: int = 1,
 ) -> jax.Array:
-    """How small the model's loss is on each image: members' losses are smaller.
+    """Scores how small the model's loss is on each image: members' losses are smaller.
 
     Args:
-      key: of the attacker's own keys.
-      images: those in question, in the clear, uint8 (B, H, W, C).
-      threat_model: the method that the model takes images protected by.
-      labels: their classes, integers (B,).
-      logits_of: the model in question.
-      queries: how often each image is asked about, each time with a fresh key; what
+      key: Of the attacker's own keys.
+      images: Those in question, in the clear, uint8 (B, H, W, C).
+      threat_model: The method that the model takes images protected by.
+      labels: Their classes, integers (B,).
+      logits_of: The model in question.
+      queries: How often each image is asked about, each time with a fresh key; what
         comes back is averaged.
 
     Returns:
-      float32 (B,), higher for those more probably members.
+      Scores, float32 (B,), higher for those more probably members.
 
     Raises:
-      TypeError: images that are not uint8, labels that are not integers.
-      ValueError: another number of labels, or one that the model has no logit for;
+      TypeError: Images that are not uint8, labels that are not integers.
+      ValueError: Another number of labels, or one that the model has no logit for;
         fewer than 1 query.
 
-    Source: Yeom et al. 2018 (arXiv 1709.01604), adversary 1, without its threshold. The
-    queries are ours.
+    References:
+      Yeom et al. 2018 (arXiv 1709.01604), adversary 1, without its threshold. The
+      queries are ours.
     """
     images, labels = _checked(images, labels, queries)
     return -_asked(key, images, labels, threat_model, logits_of, queries)[0]
@@ -81,35 +88,33 @@ def shadow_models(
     members: int | None = None,
     **training: Unpack[TrainingOptions],
 ) -> jax.Array:
-    """Scores how much surer the model is of an image than models that never saw it.
+    """Scores how much surer the model is of each image than models that never saw it.
 
     Args:
-      key: of the shadow models and of the attacker's own keys.
-      images: those in question, in the clear, uint8 (B, H, W, C).
-      threat_model: the method, and public images with labels.
-      labels: classes of the images in question, integers (B,).
-      logits_of: the model in question.
-      queries: as for `loss_threshold`.
-      shadows: models that the attacker trains on freshly protected public images.
-      members: images that each is trained on, a random choice for each; best as many
+      key: Of the shadow models and of the attacker's own keys.
+      images: Those in question, in the clear, uint8 (B, H, W, C).
+      threat_model: The method, and public images with labels.
+      labels: Classes of the images in question, integers (B,).
+      logits_of: The model in question.
+      queries: As for `loss_threshold`.
+      shadows: Models that the attacker trains on public images, protected with fresh
+        keys.
+      members: Images that each is trained on, a random choice for each; best as many
         as the model in question had. By default half of the public ones.
-      training: options of `train_classifier`, best those of the model in question; by
-        default 300 steps of 64 images.
+      **training: Options of `train_classifier`, best those of the model in question;
+        by default 300 steps of 64 images.
 
     Returns:
-      float32 (B,), higher for those more probably members.
+      Scores, float32 (B,), higher for those more probably members.
 
     Raises:
-      TypeError: images that are not uint8, labels that are not integers.
-      ValueError: fewer than 8 public images, no labels for them, another number of
+      TypeError: Images that are not uint8, labels that are not integers.
+      ValueError: Fewer than 8 public images, no labels for them, another number of
         labels, `members` more than there are, a count that is not positive.
 
     References:
-      Shokri et al. 2017 (arXiv 1610.05820) for shadow models; Carlini et al. 2022
-      (arXiv 2112.03570) for the score of their offline attack: the scaled confidence
-      log(p / (1 - p)) less its mean over models without the image. Variance is the
-      same for all images, as they advise for few models, and so left out. Fresh keys
-      in training and in asking are our reading for such methods.
+      Shokri et al. 2017 (arXiv 1610.05820), and the offline attack of Carlini et al.
+      2022 (arXiv 2112.03570), as the module says.
     """
     images, labels = _checked(images, labels, queries)
     public, public_labels, members = _checked_public(threat_model, members)
@@ -134,12 +139,12 @@ class MembershipMetrics:
     """What scores are worth.
 
     Attributes:
-      auc: area under the curve of true over false positives; 0.5 is guessing.
-      advantage: largest difference between the rates of true and of false positives;
+      auc: Area under the curve of true over false positives; 0.5 is guessing.
+      advantage: Largest difference between the rates of true and of false positives;
         0 is guessing, 1 is certainty (Yeom et al. 2018).
-      true_positives: their rate where that of false ones is at most `false_positives`
+      true_positives: Their rate where that of false ones is at most `false_positives`
         (Carlini et al. 2022: what matters is whether anybody is found for certain).
-      false_positives: the rate that is allowed.
+      false_positives: The rate that is allowed.
     """
 
     auc: float
@@ -154,18 +159,18 @@ def membership_metrics(
     *,
     false_positives: float = 0.01,
 ) -> MembershipMetrics:
-    """What scores are worth where it is known who was a member.
+    """Computes what scores are worth where it is known who was a member.
 
     Args:
-      scores: (B,), higher for those more probably members.
-      is_member: bool (B,), with both members and others.
-      false_positives: their rate at which true ones are counted, 0 to 1.
+      scores: Numbers (B,), higher for those more probably members.
+      is_member: Truth, bool (B,), with both members and others.
+      false_positives: Their rate at which true ones are counted, 0 to 1.
 
     Returns:
       The figures; rates below 1 / (images that were no members) cannot be told from 0.
 
     Raises:
-      ValueError: other shapes, only members or none, a rate outside 0 to 1.
+      ValueError: Other shapes, only members or none, a rate outside 0 to 1.
 
     >>> membership_metrics([0.1, 0.2, 0.8, 0.9], [False, True, False, True])
     MembershipMetrics(auc=0.75, advantage=0.5, true_positives=0.5, false_positives=0.01)
@@ -201,9 +206,10 @@ def _checked(
 def _checked_public(
     threat_model: ThreatModel, members: int | None
 ) -> tuple[jax.Array, jax.Array, int]:
-    name = "threat_model.public"
-    public = _validate.images(name, threat_model.public, fewest=FEWEST_PUBLIC)
-    labels = _validate.labels("threat_model.labels", threat_model.labels, len(public))
+    public = threat_model.public
+    public = _validate.images("threat_model.public", public, fewest=FEWEST_PUBLIC)
+    labels = threat_model.labels
+    labels = _validate.labels("threat_model.labels", labels, len(public))
     members = len(public) // 2 if members is None else members
     if not 2 <= members <= len(public):
         raise ValueError(
@@ -257,20 +263,15 @@ def _find_members(trial: Trial) -> StudyResult:
         trial.key("membership", trial.protection.name), 3
     )
     # Long enough to learn images by heart. No mirrored views, for the same reason.
-    options: Any = {
+    options: TrainingOptions = {
         "steps": trial.budget["member_steps"],
         "batch_size": CLASSIFIER_BATCH,
         "width": trial.budget["recogniser_width"],
+        "classes": trial.classes,
+        "protect": threat_model.protect,
         "mirror": False,
     }
-    model = train_classifier(
-        fit,
-        images[:half],
-        labels[:half],
-        classes=trial.classes,
-        protect=threat_model.protect,
-        **options,
-    )
+    model = train_classifier(fit, images[:half], labels[:half], **options)
     asked: Any = {
         "labels": labels,
         "logits_of": model.logits,

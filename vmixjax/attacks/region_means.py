@@ -15,7 +15,7 @@ import jax.numpy as jnp
 
 from vmixjax import _grid, _validate
 from vmixjax.attacks import _checks
-from vmixjax.attacks.attack import Attack, Budget
+from vmixjax.attacks.attack import Attack
 from vmixjax.attacks.threat_model import ThreatModel
 
 
@@ -57,17 +57,12 @@ def _drawn(protected: jax.Array, region: tuple[int, int]) -> jax.Array:
     return jnp.round(jnp.clip(smooth, 0, 255)).astype(jnp.uint8)
 
 
-def _recover(
-    key: jax.Array, protected: jax.Array, threat_model: ThreatModel, budget: Budget
-) -> jax.Array:
-    del budget
-    return region_means(key, protected, threat_model)
-
-
 ATTACK = Attack(
     name="thumbnail",
     about="the mean colour of each region, enlarged",
-    recover=_recover,
+    recover=lambda key, protected, threat_model, budget: region_means(
+        key, protected, threat_model
+    ),
     applies=lambda protection, side: (
         protection.region is not None and protection.region < side
     ),

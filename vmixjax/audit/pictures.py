@@ -93,18 +93,11 @@ def load_pictures(
       RunError: The source cannot be read, or has too few images.
     """
     source = open_source(name, data_dir=data_dir, splits=splits, keep=None)
-    places = [
-        (split, index)
-        for split, count in source.splits.items()
-        for index in range(count)
-    ]
-    rng = np.random.default_rng(seed)
-    if len(places) > most:
-        chosen = np.sort(rng.choice(len(places), most, replace=False))
-        places = [places[i] for i in chosen]
-    images, labels = [], []
     field, names = _label_field(source)
-    for place in tqdm(places, desc=f"reading {option}", unit="image"):
+    images, labels = [], []
+    for place in tqdm(
+        _places(source, most, seed), desc=f"reading {option}", unit="image"
+    ):
         try:
             example = source.read(*place)
         except ImageError as error:
@@ -151,6 +144,19 @@ def overlap(private: Pictures, public: Pictures) -> list[int]:
     """Finds the private images that are in the public set, pixel by pixel."""
     known = {image.tobytes() for image in public.images}
     return [i for i, image in enumerate(private.images) if image.tobytes() in known]
+
+
+def _places(source: Source, most: int, seed: int) -> list[tuple[str, int]]:
+    """Split and number of the images to read, in order."""
+    places = [
+        (split, index)
+        for split, count in source.splits.items()
+        for index in range(count)
+    ]
+    if len(places) <= most:
+        return places
+    rng = np.random.default_rng(seed)
+    return [places[i] for i in np.sort(rng.choice(len(places), most, replace=False))]
 
 
 def _label_field(source: Source) -> tuple[str | None, tuple[str, ...] | None]:

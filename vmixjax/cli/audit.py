@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 import tyro
 
+from vmixjax.attacks import ATTACKS
 from vmixjax.cli.options import DataDir, Splits, optional
 from vmixjax.command_line import DONE, Command, say
 
@@ -30,9 +31,10 @@ class Audit:
     """What to compare: mix:REGION[/BLOCK], mix-joint:REGION, pixelate:PIXELS and so
     on, or pixelate:match for as much learned as from the first, which the verdict is
     about."""
-    attacks: Annotated[tuple[str, ...], optional("NAME...", "all")] = ()
-    """What to try: thumbnail, restoration, jigsaw, average, known_pairs,
-    gradient_inversion, membership."""
+    attacks: Annotated[
+        tuple[str, ...],
+        optional("NAME...", "all", help=f"What to try: {', '.join(ATTACKS)}."),
+    ] = ()
     budget: Literal["quick", "hour", "full"] = "quick"
     """Minutes, an hour, or many."""
     image_size: Annotated[int | None, optional("PIXELS", "by --budget")] = None

@@ -13,9 +13,11 @@ from vmixjax.config import Channels, MixConfig
 from vmixjax.errors import RunError
 
 
-def optional(metavar: str, unset: str) -> object:
+def optional(metavar: str, unset: str, *, help: str | None = None) -> object:
     """Says how help shows an option that may be left out, and what happens then."""
-    return tyro.conf.arg(metavar=metavar, help_behavior_hint=f"(default: {unset})")
+    return tyro.conf.arg(
+        metavar=metavar, help=help, help_behavior_hint=f"(default: {unset})"
+    )
 
 
 Destination: TypeAlias = Annotated[

@@ -31,7 +31,7 @@ def dp_pix(
       image: (H, W, C) uint8, H and W multiples of `block`.
       epsilon: The strength, lower is stronger; over 0.
       block: Side of a block in pixels, 1 to 4096.
-      neighbours: m, how many pixels a neighbour may differ in.
+      neighbours: Number m of pixels that a neighbour may differ in.
 
     Returns:
       uint8 (H, W, C), rounded and clipped to 0 to 255 after the noise.

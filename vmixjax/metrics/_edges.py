@@ -1,12 +1,10 @@
 """Outlines that are where they were."""
 
-import functools
-
 import jax
 import numpy as np
 from skimage import filters
 
-from vmixjax.metrics.metric import Measure, Metric, Reference, pair
+from vmixjax.metrics.metric import Metric, compare, pair
 
 
 def edge_correlation(
@@ -48,13 +46,9 @@ def _edges(images: np.ndarray) -> np.ndarray:
     return np.where(alike, 0, edges - edges.mean(1, keepdims=True))
 
 
-def _prepare(reference: Reference) -> Measure:
-    return functools.partial(edge_correlation, reference.originals)
-
-
 METRIC = Metric(
     name="edges",
-    prepare=_prepare,
+    prepare=compare(edge_correlation),
     about="Correlation of edges with those of the original: 1 is the same outlines.",
     number=".2f",
     rank=6,

@@ -3,7 +3,7 @@
 import jax
 import numpy as np
 
-from vmixjax.metrics.metric import Measure, Metric, Reference, pair
+from vmixjax.metrics.metric import Metric, compare, pair
 
 MOST_DECIBELS = 99
 """What counts in means for images that are equal, whose ratio is infinite."""
@@ -33,13 +33,9 @@ def psnr(originals: jax.typing.ArrayLike, images: jax.typing.ArrayLike) -> np.nd
         return np.asarray(10 * np.log10(255**2 / errors))
 
 
-def _prepare(reference: Reference) -> Measure:
-    return lambda images: np.minimum(psnr(reference.originals, images), MOST_DECIBELS)
-
-
 METRIC = Metric(
     name="psnr",
-    prepare=_prepare,
+    prepare=compare(lambda *pair: np.minimum(psnr(*pair), MOST_DECIBELS)),
     about="PSNR against the original, in decibels.",
     number=".1f",
     rank=5,

@@ -1,12 +1,10 @@
 """Structural similarity."""
 
-import functools
-
 import jax
 import numpy as np
 from skimage import metrics
 
-from vmixjax.metrics.metric import Measure, Metric, Reference, pair
+from vmixjax.metrics.metric import Metric, compare, pair
 
 _RADIUS, _SIGMA = 5, 1.5
 
@@ -57,13 +55,9 @@ def ssim(originals: jax.typing.ArrayLike, images: jax.typing.ArrayLike) -> np.nd
     return np.array(values, np.float64)
 
 
-def _prepare(reference: Reference) -> Measure:
-    return functools.partial(ssim, reference.originals)
-
-
 METRIC = Metric(
     name="ssim",
-    prepare=_prepare,
+    prepare=compare(ssim),
     about="Likeness is SSIM against the original: {guess:.2f} is what a guess gets "
     "that has seen nothing (the mean public image), 1 is the original. Bold is each "
     "method's strongest.",

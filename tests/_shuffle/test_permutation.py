@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from scipy import stats
 
 import vmixjax
-from vmixjax._shuffle import permute, stages
+from vmixjax._shuffle import at_once, chunks, permutation, permute, platforms
+from vmixjax._shuffle.layout import Batch
+from vmixjax._shuffle.stages import stages
 
 LEAST_P = 1e-6
 MODES = ("independent", "shared", "joint")
@@ -20,7 +22,7 @@ def source_index(key, levels, shape, config, *, inverse=False):
     """Where each value comes from: what becomes of an image of places."""
     places = jnp.arange(np.prod(shape), dtype=jnp.int32).reshape(shape)
     words = jax.random.key_data(key)
-    return permute.permute(words, places, levels, config, inverse)
+    return permute(words, places, levels, config, inverse)
 
 
 def positions(n, mode, channels, keys, regions):
@@ -72,9 +74,9 @@ def test_blocks_go_anywhere_and_neighbours_part(n, mode, channels):
             assert uniform(table[off_diagonal]) > LEAST_P
 
 
-def forget_networks():
-    stages.stages.cache_clear()
-    permute._permute_batch.cache_clear()
+def forget_stages():
+    stages.cache_clear()
+    permutation._permute_batch.cache_clear()
     source_index.clear_cache()
 
 
@@ -82,12 +84,12 @@ def test_the_chi_square_tests_would_see_a_weak_permutation(monkeypatch):
     monkeypatch.setattr(
         "vmixjax._shuffle.stages.stage_count", lambda bases: 2 * len(bases)
     )
-    forget_networks()
+    forget_stages()
     try:
         with pytest.raises(AssertionError):
             test_blocks_go_anywhere_and_neighbours_part(4, "independent", 1)
     finally:
-        forget_networks()
+        forget_stages()
 
 
 @st.composite
@@ -175,25 +177,42 @@ def test_channels_and_regions_have_permutations_of_their_own():
         (12, ((12, 4), (6, 2), (12, 1)), "independent"),
     ],
 )
-def test_lots_and_whole_images_are_mixed_alike(tile, ladder, mode, monkeypatch):
+def test_chunks_and_whole_images_are_mixed_alike(tile, ladder, mode, monkeypatch):
     config = vmixjax.MixConfig(tile, ladder, mode)
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (5, 3 * tile, 2 * tile, 3), np.uint8)
     levels = rng.integers(0, len(ladder) + 1, (5, 3, 2), np.uint8)
     keys = jax.random.key_data(jax.random.split(jax.random.key(1), 5))
-    strip = images[0, :tile].size
-
-    def one(key, image, levels):
-        # What accelerators run, and CPUs that share a batch.
-        return permute._permute_image(key, image, levels, config=config, inverse=False)
-
-    whole = np.asarray(jax.jit(jax.vmap(one))(keys, images, levels))
-    for lot in (4 * strip, 1000 * strip):
-        monkeypatch.setattr(permute, "_LOT_BYTES", lot)
-        in_lots = functools.partial(
-            permute._permute_in_lots, config=config, inverse=False
+    row = images[0, :tile].size
+    batch = Batch(keys, images, levels)
+    # What accelerators run, and CPUs that share a batch.
+    whole = jax.jit(at_once.permute_images, static_argnums=(1, 2))
+    expected = np.asarray(whole(batch, config, False))
+    monkeypatch.setattr(chunks, "_runs_on_one_device", lambda images: True)
+    for size in (4 * row, 1000 * row):
+        monkeypatch.setattr(chunks, "_CHUNK_BYTES", size)
+        chunked = jax.jit(
+            functools.partial(chunks.permute_images, config=config, inverse=False)
         )
-        np.testing.assert_array_equal(jax.jit(in_lots)(keys, images, levels), whole)
+        np.testing.assert_array_equal(chunked(batch), expected)
+
+
+def test_a_platform_runs_what_the_table_has_for_it(monkeypatch):
+    config = vmixjax.MixConfig(8, ((8, 1),))
+    image = jnp.arange(16 * 8 * 3, dtype=jnp.uint8).reshape(16, 8, 3)
+    levels = jnp.ones((2, 1), jnp.uint8)
+    words = jax.random.key_data(jax.random.key(0))
+    expected = permute(words, image, levels, config, False)
+    called = []
+
+    def kernel(batch, config, inverse):
+        called.append((*(x.shape for x in batch), inverse))
+        return at_once.permute_images(batch, config, inverse)
+
+    monkeypatch.setitem(platforms.IMPLEMENTATIONS, "cpu", kernel)
+    mixed = permute(words, image, levels, config, False)
+    np.testing.assert_array_equal(mixed, expected)
+    assert called == [((1, 2), (1, 16, 8, 3), (1, 2, 1), False)]
 
 
 def test_compiled_mix_has_no_sort_and_needs_little_memory():
@@ -219,7 +238,7 @@ def test_other_types_and_odd_batches_go_through():
 
     @jax.jit
     def mix(word, image, levels):
-        return permute.permute(word, image, levels, config, False)
+        return permute(word, image, levels, config, False)
 
     alone = jnp.stack([mix(word, image, levels) for word in words])
     of_one = jax.vmap(mix, (0, None, None))(words, image, levels)

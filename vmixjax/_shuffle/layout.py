@@ -1,0 +1,68 @@
+"""How images lie in memory, before stages are applied and meanwhile."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+Materialize = Callable[[jax.Array], jax.Array]
+"""What happens to integers that are read several times: `in_memory`, `as_it_comes`."""
+
+
+class Batch(NamedTuple):
+    """What is shuffled: a batch of images, or without the axes B, one.
+
+    Attributes:
+      key_data: uint32 (B, 2), the words of Threefry keys.
+      images: (B, H, W, C).
+      levels: uint8 (B, H // T, W // T).
+    """
+
+    key_data: jax.Array
+    images: jax.Array
+    levels: jax.Array
+
+
+class TileRows(NamedTuple):
+    """Rows of tiles, of one image or of many; k images may lie side by side.
+
+    Attributes:
+      values: (N, T, k * W * C).
+      key: uint32 (N, k, 2), the words of the key of each image.
+      number: uint32 (N, k), which row of tiles of its image each is, from the top.
+      levels: uint8 (N, k * W // T).
+    """
+
+    values: jax.Array
+    key: jax.Array
+    number: jax.Array
+    levels: jax.Array
+
+
+def in_memory(x: jax.Array) -> jax.Array:
+    """Integers x, computed once for all readers: on CPU, XLA joins parts in memory.
+
+    Left alone, it computes x anew for each reader, and loses the vector units over it.
+    The parts are or-ed with a zero that the compiler does not know, or it would see
+    through the joining.
+    """
+    half = x.shape[-1] // 2
+    zero = jax.lax.optimization_barrier(np.zeros((), x.dtype))
+    return jnp.concatenate([x[..., :half] | zero, x[..., half:] | zero], -1)
+
+
+def as_it_comes(x: jax.Array) -> jax.Array:
+    """X, left to the compiler."""
+    return x
+
+
+def zero_rows(key: jax.Array, rows: int, width: int, dtype: jnp.dtype) -> jax.Array:
+    """Zeros (N, rows, width) that the compiler does not know to be zeros.
+
+    Known ones would make it pad, and test each value anew for being in the padding.
+    They come from the key so that they are batched, and sharded, as it is.
+    """
+    zero = key[:, :1, :1] & jax.lax.optimization_barrier(np.uint32(0))
+    return jnp.broadcast_to(zero.astype(dtype), (key.shape[0], rows, width))
