@@ -29,5 +29,5 @@ def pytest_unconfigure(config):
 
 @pytest.fixture(scope="session")
 def uncached():
-    """Environment without the cache: a process that is killed would leave half of it."""
+    """Environment without the cache, for what is killed: it would leave half of it."""
     return {**os.environ, "JAX_ENABLE_COMPILATION_CACHE": "false"}
