@@ -7,8 +7,8 @@ import jax
 from vmixjax import _validate
 from vmixjax._grid import cut_blocks, join_blocks
 from vmixjax.methods import _checks
-from vmixjax.methods._half_bytes import half_byte_order, scramble
-from vmixjax.methods.method import Method, Protection, Strength, block_size, whole_image
+from vmixjax.methods.le import half_byte_order, scramble
+from vmixjax.methods.method import from_function, whole_image
 
 
 def ele(key: jax.Array, image: jax.typing.ArrayLike, *, block: int = 4) -> jax.Array:
@@ -45,17 +45,11 @@ def _ele(key: jax.Array, image: jax.Array, block: int) -> jax.Array:
     return join_blocks(moved, image.shape[:2])
 
 
-def _build(shape: tuple[int, ...], strength: Strength | None) -> Protection:
-    block = block_size(strength, 4, shape)
-    protect = functools.partial(ele, block=block)
-    return Protection(protect, "one", block, whole_image(shape), half_bytes=True)
-
-
-METHOD = Method(
-    name="ele",
+METHOD = from_function(
+    ele,
+    "block",
+    keys="one",
     title="learnable encryption, ELE",
-    build=_build,
-    unit="blocks of {:g}",
     strengths=(2, 4, 8, 16),
-    remark="See vmixjax.methods.",
+    known=lambda shape, block: {"region": whole_image(shape), "half_bytes": True},
 )

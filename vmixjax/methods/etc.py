@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from vmixjax import _validate
 from vmixjax._grid import cut_blocks, join_blocks
 from vmixjax.methods import _checks
-from vmixjax.methods.method import Method, Protection, Strength, block_size, whole_image
+from vmixjax.methods.method import from_function, whole_image
 
 
 def etc(key: jax.Array, image: jax.typing.ArrayLike, *, block: int = 8) -> jax.Array:
@@ -58,17 +58,11 @@ def _etc(key: jax.Array, image: jax.Array, block: int) -> jax.Array:
     return join_blocks(jnp.take_along_axis(blocks, order, axis=3), image.shape[:2])
 
 
-def _build(shape: tuple[int, ...], strength: Strength | None) -> Protection:
-    block = block_size(strength, 8, shape)
-    protect = functools.partial(etc, block=block)
-    return Protection(protect, "each", block, whole_image(shape), block)
-
-
-METHOD = Method(
-    name="etc",
+METHOD = from_function(
+    etc,
+    "block",
+    keys="each",
     title="block scrambling, EtC",
-    build=_build,
-    unit="blocks of {:g}",
     strengths=(16, 8, 4, 2),
-    remark="See vmixjax.methods.",
+    known=lambda shape, block: {"region": whole_image(shape), "block": block},
 )

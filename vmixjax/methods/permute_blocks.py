@@ -7,7 +7,7 @@ import jax
 from vmixjax import _validate
 from vmixjax._grid import cut_blocks, join_blocks
 from vmixjax.methods import _checks
-from vmixjax.methods.method import Method, Protection, Strength, block_size, whole_image
+from vmixjax.methods.method import from_function, whole_image
 
 
 def permute_blocks(
@@ -42,17 +42,15 @@ def _permute_blocks(key: jax.Array, image: jax.Array, block: int) -> jax.Array:
     return join_blocks(moved, image.shape[:2])
 
 
-def _build(shape: tuple[int, ...], strength: Strength | None) -> Protection:
-    block = block_size(strength, 1, shape)
-    protect = functools.partial(permute_blocks, block=block)
-    return Protection(protect, "each", block, whole_image(shape), block, "shared")
-
-
-METHOD = Method(
-    name="permute_blocks",
+METHOD = from_function(
+    permute_blocks,
+    "block",
+    keys="each",
     title="blocks moved anywhere",
-    build=_build,
-    unit="blocks of {:g}",
     strengths=(16, 8, 4, 2, 1),
-    remark="See vmixjax.methods.",
+    known=lambda shape, block: {
+        "region": whole_image(shape),
+        "block": block,
+        "channels": "shared",
+    },
 )

@@ -13,7 +13,7 @@ import numpy as np
 
 from vmixjax._grid import cut_blocks, join_blocks
 from vmixjax.methods import _checks
-from vmixjax.methods.method import Method, Protection, Strength, block_size
+from vmixjax.methods.method import from_function
 
 
 def pixelate(image: jax.typing.ArrayLike, *, block: int = 8) -> jax.Array:
@@ -49,21 +49,11 @@ def _pixelate(image: jax.Array, block: int) -> jax.Array:
     return join_blocks(means, image.shape[:2])
 
 
-def _build(shape: tuple[int, ...], strength: Strength | None) -> Protection:
-    block = block_size(strength, 8, shape)
-
-    def protect(key: jax.Array, image: jax.Array) -> jax.Array:
-        del key
-        return pixelate(image, block=block)
-
-    return Protection(protect, "none", block, region=block)
-
-
-METHOD = Method(
-    name="pixelate",
+METHOD = from_function(
+    pixelate,
+    "block",
+    keys="none",
     title="pixelation",
-    build=_build,
-    unit="blocks of {:g}",
     strengths=(2, 4, 8, 16, 32),
-    remark="See vmixjax.methods.",
+    known=lambda shape, block: {"region": block},
 )
