@@ -12,8 +12,7 @@ values back, four 99.5 %, eight 99.999 % and eleven all; blocks of 4 need two.
 """
 
 import dataclasses
-import functools
-from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -206,17 +205,12 @@ def _order(items: np.ndarray) -> np.ndarray:
 def _recover(
     key: jax.Array, protected: jax.Array, threat_model: ThreatModel, budget: Budget
 ) -> jax.Array:
-    attack: Callable[..., jax.Array] = known_plaintext_half_bytes
-    if threat_model.channels is not None:
-        attack = functools.partial(known_plaintext, channels=threat_model.channels)
-    originals, pairs_protected = threat_model.pairs(budget["pairs"])
-    return attack(
-        key,
-        protected,
-        threat_model,
-        originals=originals,
-        pairs_protected=pairs_protected,
-    )
+    pairs = threat_model.pairs(budget["pairs"])
+    known: Any = dict(zip(("originals", "pairs_protected"), pairs, strict=True))
+    if threat_model.channels is None:
+        return known_plaintext_half_bytes(key, protected, threat_model, **known)
+    known["channels"] = threat_model.channels
+    return known_plaintext(key, protected, threat_model, **known)
 
 
 def _share_a_key(trial: Trial) -> StudyResult:
