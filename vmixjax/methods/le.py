@@ -8,13 +8,10 @@ published both ways; its authors recommend a key for each image. All four are bi
 of images: the key undoes them, and equal images under one key stay equal.
 """
 
-import functools
-
 import jax
 import jax.numpy as jnp
 
 from vmixjax import _validate
-from vmixjax._grid import cut_blocks, join_blocks
 from vmixjax.methods import _checks
 from vmixjax.methods.method import from_function
 
@@ -45,14 +42,11 @@ def le(key: jax.Array, image: jax.typing.ArrayLike, *, block: int = 4) -> jax.Ar
       order of the author's published code, which pads where we refuse.
     """
     _validate.key(key)
-    return _le(key, _checks.image(image, block), int(block))
+    return _checks.blockwise(_le, image, block, key)
 
 
-@functools.partial(jax.jit, static_argnums=2)
-def _le(key: jax.Array, image: jax.Array, block: int) -> jax.Array:
-    blocks = cut_blocks(image, block)
-    scrambled = jax.vmap(scramble, (None, 0))(half_byte_order(key, blocks), blocks)
-    return join_blocks(scrambled, image.shape[:2])
+def _le(blocks: jax.Array, key: jax.Array) -> jax.Array:
+    return jax.vmap(scramble, (None, 0))(half_byte_order(key, blocks), blocks)
 
 
 def half_byte_order(key: jax.Array, blocks: jax.Array) -> jax.Array:

@@ -1,11 +1,8 @@
 """Shuffling everywhere: the end of the scale of what shuffling can hide."""
 
-import functools
-
 import jax
 
 from vmixjax import _validate
-from vmixjax._grid import cut_blocks, join_blocks
 from vmixjax.methods import _checks
 from vmixjax.methods.method import from_function, whole_image
 
@@ -33,13 +30,11 @@ def permute_blocks(
       Folklore.
     """
     _validate.key(key)
-    return _permute_blocks(key, _checks.image(image, block), int(block))
+    return _checks.blockwise(_permute_blocks, image, block, key)
 
 
-@functools.partial(jax.jit, static_argnums=2)
-def _permute_blocks(key: jax.Array, image: jax.Array, block: int) -> jax.Array:
-    moved = jax.random.permutation(key, cut_blocks(image, block))
-    return join_blocks(moved, image.shape[:2])
+def _permute_blocks(blocks: jax.Array, key: jax.Array) -> jax.Array:
+    return jax.random.permutation(key, blocks)
 
 
 METHOD = from_function(

@@ -5,13 +5,10 @@
 [[3, 3, 5, 5], [3, 3, 5, 5], [11, 11, 13, 13], [11, 11, 13, 13]]
 """
 
-import functools
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vmixjax._grid import cut_blocks, join_blocks
 from vmixjax.methods import _checks
 from vmixjax.methods.method import from_function
 
@@ -36,17 +33,14 @@ def pixelate(image: jax.typing.ArrayLike, *, block: int = 8) -> jax.Array:
       Folklore; as an obfuscation, and what networks see through it, McPherson, Shokri
       and Shmatikov, "Defeating Image Obfuscation with Deep Learning" (2016).
     """
-    return _pixelate(_checks.image(image, block), int(block))
+    return _checks.blockwise(_pixelate, image, block)
 
 
-@functools.partial(jax.jit, static_argnums=1)
-def _pixelate(image: jax.Array, block: int) -> jax.Array:
-    blocks = cut_blocks(image, block)
-    count = np.uint32(block**2)
+def _pixelate(blocks: jax.Array) -> jax.Array:
+    count = np.uint32(blocks.shape[1] ** 2)
     sums = blocks.astype(jnp.uint32).sum((1, 2), keepdims=True)
     means = sums // count + (sums % count >= count - count // 2)
-    means = jnp.broadcast_to(means.astype(jnp.uint8), blocks.shape)
-    return join_blocks(means, image.shape[:2])
+    return jnp.broadcast_to(means.astype(jnp.uint8), blocks.shape)
 
 
 METHOD = from_function(
