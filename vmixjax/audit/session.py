@@ -155,19 +155,16 @@ class AuditSession:
 
         def find() -> dict[str, Any]:
             start = time.monotonic()
-            images = np.asarray(self._attacked(protection, attack))
-            return {"images": images, "seconds": time.monotonic() - start}
+            trial = self.trial(protection)
+            images = trial.protect(trial.images)
+            if attack is not None and attack.recover is not None:
+                key = trial.key(attack.name, protection.name)
+                images = attack.recover(key, images, trial.threat_model, trial.budget)
+            found = np.asarray(images)
+            return {"images": found, "seconds": time.monotonic() - start}
 
         stored = self.store.arrays((protection.name, name), find)
         return stored["images"], float(stored["seconds"])
-
-    def _attacked(self, protection: Protection, attack: Attack | None) -> jax.Array:
-        trial = self.trial(protection)
-        protected = trial.protect(trial.images)
-        if attack is None or attack.recover is None:
-            return protected
-        key = trial.key(attack.name, protection.name)
-        return attack.recover(key, protected, trial.threat_model, trial.budget)
 
     def studied(self, protection: Protection, attack: Attack) -> StudyResult:
         """What an attack's study finds on a protection."""
@@ -178,14 +175,13 @@ class AuditSession:
         # The pictures first: where the values are there, so are they.
         pictures: dict[str, np.ndarray] = {}
         if study.captions:
-            pictures = self.store.arrays((name, study.name), lambda: _pictures(run()))
+            pictures = self.store.arrays(
+                (name, study.name),
+                lambda: {"originals": run().originals, **run().pictures},
+            )
         values = self.store.values((name, study.name), lambda: run().values)
         return StudyResult(values, pictures.pop("originals", None), pictures)
 
 
 def _labels(pictures: Pictures) -> jax.Array | None:
     return None if pictures.labels is None else jnp.asarray(pictures.labels)
-
-
-def _pictures(result: StudyResult) -> dict[str, Any]:
-    return {"originals": result.originals, **result.pictures}
