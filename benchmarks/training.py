@@ -8,10 +8,10 @@ import numpy as np
 
 from benchmarks.measure import Way
 from train import devices
-from train.config import Config, Data, Mixing, Model
+from train.config import Config, Data, Form, Mixing, Model
 from train.step import Steps
 
-FORMS = {"mixed": "plain", "mixed, regions": "regions"}
+FORMS: dict[str, Form] = {"mixed": "plain", "mixed, regions": "regions"}
 
 
 def steps(model: Model, side: int, batch: int, region: int) -> dict[str, Way]:
@@ -41,5 +41,5 @@ def _step(config: Config, side: int) -> Way:
         "label": jnp.arange(config.batch_size) % 10,
         "id": jnp.arange(config.batch_size),
     }
-    state, step = run.first(), jax.jit(run.train)
+    state, step = run.init(), jax.jit(run.train)
     return lambda: step(state, batch)

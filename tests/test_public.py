@@ -138,7 +138,7 @@ def test_no_type_says_anything_goes(name):
 
 
 # Modules of public functions that are documented in one style: see the test below.
-IN_ONE_STYLE = (vmixjax, methods, optimizers)
+IN_ONE_STYLE = (vmixjax, methods, metrics, optimizers)
 
 
 def functions_of(*modules):
@@ -154,7 +154,16 @@ def functions_of(*modules):
                 yield function
 
 
-STYLED = list(functions_of(*IN_ONE_STYLE))
+def attack_functions():
+    """One attack in a file, called alike; what helps it has names of its own."""
+    for module in pkgutil.iter_modules(vmixjax.attacks.__path__, "vmixjax.attacks."):
+        attack = module.name.rpartition(".")[2]
+        found = getattr(importlib.import_module(module.name), attack, None)
+        if inspect.isfunction(found):
+            yield found
+
+
+STYLED = [*functions_of(*IN_ONE_STYLE), *attack_functions()]
 
 
 @pytest.mark.parametrize("function", STYLED, ids=lambda function: function.__name__)
@@ -164,7 +173,7 @@ def test_docstrings_are_in_one_style(function):
     summary, blank, *_ = documentation.splitlines()
     assert summary.endswith(".")
     assert not blank
-    titles = re.findall(r"(?m)^(\w+):$", documentation)
+    titles = re.findall(r"(?m)^([A-Z]\w+):$", documentation)
     assert titles == ["Args", "Returns", "Raises", "References"]
     for title in titles:
         assert section(function, title).split(">>>")[0].strip().endswith(".")
@@ -174,18 +183,7 @@ def test_docstrings_are_in_one_style(function):
         assert re.match(r"[A-Z(`0-9]|u?int\d|float\d|bool", told), (parameter, told)
 
 
-def public_functions():
-    """Those of the modules that the README names, beside the table of contents."""
-    yield from functions_of(methods, metrics, optimizers)
-    for module in pkgutil.iter_modules(vmixjax.attacks.__path__, "vmixjax.attacks."):
-        # One attack in a file, called alike; what helps it has names of its own.
-        attack = module.name.rpartition(".")[2]
-        found = getattr(importlib.import_module(module.name), attack, None)
-        if inspect.isfunction(found):
-            yield found
-
-
-MORE = list(public_functions())
+MORE = [*functions_of(methods, metrics, optimizers), *attack_functions()]
 
 
 def test_what_is_public_beside_the_table_of_contents():
@@ -196,9 +194,8 @@ def test_what_is_public_beside_the_table_of_contents():
 @pytest.mark.parametrize("function", MORE, ids=lambda function: function.__name__)
 def test_other_functions_are_typed_documented_and_called_alike(function):
     documentation = inspect.getdoc(function)
-    for title in ("Args:", "Returns:", "Raises:"):
+    for title in ("Args:", "Returns:", "Raises:", "References:"):
         assert title in documentation
-    assert "References:" in documentation or "Source:" in documentation
     parameters = inspect.signature(function).parameters
     assert set(typing.get_type_hints(function)) == {*parameters, "return"}
     assert "key" not in parameters or next(iter(parameters)) == "key"

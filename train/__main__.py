@@ -6,21 +6,19 @@ Errors are one line on standard error; results go to standard output.
 import dataclasses
 import json
 import logging
-import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
 from train.config import Config, OptimizerName
-from train.errors import RunError
 from train.presets import PRESETS
-from vmixjax._printable import printable
-from vmixjax.command_line import example_last
+from vmixjax.command_line import DONE, Command, Program, example_last, say
+from vmixjax.errors import RunError
 
-DONE, FAILED, INTERRUPTED = 0, 2, 130
-"""Exit statuses."""
+if TYPE_CHECKING:
+    from train.fit import Outcome
 
 _Config = Annotated[Config, tyro.conf.arg(name="")]
 
@@ -101,92 +99,7 @@ class Compare:
     config: _Config = PRESETS["digits"]
 
 
-_COMMANDS: dict[str, Any] = {
-    "fit": Fit,
-    "evaluate": Evaluate,
-    "predict": Predict,
-    "compare": Compare,
-}
-_Command = (
-    Annotated[Fit, tyro.conf.subcommand("fit")]
-    | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
-    | Annotated[Predict, tyro.conf.subcommand("predict")]
-    | Annotated[Compare, tyro.conf.subcommand("compare")]
-)
-
-_FIT = "python -m train fit --preset digits --workdir runs/digits"
-_EXAMPLES = {
-    "": _FIT,
-    "fit": _FIT,
-    "evaluate": "python -m train evaluate --workdir runs/digits",
-    "predict": "python -m train predict --workdir runs/digits seven.png",
-    "compare": "python -m train compare --preset digits --out runs/compare --seeds 3",
-}
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Runs the command line; returns the exit status."""
-    arguments = sys.argv[1:] if arguments is None else arguments
-    # Orbax, Grain and TFDS tell details of their work and installation below this.
-    logging.getLogger("absl").setLevel(logging.ERROR)
-    try:
-        with example_last(arguments, _EXAMPLES):
-            command = _parse(arguments)
-        {Fit: _fit, Evaluate: _evaluate, Predict: _predict, Compare: _compare}[
-            type(command)
-        ](command)  # type: ignore[operator]
-        return DONE
-    except RunError as error:
-        return _complain(str(error))
-    except ModuleNotFoundError as error:
-        return _complain(
-            f"{error.name} is not installed: pip install -e '.[train]' in the checkout"
-        )
-    except KeyboardInterrupt:
-        _complain("interrupted; go on from the last checkpoint with --resume")
-        return INTERRUPTED
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return FAILED
-    except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        return _complain(f"{where}{error.strerror or error}")
-
-
-def _parse(arguments: list[str]) -> object:
-    """The command, its options starting from the preset that is named."""
-    about = "Train Flax models on images that nobody can recognise."
-    flags = (tyro.conf.FlagCreatePairsOff,)
-    command = _COMMANDS.get(arguments[0]) if arguments else None
-    if command is None or not hasattr(command, "preset"):
-        return tyro.cli(
-            _Command,
-            args=arguments,
-            prog="python -m train",
-            description=about,
-            config=flags,
-        )
-    preset = _preset(arguments)
-    if preset not in PRESETS:
-        raise RunError(f"--preset {preset!r} is none of {', '.join(PRESETS)}")
-    return tyro.cli(
-        command,
-        args=arguments[1:],
-        prog=f"python -m train {arguments[0]}",
-        default=command(tyro.MISSING, preset, config=PRESETS[preset]),
-        config=flags,
-    )
-
-
-def _preset(arguments: list[str]) -> str:
-    for i, argument in enumerate(arguments):
-        name, equals, value = argument.partition("=")
-        if name == "--preset":
-            return value if equals else (arguments[i + 1 :] or [""])[0]
-    return "digits"
-
-
-def _fit(options: Fit) -> None:
+def _fit(options: Fit) -> int:
     import jax
 
     hosts = options.hosts
@@ -197,35 +110,41 @@ def _fit(options: Fit) -> None:
 
     outcome = fit(options.config, options.workdir, resume=options.resume)
     if jax.process_index() == 0:
-        print(_told(outcome.test_accuracy, outcome.test_loss, outcome.steps))
+        print(_told(outcome))
         print(f"curves: {options.workdir / CURVES}")
+    return DONE
 
 
-def _evaluate(options: Evaluate) -> None:
+def _evaluate(options: Evaluate) -> int:
     from train.predict import evaluate
 
     outcome = evaluate(options.workdir, data_dir=options.data_dir, mixes=options.mixes)
-    print(_told(outcome.test_accuracy, outcome.test_loss, outcome.steps))
+    print(_told(outcome))
+    return DONE
 
 
-def _told(accuracy: float, loss: float, steps: int) -> str:
-    return f"test accuracy {accuracy:.2%}, test loss {loss:.4f}, after {steps} steps"
+def _told(outcome: "Outcome") -> str:
+    return (
+        f"test accuracy {outcome.test_accuracy:.2%}, test loss "
+        f"{outcome.test_loss:.4f}, after {outcome.steps} steps"
+    )
 
 
-def _predict(options: Predict) -> None:
+def _predict(options: Predict) -> int:
     from train.predict import predict
 
     predictions = predict(options.workdir, options.paths, mixed=options.mixed)
     if options.json:
         print(json.dumps([dataclasses.asdict(one) for one in predictions], indent=1))
-        return
+        return DONE
     for one in predictions:
         likeliest = zip(one.classes, one.probabilities, strict=True)
         told = [f"{name} {p:.1%}" for name, p in list(likeliest)[: options.top]]
-        print(printable(f"{one.path}: {', '.join(told)}"))
+        say(f"{one.path}: {', '.join(told)}")
+    return DONE
 
 
-def _compare(options: Compare) -> None:
+def _compare(options: Compare) -> int:
     from train.compare import compare, table
 
     if options.seeds < 1:
@@ -239,11 +158,71 @@ def _compare(options: Compare) -> None:
     )
     print(table(result))
     print(f"details: {options.out / 'compare.json'}, {options.out / 'compare.png'}")
+    return DONE
 
 
-def _complain(line: str) -> int:
-    print(printable(f"train: {line}"), file=sys.stderr)
-    return FAILED
+_FIT = "python -m train fit --preset digits --workdir runs/digits"
+
+COMMANDS = {
+    "fit": Command(Fit, _FIT, _fit),
+    "evaluate": Command(
+        Evaluate, "python -m train evaluate --workdir runs/digits", _evaluate
+    ),
+    "predict": Command(
+        Predict, "python -m train predict --workdir runs/digits seven.png", _predict
+    ),
+    "compare": Command(
+        Compare,
+        "python -m train compare --preset digits --out runs/compare --seeds 3",
+        _compare,
+    ),
+}
+"""All commands by name."""
+
+PROGRAM = Program(
+    name="python -m train",
+    speaker="train",
+    about="Train Flax models on images that nobody can recognise.",
+    example=_FIT,
+    missing="{} is not installed: pip install -e '.[train]' in the checkout",
+    interrupted="interrupted; go on from the last checkpoint with --resume",
+)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the command line; returns the exit status."""
+    # Orbax, Grain and TFDS tell details of their work and installation below this.
+    logging.getLogger("absl").setLevel(logging.ERROR)
+    given = sys.argv[1:] if arguments is None else arguments
+    return PROGRAM.run(lambda: _run(given))
+
+
+def _run(arguments: list[str]) -> int:
+    """Runs a command, its options starting from the preset that is named."""
+    command = COMMANDS.get(arguments[0]) if arguments else None
+    if command is None or not hasattr(command.options, "preset"):
+        command, options = PROGRAM.parse(arguments, COMMANDS)
+        return command.run(options)
+    preset = _preset(arguments)
+    if preset not in PRESETS:
+        raise RunError(f"--preset {preset!r} is none of {', '.join(PRESETS)}")
+    with example_last(arguments, {"": command.example}):
+        options = tyro.cli(
+            command.options,
+            args=arguments[1:],
+            prog=f"{PROGRAM.name} {arguments[0]}",
+            default=command.options(tyro.MISSING, preset, config=PRESETS[preset]),
+            config=(tyro.conf.FlagCreatePairsOff,),
+        )
+    return command.run(options)
+
+
+def _preset(arguments: list[str]) -> str:
+    for i, argument in enumerate(arguments):
+        name, equals, value = argument.partition("=")
+        if name == "--preset":
+            return value if equals else (arguments[i + 1 :] or [""])[0]
+    return "digits"
 
 
 if __name__ == "__main__":

@@ -24,10 +24,10 @@ from jax.experimental import multihost_utils
 from orbax.checkpoint import checkpoint_managers
 
 from train.config import Config, check, differences, from_values
-from train.errors import RunError
 from train.step import State
 from vmixjax.atomic import atomic_path
 from vmixjax.data.bounded import read_json
+from vmixjax.errors import RunError
 
 _RUN = "run.json"
 _FOLDER = "checkpoints"
@@ -40,9 +40,9 @@ class Run:
     """What a workdir is for: a config, and the kind of images.
 
     Attributes:
-      config: of the run.
+      config: Config of the run.
       shape: (H, W, C) of the images.
-      classes: their names.
+      classes: Names of the classes.
     """
 
     config: Config
@@ -56,7 +56,7 @@ def begin(run: Run, workdir: Path, *, resume: bool) -> None:
     Process 0 decides for all.
 
     Raises:
-      RunError: it holds a run already and `resume` is off, or a run with another config
+      RunError: It holds a run already and `resume` is off, or a run with another config
         or other data.
     """
     refusal = None
@@ -96,10 +96,10 @@ def _begin(run: Run, workdir: Path, *, resume: bool) -> None:
 
 
 def read_run(workdir: Path) -> Run:
-    """The run in a workdir.
+    """Reads what the run in a workdir is.
 
     Raises:
-      RunError: there is none, or it cannot be read.
+      RunError: There is none, or it cannot be read.
     """
     path = workdir / _RUN
     try:
@@ -154,7 +154,7 @@ class Checkpoints:
     def save(
         self, state: State, batches: grain.DatasetIterator, accuracy: float
     ) -> None:
-        """Starts to write one; the next call, or the end, waits for it."""
+        """Begins to write one; the next call, or the end, waits for it."""
         self.manager.save(
             int(state.step),
             args=ocp.args.Composite(
@@ -172,18 +172,18 @@ class Checkpoints:
         *,
         best: bool = False,
     ) -> State | None:
-        """The newest state that is whole, or the best, and `batches` where it stood.
+        """Restores the newest state that is whole, and `batches` where they stood.
 
         Args:
-          abstract: shapes, dtypes and shardings of the state.
-          batches: an iterator over the same data; None where only the state is needed.
-          best: the state with the highest test accuracy comes first.
+          abstract: Shapes, dtypes and shardings of the state.
+          batches: Iterator over the same data; None where only the state is needed.
+          best: Whether the state with the highest test accuracy comes first.
 
         Returns:
           The state; None where there is no checkpoint.
 
         Raises:
-          RunError: none of the checkpoints can be read.
+          RunError: None of the checkpoints can be read.
         """
         steps = sorted(self.manager.all_steps(), reverse=True)
         if best and self.manager.best_step() in steps:
@@ -233,15 +233,15 @@ class Checkpoints:
 def open_checkpoints(
     workdir: Path, keep: int, say: Callable[[str], None]
 ) -> Iterator[Checkpoints]:
-    """The checkpoints of a workdir; waits at the end for what is being written.
+    """Opens the checkpoints of a workdir; waits at the end for what is being written.
 
     Args:
-      workdir: of the run.
-      keep: newest checkpoints to keep, beside the best.
-      say: shows a line to the user.
+      workdir: Folder of the run.
+      keep: Number of newest checkpoints to keep, beside the best.
+      say: Shows a line to the user.
 
     Raises:
-      RunError: what is noted of a checkpoint, by which the best is found, is damaged.
+      RunError: What is noted of a checkpoint, by which the best is found, is damaged.
     """
     folder = (workdir / _FOLDER).resolve()
     _check_notes(folder)

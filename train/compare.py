@@ -24,8 +24,8 @@ class Arm:
     """One way to train.
 
     Attributes:
-      images: clean, mixed, or mixed + canonical.
-      optimizer: its name.
+      images: `CLEAN`, `MIXED` or `CANONICAL`.
+      optimizer: Name of the optimiser.
     """
 
     images: str
@@ -33,11 +33,11 @@ class Arm:
 
     @property
     def name(self) -> str:
-        """For people."""
+        """Name for people."""
         return f"{self.images}, {self.optimizer}"
 
     def of(self, config: Config, seed: int) -> Config:
-        """The config of a run of this arm."""
+        """Gives the config of a run of this arm."""
         where = "off" if self.images == CLEAN else config.mixing.where
         form: Form = "regions" if self.images == CANONICAL else "plain"
         return dataclasses.replace(
@@ -61,17 +61,17 @@ def compare(
     Interrupted, it goes on where it was when called again with the same `out`.
 
     Args:
-      config: what is common to all arms.
-      out: folder for `compare.json`, `compare.png` and a folder for each run.
-      optimizers: their names; clean images are learned from with the first alone.
-      seeds: how many runs of each arm, with seeds from `config.seed` on.
-      preset: name that the result is noted under.
+      config: What is common to all arms.
+      out: Folder for `compare.json`, `compare.png` and a folder for each run.
+      optimizers: Their names; clean images are learned from with the first alone.
+      seeds: Number of runs of each arm, with seeds from `config.seed` on.
+      preset: Name that the result is noted under.
 
     Returns:
       What `compare.json` holds.
 
     Raises:
-      RunError: as `fit`.
+      RunError: As `fit`.
     """
     arms = [Arm(CLEAN, optimizers[0])] + [
         Arm(images, optimizer)
@@ -87,33 +87,15 @@ def compare(
     for arm, seed, workdir in runs:
         outcome = fit(arm.of(config, seed), workdir, resume=True)
         accuracies[arm].append(outcome.test_accuracy)
-    device = jax.devices()[0]
-    # Results are shown around; where somebody keeps data is nobody's business.
-    anywhere = dataclasses.replace(config.data, data_dir=None)
     result = {
         "preset": preset,
-        "config": dataclasses.asdict(dataclasses.replace(config, data=anywhere)),
-        "machine": f"{platform.machine()}, {os.cpu_count()} CPU cores",
-        "device": f"{device.device_kind}, {jax.device_count()} of {device.platform}",
-        "jax": jax.__version__,
+        **_described(config),
         "arms": [
-            {
-                "name": arm.name,
-                "images": arm.images,
-                "optimizer": arm.optimizer,
-                "test_accuracy": accuracies[arm],
-                "mean": statistics.mean(accuracies[arm]),
-                "deviation": statistics.stdev(accuracies[arm]) if seeds > 1 else None,
-                "curves": [
-                    [
-                        (line["step"], line["test_accuracy"])
-                        for line in read(workdir)
-                        if "test_accuracy" in line
-                    ]
-                    for one, _, workdir in runs
-                    if one == arm
-                ],
-            }
+            _summary(
+                arm,
+                accuracies[arm],
+                [workdir for one, _, workdir in runs if one == arm],
+            )
             for arm in arms
         ],
     }
@@ -124,8 +106,44 @@ def compare(
     return result
 
 
+def _described(config: Config) -> dict[str, Any]:
+    """What was compared, and on what machine."""
+    device = jax.devices()[0]
+    # Results are shown around; where somebody keeps data is nobody's business.
+    anywhere = dataclasses.replace(config.data, data_dir=None)
+    return {
+        "config": dataclasses.asdict(dataclasses.replace(config, data=anywhere)),
+        "machine": f"{platform.machine()}, {os.cpu_count()} CPU cores",
+        "device": f"{device.device_kind}, {jax.device_count()} of {device.platform}",
+        "jax": jax.__version__,
+    }
+
+
+def _summary(
+    arm: Arm, accuracies: Sequence[float], workdirs: Sequence[Path]
+) -> dict[str, Any]:
+    """What the runs of an arm came to."""
+    several = len(accuracies) > 1
+    return {
+        "name": arm.name,
+        "images": arm.images,
+        "optimizer": arm.optimizer,
+        "test_accuracy": accuracies,
+        "mean": statistics.mean(accuracies),
+        "deviation": statistics.stdev(accuracies) if several else None,
+        "curves": [
+            [
+                (line["step"], line["test_accuracy"])
+                for line in read(workdir)
+                if "test_accuracy" in line
+            ]
+            for workdir in workdirs
+        ],
+    }
+
+
 def table(result: dict[str, Any]) -> str:
-    """A result for people: accuracy, and points lost against clean training."""
+    """Formats a result for people: accuracy, points lost against clean training."""
     clean = result["arms"][0]["mean"]
     lines = [f"{'images, optimiser':28}  test accuracy     points lost"]
     for arm in result["arms"]:

@@ -11,8 +11,8 @@ from typing import Any, Literal
 
 import msgspec
 
-from train.errors import RunError
 from vmixjax.config import Channels, MixConfig
+from vmixjax.errors import RunError
 
 Form = Literal["plain", "canonical", "regions"]
 OptimizerName = Literal["adam", "st_adam", "sgd"]
@@ -23,7 +23,8 @@ class Data:
     """What is learned from."""
 
     source: str = "digits"
-    """digits, tfds:NAME, tfds:DIR that TFDS can read, or folder:DIR/[SPLIT/]CLASS/."""
+    """digits, tfds:NAME, tfds:DIR that TFDS can read, folder:DIR/[SPLIT/]CLASS/, or
+    webdataset:PATH, which is a .tar file, a folder of them, or a .txt list."""
     data_dir: str | None = None
     """Where TFDS keeps its data sets; by default where TFDS looks."""
     image_size: int | None = None
@@ -55,7 +56,7 @@ class Mixing:
 
     @property
     def config(self) -> MixConfig:
-        """The same as the library's config."""
+        """The same for the library."""
         return MixConfig(self.tile_size, self.ladder, self.channels)
 
 
@@ -143,10 +144,10 @@ _NO_MATTER = ("data.data_dir", "data.cache_mib")
 
 
 def from_values(values: dict[str, Any]) -> Config:
-    """A config from what `dataclasses.asdict` gave, perhaps through JSON.
+    """Makes a config of what `dataclasses.asdict` gave, perhaps through JSON.
 
     Raises:
-      ValueError: options that there are not, or values that they cannot have.
+      ValueError: Options that there are not, or values that they cannot have.
     """
     config = msgspec.convert(values, Config)
     unknown = {name for name, _ in _fields(values)}
@@ -160,7 +161,7 @@ def check(config: Config) -> None:
     """Refuses numbers that no run can have.
 
     Raises:
-      RunError: with the option, its value, and what it can be.
+      RunError: With the option, its value, and what it can be.
     """
     for name, value in _fields(dataclasses.asdict(config)):
         low, high = _RANGES.get(name, (-math.inf, math.inf))
@@ -175,7 +176,7 @@ def check(config: Config) -> None:
 
 
 def differences(one: Config, other: Config) -> Iterator[str]:
-    """Every field that differs: `model.width: 16, not 32`.
+    """Lists every field that differs: `model.width: 16, not 32`.
 
     Where the data lie and how much of them is kept in memory changes no result.
     """

@@ -10,16 +10,16 @@ import jax
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
-from train.errors import RunError
+from vmixjax.errors import RunError
 
 AXIS = "batch"
 
 
 def mesh(batch_size: int) -> Mesh:
-    """All devices of all processes in a row.
+    """Puts all devices of all processes in a row.
 
     Raises:
-      RunError: the batch cannot be shared out evenly.
+      RunError: The batch cannot be shared out evenly.
     """
     count = jax.device_count()
     if batch_size % count:
@@ -32,12 +32,12 @@ def mesh(batch_size: int) -> Mesh:
 
 
 def spread(mesh: Mesh) -> NamedSharding:
-    """Along the first axis: of images, labels, keys."""
+    """Spreads images, labels and keys along their first axis."""
     return NamedSharding(mesh, PartitionSpec(AXIS))
 
 
 def placed(mesh: Mesh, tree: Any, *, fsdp: bool) -> Any:
-    """Where the arrays of a tree of abstract arrays lie.
+    """Places the arrays of a tree of abstract arrays.
 
     A copy on each device or, with `fsdp`, each array spread along its longest axis that
     the devices share evenly (arrays that have none, and small ones, are copied).
@@ -54,7 +54,7 @@ def placed(mesh: Mesh, tree: Any, *, fsdp: bool) -> Any:
 
 
 def abstract(make: Callable[[], Any], placed: Any) -> Any:
-    """Shapes, dtypes and places of what a function makes, without making it."""
+    """Tells shapes, dtypes and places of what a function makes, without making it."""
     return jax.tree.map(
         lambda leaf, sharding: jax.ShapeDtypeStruct(
             leaf.shape, leaf.dtype, sharding=sharding
@@ -67,7 +67,7 @@ def abstract(make: Callable[[], Any], placed: Any) -> Any:
 def on_devices(
     sharding: NamedSharding, batch: dict[str, np.ndarray]
 ) -> dict[str, jax.Array]:
-    """This process's part of a batch, as part of the batch over all devices."""
+    """Makes this process's part of a batch part of the batch over all devices."""
     return {
         name: jax.make_array_from_process_local_data(sharding, values)
         for name, values in batch.items()

@@ -12,10 +12,10 @@ from jax.sharding import NamedSharding
 
 from train import checkpoints, data, devices
 from train.config import Config, check
-from train.errors import RunError
 from train.metrics import Metrics, open_metrics
 from train.step import Batch, State, Steps
-from vmixjax._printable import printable
+from vmixjax.command_line import printable
+from vmixjax.errors import RunError
 
 _NOTED = 20
 """Steps between two looks at the loss: looking waits for the device."""
@@ -37,43 +37,33 @@ def fit(config: Config, workdir: Path, *, resume: bool = False) -> Outcome:
     parameters as one that never was (bit for bit on CPU).
 
     Args:
-      config: of the run.
-      workdir: folder for checkpoints, notes and curves.
-      resume: go on where the newest checkpoint was written.
+      config: Config of the run.
+      workdir: Folder for checkpoints, notes and curves.
+      resume: Whether to go on where the newest checkpoint was written.
 
     Returns:
       How it ended.
 
     Raises:
-      RunError: anything that keeps it from starting, and a loss that is not finite.
+      RunError: Anything that keeps it from starting, and a loss that is not finite.
     """
     check(config)
     mesh = devices.mesh(config.batch_size)
     spread = devices.spread(mesh)
-    train, test = data.load(config.data, "train"), data.load(config.data, "test")
-    if len(train) < config.batch_size:
-        raise RunError(
-            f"--batch-size {config.batch_size} is more than the {len(train)} training "
-            f"images: choose a smaller one"
-        )
+    train, test = _load(config)
     steps = Steps(config, train.shape, len(train.classes), mesh)
-    if test.shape != train.shape:
-        raise RunError(
-            f"test images are {test.shape} and training images {train.shape}: make "
-            f"them alike with --data.image-size {min(train.shape[:2])}"
-        )
     run = checkpoints.Run(config, train.shape, train.classes)
     checkpoints.begin(run, workdir, resume=resume)
 
-    placed = devices.placed(mesh, jax.eval_shape(steps.first), fsdp=config.fsdp)
+    placed = devices.placed(mesh, jax.eval_shape(steps.init), fsdp=config.fsdp)
     train_step = jax.jit(steps.train, donate_argnums=0, out_shardings=(placed, None))
     test_step = jax.jit(steps.test)
     batches = data.training_batches(train, config.batch_size, config.seed)
 
     with checkpoints.open_checkpoints(workdir, config.keep, say) as saved:
-        state = saved.restore(devices.abstract(steps.first, placed), batches)
+        state = saved.restore(devices.abstract(steps.init, placed), batches)
         if state is None:
-            state = jax.jit(steps.first, out_shardings=placed)()
+            state = jax.jit(steps.init, out_shardings=placed)()
         first = int(state.step)
         with open_metrics(workdir, config.steps, first) as metrics:
             waiting: list[dict[str, jax.Array]] = []
@@ -101,6 +91,22 @@ def fit(config: Config, workdir: Path, *, resume: bool = False) -> Outcome:
     return outcome
 
 
+def _load(config: Config) -> tuple[data.Dataset, data.Dataset]:
+    """What is learned from, at least a batch, and what tests are on, as large."""
+    train, test = data.load(config.data, "train"), data.load(config.data, "test")
+    if len(train) < config.batch_size:
+        raise RunError(
+            f"--batch-size {config.batch_size} is more than the {len(train)} training "
+            f"images: choose a smaller one"
+        )
+    if test.shape != train.shape:
+        raise RunError(
+            f"test images are {test.shape} and training images {train.shape}: make "
+            f"them alike with --data.image-size {min(train.shape[:2])}"
+        )
+    return train, test
+
+
 def measure(
     test_step: Callable[[State, Batch], dict[str, jax.Array]],
     state: State,
@@ -108,7 +114,7 @@ def measure(
     config: Config,
     spread: NamedSharding,
 ) -> Outcome:
-    """Loss and accuracy on all test images."""
+    """Computes loss and accuracy on all test images."""
     sums = [
         test_step(state, devices.on_devices(spread, batch))
         for batch in data.test_batches(test, config.batch_size)

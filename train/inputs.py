@@ -11,11 +11,10 @@ import jax
 import jax.numpy as jnp
 
 import vmixjax
-from train.config import Config
-from train.errors import RunError
-from vmixjax._grid import cut
+from train.config import Config, check
+from vmixjax.errors import RunError
 from vmixjax.networks import centred
-from vmixjax.planning import target_vfe
+from vmixjax.planning import plan_at
 
 Prepare = Callable[[jax.Array, jax.Array], jax.Array]
 """(keys (B,), images uint8 (B, H, W, C)) -> inputs of the model, float32."""
@@ -25,7 +24,7 @@ _AUGMENTATION = 1
 
 
 def image_keys(seed: int, step: jax.Array, ids: jax.Array) -> jax.Array:
-    """Keys of images in a step, (B,): `fold_in(fold_in(key, step), id)`.
+    """Derives the keys of images in a step, (B,): `fold_in(fold_in(key, step), id)`.
 
     Anybody who knows the seed can compute them. Mixing inside the step protects from
     whom is shown the mixed images, not from whoever runs the training.
@@ -38,12 +37,10 @@ def check_shape(config: Config, shape: tuple[int, int, int]) -> None:
     """Refuses images that a config cannot mix.
 
     Raises:
-      RunError: with the nearest size that fits.
+      RunError: With the nearest size that fits; or as `check`.
     """
-    try:
-        tile = config.mixing.config.tile_size
-    except (TypeError, ValueError) as error:
-        raise RunError(f"--mixing: {error}") from error
+    check(config)
+    tile = config.mixing.tile_size
     height, width = shape[:2]
     if config.mixing.where != "off" and (height % tile or width % tile):
         size = max(tile, round(min(height, width) / tile) * tile)
@@ -51,21 +48,17 @@ def check_shape(config: Config, shape: tuple[int, int, int]) -> None:
             f"images of {height} x {width} are not whole tiles of {tile}: resize them "
             f"with --data.image-size {size}, or choose another --mixing.tile-size"
         )
-    if not 0 <= config.mixing.strength <= 1:
-        raise RunError(
-            f"--mixing.strength must be 0 to 1; got {config.mixing.strength}"
-        )
 
 
 def region(config: Config) -> int:
-    """Side of the largest regions: what a model can rely on for any plan."""
+    """Gives the side of the largest regions: what a model can rely on for any plan."""
     return max(size for size, _ in config.mixing.ladder)
 
 
 def input_shape(
     config: Config, shape: tuple[int, int, int]
 ) -> tuple[tuple[int, int, int], int]:
-    """Shape of a model's inputs, and pixels on a side of one place of them."""
+    """Gives the shape of a model's inputs, and the side of a place in pixels."""
     if _form(config) != "regions":
         return shape, 1
     side = region(config)
@@ -73,22 +66,20 @@ def input_shape(
     return (height // side, width // side, channels * side * side), side
 
 
-def training(config: Config, shape: tuple[int, int, int]) -> Prepare:
-    """Augments, mixes and gives form to a batch: for training."""
+def training(config: Config) -> Prepare:
+    """Makes what augments, mixes and gives form to a batch, for training."""
     return lambda keys, images: form(
-        config, jax.vmap(_mixer(config, shape))(keys, augmented(config, keys, images))
+        config, _mixed(config, keys, augmented(config, keys, images))
     )
 
 
-def testing(config: Config, shape: tuple[int, int, int]) -> Prepare:
-    """Mixes and gives form to a batch: for tests and predictions."""
-    return lambda keys, images: form(
-        config, jax.vmap(_mixer(config, shape))(keys, images)
-    )
+def testing(config: Config) -> Prepare:
+    """Makes what mixes and gives form to a batch, for tests and predictions."""
+    return lambda keys, images: form(config, _mixed(config, keys, images))
 
 
 def augmented(config: Config, keys: jax.Array, images: jax.Array) -> jax.Array:
-    """Images (B, H, W, C), shifted and mirrored at random; edges are reflected."""
+    """Shifts and mirrors images (B, H, W, C) at random; edges are reflected."""
     augment = config.data.augment
     shape = images.shape[1:]
     margin = max(1, min(shape[:2]) // 8)
@@ -106,7 +97,7 @@ def augmented(config: Config, keys: jax.Array, images: jax.Array) -> jax.Array:
 
 
 def form(config: Config, images: jax.Array) -> jax.Array:
-    """Mixed images (B, H, W, C), as the model is to see them, float32."""
+    """Brings mixed images (B, H, W, C) to what the model is to see, float32."""
     seen = _form(config)
     if seen == "plain":
         return centred(images)
@@ -116,9 +107,11 @@ def form(config: Config, images: jax.Array) -> jax.Array:
     )
     if seen == "canonical":
         return centred(images)
-    regions = jax.vmap(lambda image: cut(image, side))(images)
+    count, height, width, _ = images.shape
+    rows, columns = height // side, width // side
+    regions = images.reshape(count, rows, side, columns, side, -1)
     values = regions.transpose(0, 1, 3, 5, 2, 4)
-    return centred(values.reshape(*values.shape[:3], -1))
+    return centred(values.reshape(count, rows, columns, -1))
 
 
 def _form(config: Config) -> str:
@@ -126,19 +119,14 @@ def _form(config: Config) -> str:
     return "plain" if config.mixing.where == "off" else config.mixing.form
 
 
-def _mixer(
-    config: Config, shape: tuple[int, int, int]
-) -> Callable[[jax.Array, jax.Array], jax.Array]:
-    """(key, image) -> the image, mixed as the config says."""
+def _mixed(config: Config, keys: jax.Array, images: jax.Array) -> jax.Array:
+    """Images (B, H, W, C), each mixed by its key as the config says."""
     mixing = config.mixing
     if mixing.where != "step":
-        return lambda key, image: image
-    if mixing.strength == 1:
-        full = vmixjax.full_plan(shape, mixing.config)
-        return lambda key, image: vmixjax.mix(key, image, full)
+        return images
 
-    def to_strength(key: jax.Array, image: jax.Array) -> jax.Array:
-        target = target_vfe(image, mixing.strength, mixing.config)
-        return vmixjax.mix(key, image, vmixjax.plan(image, target, mixing.config))
+    def mix(key: jax.Array, image: jax.Array) -> jax.Array:
+        plan = plan_at(image, mixing.strength, mixing.config)
+        return vmixjax.mix(key, image, plan)
 
-    return to_strength
+    return jax.vmap(mix)(keys, images)

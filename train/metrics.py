@@ -5,6 +5,7 @@ those steps are done again.
 """
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,14 +23,21 @@ CURVES = "curves.png"
 
 
 class Metrics:
-    """Notes of a run; `open_metrics` makes one."""
+    """Notes of a run; `open_metrics` makes one. Process 0 alone writes."""
 
     def __init__(self, workdir: Path, steps: int, first: int) -> None:
-        self.workdir = workdir
-        self.lines = (workdir / _LINES).open("a")
-        self.board = SummaryWriter(str(workdir / "tensorboard"), purge_step=first)
+        writes = jax.process_index() == 0
+        self.lines = (workdir / _LINES if writes else Path(os.devnull)).open("a")
+        self.board = SummaryWriter(
+            str(workdir / "tensorboard"), purge_step=first, write_to_disk=writes
+        )
         self.bar = tqdm(
-            initial=first, total=steps, unit="step", desc="training", file=sys.stderr
+            initial=first,
+            total=steps,
+            unit="step",
+            desc="training",
+            file=sys.stderr,
+            disable=not writes,
         )
         self.shown: dict[str, str] = {}
 
@@ -47,12 +55,8 @@ class Metrics:
         self.bar.set_postfix(self.shown, refresh=False)
 
     def advance(self) -> None:
-        """One step more on the progress bar."""
+        """Moves the progress bar by one step."""
         self.bar.update()
-
-    def say(self, line: str) -> None:
-        """Shows a line above the progress bar."""
-        self.bar.write(line, file=sys.stderr)
 
     def close(self) -> None:
         """Ends the bar and all files."""
@@ -61,45 +65,25 @@ class Metrics:
         self.board.close()
 
 
-class Silent(Metrics):
-    """What the other processes note: nothing."""
-
-    def __init__(self) -> None:
-        pass
-
-    def note(self, step: int, **values: float) -> None:
-        """Does nothing."""
-
-    def advance(self) -> None:
-        """Does nothing."""
-
-    def say(self, line: str) -> None:
-        """Does nothing."""
-
-    def close(self) -> None:
-        """Does nothing."""
-
-
 @contextmanager
 def open_metrics(workdir: Path, steps: int, first: int) -> Iterator[Metrics]:
-    """The notes of a run that goes on at step `first`; draws the curves at the end."""
-    if jax.process_index() > 0:
-        yield Silent()
-        return
-    kept = [line for line in read(workdir) if line["step"] <= first]
-    with atomic_path(workdir / _LINES) as file:
-        file.write("".join(json.dumps(line) + "\n" for line in kept).encode())
+    """Opens the notes of a run that goes on at `first`; draws curves at the end."""
+    writes = jax.process_index() == 0
+    if writes:
+        stored = [line for line in read(workdir) if line["step"] <= first]
+        with atomic_path(workdir / _LINES) as file:
+            file.write("".join(json.dumps(line) + "\n" for line in stored).encode())
     metrics = Metrics(workdir, steps, first)
     try:
         yield metrics
     finally:
         metrics.close()
-        if lines := read(workdir):
+        if writes and (lines := read(workdir)):
             draw(lines, workdir / CURVES)
 
 
 def read(workdir: Path) -> list[dict[str, Any]]:
-    """All notes of a run, oldest first; a last line that was cut off is left out."""
+    """Reads the notes of a run, oldest first, but no last line that was cut off."""
     path = workdir / _LINES
     if not path.exists():
         return []
@@ -113,7 +97,7 @@ def read(workdir: Path) -> list[dict[str, Any]]:
 
 
 def draw(lines: list[dict[str, Any]], path: Path) -> None:
-    """Loss and accuracies over steps, as a PNG."""
+    """Draws loss and accuracies over steps, as a PNG."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9, 3.6), layout="constrained")

@@ -9,9 +9,10 @@ import numpy as np
 
 from train import checkpoints, data, devices
 from train.config import Config
-from train.errors import RunError
 from train.fit import Outcome, measure, say
+from train.sources import read_pixels
 from train.step import State, Steps
+from vmixjax.errors import RunError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,15 +27,15 @@ class Prediction:
 def evaluate(
     workdir: Path, *, data_dir: str | None = None, mixes: int | None = None
 ) -> Outcome:
-    """Test loss and accuracy of the best checkpoint; test images are mixed first.
+    """Computes test loss and accuracy of the best checkpoint; images are mixed first.
 
     Args:
-      workdir: of the run.
-      data_dir: where the data set is, if not where it was.
-      mixes: how many mixes of each image to average over, if not as in the run.
+      workdir: Folder of the run.
+      data_dir: Folder where TFDS keeps the data set, if not where it was.
+      mixes: Number of mixes of each image to average over, if not as in the run.
 
     Raises:
-      RunError: there is no run, no checkpoint or no data set.
+      RunError: There is no run, no checkpoint or no data set.
     """
     run = checkpoints.read_run(workdir)
     config = run.config
@@ -57,16 +58,16 @@ def evaluate(
 def predict(
     workdir: Path, paths: Sequence[Path], *, mixed: bool = False
 ) -> list[Prediction]:
-    """What the best checkpoint says of image files.
+    """Tells what the best checkpoint says of image files.
 
     Args:
-      workdir: of the run.
-      paths: of the images. Plain ones are brought to the size that the model was
-        trained on, and mixed as in training, before the model sees them.
-      mixed: they are mixed already, and are not touched.
+      workdir: Folder of the run.
+      paths: Files. Plain images are brought to the size that the model was trained on,
+        and mixed as in training, before the model sees them.
+      mixed: Whether they are mixed already, and are not to be touched.
 
     Raises:
-      RunError: there is no run or checkpoint, an image cannot be read or, if mixed, has
+      RunError: There is no run or checkpoint, an image cannot be read or, if mixed, has
         another size.
     """
     run = checkpoints.read_run(workdir)
@@ -95,16 +96,16 @@ def _best(run: checkpoints.Run, config: Config, workdir: Path) -> tuple[Steps, S
     """The steps of a run, and its best state, a copy on each device."""
     mesh = devices.mesh(config.batch_size)
     steps = Steps(config, run.shape, len(run.classes), mesh)
-    placed = devices.placed(mesh, jax.eval_shape(steps.first), fsdp=False)
+    placed = devices.placed(mesh, jax.eval_shape(steps.init), fsdp=False)
     with checkpoints.open_checkpoints(workdir, config.keep, say) as saved:
-        state = saved.restore(devices.abstract(steps.first, placed), None, best=True)
+        state = saved.restore(devices.abstract(steps.init, placed), None, best=True)
     if state is None:
         raise RunError(f"{workdir} has no checkpoint yet: wait, or resume its training")
     return steps, state
 
 
 def _query(path: Path, shape: tuple[int, int, int], *, mixed: bool) -> np.ndarray:
-    image = data.read_pixels(path, shape[2])
+    image = read_pixels(path, shape[2])
     if image.shape == shape:
         return image
     if mixed:

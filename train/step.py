@@ -4,8 +4,6 @@ A model is split once into its static graph and trees of arrays; steps merge the
 compute, and give back new trees.
 """
 
-import functools
-from collections.abc import Callable
 from typing import Any
 
 import flax
@@ -20,7 +18,7 @@ from train.config import Config
 from train.devices import AXIS
 from train.inputs import Prepare
 from train.models import build
-from vmixjax.optimizers import st_adam
+from train.optimizers import optimizer_for
 
 _TEST = 2**32 - 1
 """The step that test images get their keys from; training never comes so far."""
@@ -37,10 +35,10 @@ class State:
     """All that a run has learned.
 
     Attributes:
-      step: how many steps were done, uint32.
-      parameters: of the model.
-      statistics: of its batch norms.
-      optimizer: its state.
+      step: Number of steps that were done, uint32.
+      parameters: Parameters of the model.
+      statistics: Statistics of its batch norms.
+      optimizer: State of the optimiser.
     """
 
     step: jax.Array
@@ -53,10 +51,10 @@ class Steps:
     """The pure functions of a run, for one config and one kind of images.
 
     Args:
-      config: of the run.
+      config: Config of the run.
       shape: (H, W, C) of the images.
-      classes: how many there are.
-      mesh: of devices.
+      classes: Number of classes.
+      mesh: Devices, all of them.
     """
 
     def __init__(
@@ -73,19 +71,19 @@ class Steps:
         low = config.bfloat16
         if low is None:
             low = jax.default_backend() in ("gpu", "tpu")
-        shape, coarse = inputs.input_shape(config, self.shape)
+        shape, cell_size = inputs.input_shape(config, self.shape)
         return build(
             config.model,
             shape,
             self.classes,
             region=inputs.region(config),
-            coarse=coarse,
+            cell_size=cell_size,
             dtype=jnp.bfloat16 if low else jnp.float32,
             rngs=nnx.Rngs(config.seed),
         )
 
-    def first(self) -> State:
-        """The state before any step."""
+    def init(self) -> State:
+        """Makes the state before any step."""
         _, parameters, statistics = _parts(self._model())
         return State(
             step=jnp.zeros((), jnp.uint32),
@@ -95,13 +93,13 @@ class Steps:
         )
 
     def train(self, state: State, batch: Batch) -> tuple[State, dict[str, jax.Array]]:
-        """One step: the next state; loss and share of right answers of this batch.
+        """Takes a step: the next state; loss and share of right answers in the batch.
 
         Where the loss is not finite the state stays as it is, but for `step`.
         """
         config = self.config
         keys = inputs.image_keys(config.seed, state.step, batch["id"])
-        x = self._everywhere(inputs.training(config, self.shape))(keys, batch["image"])
+        x = self._everywhere(inputs.training(config))(keys, batch["image"])
         y = jax.nn.one_hot(batch["label"], self.classes)
         y = optax.smooth_labels(y, config.optimizer.label_smoothing)
         if config.optimizer.mixup:
@@ -140,13 +138,13 @@ class Steps:
     def probabilities(
         self, state: State, images: jax.Array, ids: jax.Array
     ) -> jax.Array:
-        """Of each class (B, classes), for images that are not trained on.
+        """Computes those of each class (B, classes) for images that it does not learn.
 
-        The mean over `config.test_mixes` mixes of each image.
+        They are the mean over `config.test_mixes` mixes of each image.
         """
         model = nnx.merge(self.graph, state.parameters, state.statistics, copy=True)
         model.eval()
-        prepare = self._everywhere(inputs.testing(self.config, self.shape))
+        prepare = self._everywhere(inputs.testing(self.config))
 
         def once(mix: jax.Array) -> jax.Array:
             keys = inputs.image_keys(self.config.seed, jnp.uint32(_TEST) - mix, ids)
@@ -156,7 +154,7 @@ class Steps:
         return jnp.stack([once(jnp.uint32(i)) for i in range(mixes)]).mean(0)
 
     def test(self, state: State, batch: Batch) -> dict[str, jax.Array]:
-        """Sums over a batch: `loss`, `right` answers, `count` of labelled images."""
+        """Sums over a batch `loss`, `right` answers and `count` of labelled images."""
         label = batch["label"]
         probabilities = self.probabilities(state, batch["image"], batch["id"])
         loss = -jnp.log(jnp.take_along_axis(probabilities, label[:, None], 1)[:, 0])
@@ -180,28 +178,3 @@ def _parts(
 ) -> tuple[nnx.GraphDef[Any], nnx.State[Any, Any], nnx.State[Any, Any]]:
     """The static graph, the parameters, and all other arrays of a model."""
     return nnx.split(model, nnx.Param, ...)  # type: ignore[return-value]
-
-
-def optimizer_for(config: Config) -> optax.GradientTransformation:
-    """The optimiser of a config, with its schedule."""
-    options = config.optimizer
-    rate = optax.warmup_cosine_decay_schedule(
-        0.0, options.learning_rate, max(1, config.steps // 10), max(2, config.steps)
-    )
-    first: Callable[..., optax.GradientTransformation] = {
-        "adam": optax.adam,
-        "st_adam": functools.partial(st_adam, adaptation=options.adaptation),
-        "sgd": functools.partial(optax.sgd, momentum=0.9, nesterov=True),
-    }[options.name]
-    if not options.weight_decay:
-        return first(rate)
-    # The rate scales update and decay alike, as in AdamW.
-    return optax.chain(
-        first(1.0),
-        optax.scale(-1.0),
-        optax.add_decayed_weights(
-            options.weight_decay,
-            mask=lambda tree: jax.tree.map(lambda leaf: jnp.ndim(leaf) > 1, tree),
-        ),
-        optax.scale_by_learning_rate(rate),
-    )

@@ -9,9 +9,9 @@ from PIL import Image
 
 from train import data
 from train.config import Data
-from train.errors import RunError
 from vmixjax.cli import main
 from vmixjax.data.codecs.png import write_png
+from vmixjax.errors import RunError
 
 
 def picture(seed, shape=(8, 12, 3)):

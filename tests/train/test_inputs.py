@@ -8,7 +8,7 @@ import pytest
 import vmixjax
 from train import inputs
 from train.config import Config, Data, Mixing
-from train.errors import RunError
+from vmixjax.errors import RunError
 
 SHAPE = (16, 24, 3)
 
@@ -35,7 +35,7 @@ def test_keys_are_of_seed_step_and_id():
 
 def test_images_are_mixed_each_with_its_key():
     keys, images = batch()
-    seen = inputs.training(config(), SHAPE)(keys, images)
+    seen = inputs.training(config())(keys, images)
     plan = vmixjax.full_plan(SHAPE, config().mixing.config)
     for key, image, got in zip(keys, images, seen, strict=True):
         mixed = vmixjax.mix(key, image, plan)
@@ -46,7 +46,7 @@ def test_images_are_mixed_each_with_its_key():
 def test_what_is_not_to_be_mixed_is_left(where):
     keys, images = batch()
     form = "canonical" if where == "off" else "plain"
-    seen = inputs.training(config(where=where, form=form), SHAPE)(keys, images)
+    seen = inputs.training(config(where=where, form=form))(keys, images)
     np.testing.assert_allclose(seen, np.asarray(images) / 255 - 0.5, atol=1e-6)
 
 
@@ -55,7 +55,7 @@ def test_less_strength_is_less_vfe():
     smooth = jnp.repeat(jnp.repeat(images[:, ::8, ::8], 8, 1), 8, 2)
 
     def vfe_at(strength):
-        seen = inputs.testing(config(strength=strength), SHAPE)(keys, smooth)
+        seen = inputs.testing(config(strength=strength))(keys, smooth)
         return np.mean([vmixjax.vfe(image + 0.5, 8) for image in seen])
 
     assert vfe_at(0.0) <= vfe_at(0.5) <= vfe_at(1.0)
@@ -67,15 +67,15 @@ def test_sorted_forms_are_the_same_for_every_key(form, channels):
     of = config(form=form, channels=channels)
     _, images = batch()
     seen = [
-        inputs.testing(of, SHAPE)(
+        inputs.testing(of)(
             inputs.image_keys(seed, jnp.uint32(0), jnp.arange(3)), images
         )
         for seed in (1, 2)
     ]
     np.testing.assert_array_equal(*seen)
-    shape, coarse = inputs.input_shape(of, SHAPE)
+    shape, cell_size = inputs.input_shape(of, SHAPE)
     assert seen[0].shape == (3, *shape)
-    assert coarse == (8 if form == "regions" else 1)
+    assert cell_size == (8 if form == "regions" else 1)
 
 
 def test_regions_hold_sorted_values_channel_by_channel():

@@ -7,11 +7,11 @@ from flax import nnx
 
 from train import inputs
 from train.config import Model
-from train.errors import RunError
 from train.models import MODELS, build
-from train.models.layers import Spread
 from train.models.resnet import resnet18
+from train.models.stems import PixelShuffleStem
 from train.presets import PRESETS
+from vmixjax.errors import RunError
 
 # Published for ImageNet's 1,000 classes and images of 224 x 224.
 PUBLISHED = {
@@ -31,7 +31,7 @@ def count(make):
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_parameters_are_as_many_as_published(name):
-    model = MODELS[name]
+    model = MODELS[name].make
     assert (
         count(lambda: model((224, 224, 3), 1000, rngs=nnx.Rngs(0))) == PUBLISHED[name]
     )
@@ -44,13 +44,13 @@ def test_resnet18_with_a_cifar_stem_has_the_usual_count():
     )
 
 
-def made(name, shape=(16, 16, 1), *, dtype=jnp.float32, coarse=1, **options):
+def made(name, shape=(16, 16, 1), *, dtype=jnp.float32, cell_size=1, **options):
     return build(
         Model(name, **options),
         shape,
         10,
         region=8,
-        coarse=coarse,
+        cell_size=cell_size,
         dtype=dtype,
         rngs=nnx.Rngs(0),
     )
@@ -104,9 +104,11 @@ def test_bfloat16_is_for_computing_only(name):
     }
 
 
-def strides(shape, coarse=1, **options):
+def strides(shape, cell_size=1, **options):
     """Of the stages of a ResNet."""
-    model = nnx.eval_shape(lambda: made("resnet8", shape, coarse=coarse, **options))
+    model = nnx.eval_shape(
+        lambda: made("resnet8", shape, cell_size=cell_size, **options)
+    )
     found = [block.first.convolution.strides for block in model.blocks]
     return [s[0] if isinstance(s, tuple) else s for s in found]
 
@@ -115,15 +117,15 @@ def test_features_end_as_large_as_usual():
     assert strides((32, 32, 3)) == [1, 2, 2]
     assert strides((32, 32, 3), stem="patch", patch_size=4) == [1, 1, 1]
     # Regions of 4 pixels, as 2 x 2 places each: 16 x 16.
-    assert strides((8, 8, 48), coarse=4) == [1, 1, 2]
+    assert strides((8, 8, 48), cell_size=4) == [1, 1, 2]
     assert strides((112, 112, 3)) == [1, 2, 2]
     # Regions of 8, as 2 x 2 places: the quarter that the ImageNet stem gives.
-    assert strides((14, 14, 192), coarse=8) == [1, 2, 2]
-    assert strides((14, 14, 768), coarse=16) == [1, 1, 2]
+    assert strides((14, 14, 192), cell_size=8) == [1, 2, 2]
+    assert strides((14, 14, 768), cell_size=16) == [1, 1, 2]
 
 
 def test_spread_gives_each_place_four():
-    model = made("resnet8", (8, 8, 48), coarse=4, width=16)
+    model = made("resnet8", (8, 8, 48), cell_size=4, width=16)
     model.eval()
     assert model.stem(jnp.ones((2, 8, 8, 48))).shape == (2, 16, 16, 16)
     # A place decides its own four and no others.
@@ -137,7 +139,7 @@ def test_spread_gives_each_place_four():
 def test_presets_squeeze_no_region_into_a_stem_for_pixels(name):
     config = PRESETS[name]
     side = config.data.image_size or 32
-    shape, coarse = inputs.input_shape(config, (side, side, 3))
+    shape, cell_size = inputs.input_shape(config, (side, side, 3))
 
     def make():
         return build(
@@ -145,14 +147,14 @@ def test_presets_squeeze_no_region_into_a_stem_for_pixels(name):
             shape,
             10,
             region=inputs.region(config),
-            coarse=coarse,
+            cell_size=cell_size,
             dtype=jnp.float32,
             rngs=nnx.Rngs(0),
         )
 
-    assert coarse > 1
+    assert cell_size > 1
     if config.model.name.startswith("resnet"):
-        assert isinstance(nnx.eval_shape(make).stem, Spread)
+        assert isinstance(nnx.eval_shape(make).stem, PixelShuffleStem)
 
 
 @pytest.mark.parametrize(

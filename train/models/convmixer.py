@@ -1,4 +1,9 @@
-"""ConvMixer: Trockman and Kolter, "Patches Are All You Need?" (TMLR 2023)."""
+"""ConvMixer: patches, then large depthwise and pointwise convolutions in turn.
+
+References:
+  Trockman and Kolter, "Patches Are All You Need?" (TMLR 2023, arXiv 2201.09792),
+  section 2.
+"""
 
 import functools
 from typing import Any
@@ -7,14 +12,15 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from train.models.layers import classify
+from train.models.entry import ModelEntry
+from train.models.layers import PooledClassifier
 
 
 class ConvGeluNorm(nnx.Module):
-    """A convolution, GELU and batch norm, in this order."""
+    """A convolution, GELU and batch norm, in this order; arguments as of `nnx.Conv`."""
 
     def __init__(
-        self, *args: Any, dtype: jnp.dtype | None, rngs: nnx.Rngs, **options: Any
+        self, *args: Any, dtype: jnp.dtype | None = None, rngs: nnx.Rngs, **options: Any
     ) -> None:
         self.convolution = nnx.Conv(*args, dtype=dtype, rngs=rngs, **options)
         outputs = self.convolution.out_features
@@ -25,18 +31,15 @@ class ConvGeluNorm(nnx.Module):
         return self.norm(nnx.gelu(self.convolution(x), approximate=False))
 
 
-class ConvMixer(nnx.Module):
-    """Patches, then large depthwise and pointwise convolutions in turn.
+class ConvMixer(PooledClassifier):
+    """The network.
 
     Args:
-      shape: (H, W, C) of the images.
-      classes: how many there are.
-      patch_size: side of a patch in pixels; divides H and W.
-      width: channels everywhere.
-      depth: layers.
-      kernel: side of the depthwise kernels.
-      dtype: that is computed in; parameters are float32.
-      rngs: for the first parameters.
+      patch_size: Side of a patch in pixels; divides H and W.
+      width: Channels everywhere.
+      depth: Number of layers.
+      kernel: Side of the depthwise kernels.
+      options: `dtype` and `rngs`; they, `shape` and `classes` as of `PooledClassifier`.
     """
 
     def __init__(
@@ -48,11 +51,9 @@ class ConvMixer(nnx.Module):
         width: int = 768,
         depth: int = 32,
         kernel: int = 7,
-        dtype: jnp.dtype | None = None,
-        rngs: nnx.Rngs,
+        **options: Any,
     ) -> None:
         patch = (patch_size, patch_size)
-        options: dict[str, Any] = {"dtype": dtype, "rngs": rngs}
         self.embed = ConvGeluNorm(
             shape[2], width, patch, strides=patch_size, padding="VALID", **options
         )
@@ -67,15 +68,20 @@ class ConvMixer(nnx.Module):
         self.through = nnx.List(
             [ConvGeluNorm(width, width, (1, 1), **options) for _ in range(depth)]
         )
-        self.head = nnx.Linear(width, classes, rngs=rngs)
+        self.head = nnx.Linear(width, classes, rngs=options["rngs"])
 
-    def __call__(self, x: jax.Array) -> jax.Array:
-        """Images (B, H, W, C), floating -> logits (B, classes), float32."""
+    def features(self, x: jax.Array) -> jax.Array:
+        """See `PooledClassifier.features`."""
         x = self.embed(x)
         for across, through in zip(self.across, self.through, strict=True):
             x = through(x + across(x))
-        return classify(self.head, x)
+        return x
 
 
 convmixer_256_8 = functools.partial(ConvMixer, width=256, depth=8, kernel=5)
 convmixer_768_32 = functools.partial(ConvMixer, width=768, depth=32, kernel=7)
+
+ENTRIES = (
+    ModelEntry("convmixer_256_8", convmixer_256_8, ("patch_size", "width")),
+    ModelEntry("convmixer_768_32", convmixer_768_32, ("patch_size", "width")),
+)

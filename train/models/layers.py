@@ -1,25 +1,47 @@
-"""What the convolutional models share: convolution with batch norm, and their end."""
-
-from typing import Any
+"""What models share: how a model ends, and convolution with batch norm."""
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 
 
+class PooledClassifier(nnx.Module):
+    """A model that averages its features over places and classifies the means.
+
+    A subclass makes its layers, its `head` last, and defines `features`. All models
+    have these arguments, and their own:
+
+    Args:
+      shape: (H, W, C) of the images.
+      classes: Number of classes.
+      dtype: Type that is computed in; parameters are float32.
+      rngs: Streams that the first parameters come from.
+    """
+
+    head: nnx.Linear
+
+    def features(self, x: jax.Array) -> jax.Array:
+        """Computes features (B, H', W', D) of images (B, H, W, C), floating."""
+        raise NotImplementedError
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Images (B, H, W, C), floating -> logits (B, classes), float32."""
+        return self.head(self.features(x).astype(jnp.float32).mean((1, 2)))
+
+
 class ConvNorm(nnx.Module):
     """A convolution without bias, batch norm and, as a rule, ReLU.
 
     Args:
-      inputs: channels that come in.
-      outputs: channels that go out.
-      size: side of the kernel.
-      stride: between two of its places.
-      groups: of channels that do not see each other.
-      padding: as in `nnx.Conv`; None pads by half the kernel on every side.
-      relu: whether it ends with one.
-      dtype: that is computed in; statistics and parameters are float32.
-      rngs: for the first parameters.
+      inputs: Channels that come in.
+      outputs: Channels that go out.
+      size: Side of the kernel.
+      stride: Step between two of its places.
+      groups: Groups of channels that do not see each other.
+      padding: As in `nnx.Conv`; None pads by half the kernel on every side.
+      relu: Whether it ends with one.
+      dtype: Type that is computed in; statistics and parameters are float32.
+      rngs: Streams that the first parameters come from.
     """
 
     def __init__(
@@ -54,30 +76,3 @@ class ConvNorm(nnx.Module):
         """(B, H, W, inputs) -> (B, H / stride, W / stride, outputs)."""
         x = self.norm(self.convolution(x))
         return nnx.relu(x) if self.relu else x
-
-
-class Spread(nnx.Module):
-    """Each place of coarse inputs becomes 2 x 2 places, by a layer of its own.
-
-    The values of a region are far more than the channels of a first stage; as four
-    places of them, none need be lost.
-
-    Args:
-      inputs: channels that come in.
-      outputs: channels that go out.
-      options: as of `ConvNorm`.
-    """
-
-    def __init__(self, inputs: int, outputs: int, **options: Any) -> None:
-        self.values = ConvNorm(inputs, 4 * outputs, 1, **options)
-
-    def __call__(self, x: jax.Array) -> jax.Array:
-        """(B, H, W, inputs) -> (B, 2 * H, 2 * W, outputs)."""
-        batch, height, width, _ = x.shape
-        x = self.values(x).reshape(batch, height, width, 2, 2, -1)
-        return x.transpose(0, 1, 3, 2, 4, 5).reshape(batch, 2 * height, 2 * width, -1)
-
-
-def classify(head: nnx.Linear, x: jax.Array) -> jax.Array:
-    """Features (B, H, W, D), averaged over places -> logits (B, classes), float32."""
-    return head(x.astype(jnp.float32).mean((1, 2)))

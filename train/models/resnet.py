@@ -1,25 +1,20 @@
-"""ResNets: He et al., "Deep Residual Learning for Image Recognition" (CVPR 2016).
+"""ResNets of basic and of bottleneck blocks.
 
-The bottleneck has its stride in the 3 x 3 convolution, as most published weights do.
+References:
+  He et al., "Deep Residual Learning for Image Recognition" (CVPR 2016, arXiv
+  1512.03385), table 1. The bottleneck has its stride in the 3 x 3 convolution, as most
+  published weights do.
 """
 
 import functools
-from typing import Any, Literal
+from typing import Any
 
 import jax
-import jax.numpy as jnp
 from flax import nnx
 
-from train.models.layers import ConvNorm, Spread, classify
-
-Stem = Literal["imagenet", "cifar", "patch", "spread"]
-"""How an image becomes features.
-
-`"imagenet"`, 7 x 7 with stride 2, then max pooling; `"cifar"`, 3 x 3 as it is;
-`"patch"`, squares of p x p pixels, each by itself: with p the size of the regions, the
-first layer sees whole regions and nothing of their neighbours; `"spread"`, for inputs
-that hold a region in each place, see `train.models.layers.Spread`.
-"""
+from train.models.entry import ModelEntry
+from train.models.layers import ConvNorm, PooledClassifier
+from train.models.stems import STEMS, StemName
 
 
 class BasicBlock(nnx.Module):
@@ -30,16 +25,11 @@ class BasicBlock(nnx.Module):
     def __init__(self, inputs: int, width: int, stride: int, **options: Any) -> None:
         self.first = ConvNorm(inputs, width, 3, stride=stride, **options)
         self.second = ConvNorm(width, width, 3, relu=False, **options)
-        self.shortcut = (
-            ConvNorm(inputs, width, 1, stride=stride, relu=False, **options)
-            if stride > 1 or inputs != width
-            else None
-        )
+        self.shortcut = _shortcut(inputs, width, stride, **options)
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """(B, H, W, inputs) -> (B, H / stride, W / stride, width)."""
-        straight = x if self.shortcut is None else self.shortcut(x)
-        return nnx.relu(straight + self.second(self.first(x)))
+        return _add(self.shortcut, x, self.second(self.first(x)))
 
 
 class Bottleneck(nnx.Module):
@@ -52,33 +42,38 @@ class Bottleneck(nnx.Module):
         self.first = ConvNorm(inputs, width, 1, **options)
         self.second = ConvNorm(width, width, 3, stride=stride, **options)
         self.third = ConvNorm(width, outputs, 1, relu=False, **options)
-        self.shortcut = (
-            ConvNorm(inputs, outputs, 1, stride=stride, relu=False, **options)
-            if stride > 1 or inputs != outputs
-            else None
-        )
+        self.shortcut = _shortcut(inputs, outputs, stride, **options)
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """(B, H, W, inputs) -> (B, H / stride, W / stride, 4 * width)."""
-        straight = x if self.shortcut is None else self.shortcut(x)
-        return nnx.relu(straight + self.third(self.second(self.first(x))))
+        return _add(self.shortcut, x, self.third(self.second(self.first(x))))
 
 
-class ResNet(nnx.Module):
+def _shortcut(
+    inputs: int, outputs: int, stride: int, **options: Any
+) -> ConvNorm | None:
+    """A projection where the shape changes."""
+    if stride == 1 and inputs == outputs:
+        return None
+    return ConvNorm(inputs, outputs, 1, stride=stride, relu=False, **options)
+
+
+def _add(shortcut: ConvNorm | None, x: jax.Array, residual: jax.Array) -> jax.Array:
+    return nnx.relu((x if shortcut is None else shortcut(x)) + residual)
+
+
+class ResNet(PooledClassifier):
     """Stages of residual blocks, each twice as wide and half as large as the last.
 
     Args:
-      shape: (H, W, C) of the images.
-      classes: how many there are.
-      blocks: how many in each stage.
-      block: of which kind.
-      width: of the first stage.
-      stem: see `Stem`.
-      patch_size: p of the patch stem.
-      saved: strides, first ones first, that stages go without, because the inputs are
-        coarse already or the stem makes them so.
-      dtype: that is computed in; parameters are float32.
-      rngs: for the first parameters.
+      blocks: Number of blocks in each stage.
+      block: Kind of them.
+      width: Channels of the first stage.
+      stem: Kind of stem, see `train.models.stems.StemName`.
+      patch_size: Side of a patch, for the patch stem.
+      skipped_strides: Strides, first ones first, that stages go without, because the
+        inputs are coarse already or the stem makes them so.
+      options: `dtype` and `rngs`; they, `shape` and `classes` as of `PooledClassifier`.
     """
 
     def __init__(
@@ -89,46 +84,35 @@ class ResNet(nnx.Module):
         blocks: tuple[int, ...],
         block: type[BasicBlock] | type[Bottleneck],
         width: int = 64,
-        stem: Stem = "imagenet",
+        stem: StemName = "imagenet",
         patch_size: int = 4,
-        saved: int = 0,
-        dtype: jnp.dtype | None = None,
-        rngs: nnx.Rngs,
+        skipped_strides: int = 0,
+        **options: Any,
     ) -> None:
-        options: dict[str, Any] = {"dtype": dtype, "rngs": rngs}
-        inputs = shape[2]
-        self.pool = stem == "imagenet"
-        strides = [2 if stage > saved else 1 for stage in range(len(blocks))]
-        if stem == "patch":
-            self.stem: nnx.Module = ConvNorm(
-                inputs, width, patch_size, stride=patch_size, padding="VALID", **options
-            )
-        elif stem == "spread":
-            self.stem = Spread(inputs, width, **options)
-        elif stem == "cifar":
-            self.stem = ConvNorm(inputs, width, 3, **options)
-        else:
-            self.stem = ConvNorm(inputs, width, 7, stride=2, padding=(3, 3), **options)
+        self.stem = STEMS[stem].make(shape[2], width, 7, patch_size, **options)
         inputs, stages = width, []
-        for stage, (count, stride) in enumerate(zip(blocks, strides, strict=True)):
+        for stage, count in enumerate(blocks):
             for i in range(count):
-                stages.append(
-                    block(inputs, width << stage, stride if i == 0 else 1, **options)
-                )
+                stride = 2 if i == 0 and stage > skipped_strides else 1
+                stages.append(block(inputs, width << stage, stride, **options))
                 inputs = (width << stage) * block.expansion
         self.blocks = nnx.List(stages)
-        self.head = nnx.Linear(inputs, classes, rngs=rngs)
+        self.head = nnx.Linear(inputs, classes, rngs=options["rngs"])
 
-    def __call__(self, x: jax.Array) -> jax.Array:
-        """Images (B, H, W, C), floating -> logits (B, classes), float32."""
+    def features(self, x: jax.Array) -> jax.Array:
+        """See `PooledClassifier.features`."""
         x = self.stem(x)
-        if self.pool:
-            x = nnx.max_pool(x, (3, 3), (2, 2), padding=((1, 1), (1, 1)))
         for block in self.blocks:
             x = block(x)
-        return classify(self.head, x)
+        return x
 
 
 resnet8 = functools.partial(ResNet, blocks=(1, 1, 1), block=BasicBlock, width=32)
 resnet18 = functools.partial(ResNet, blocks=(2, 2, 2, 2), block=BasicBlock)
 resnet50 = functools.partial(ResNet, blocks=(3, 4, 6, 3), block=Bottleneck)
+
+ENTRIES = (
+    ModelEntry("resnet8", resnet8, ("stem", "width")),
+    ModelEntry("resnet18", resnet18, ("stem", "width")),
+    ModelEntry("resnet50", resnet50, ("stem", "width")),
+)

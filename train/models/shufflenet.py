@@ -1,6 +1,8 @@
-"""ShuffleNet V2: Ma et al. (ECCV 2018, arXiv 1807.11164).
+"""ShuffleNet V2. Its channel shuffle is fixed and known, and no part of mixing.
 
-Its channel shuffle is fixed and known, and no part of mixing.
+References:
+  Ma et al., "ShuffleNet V2: Practical Guidelines for Efficient CNN Architecture Design"
+  (ECCV 2018, arXiv 1807.11164), figure 3 and table 5.
 """
 
 from typing import Any
@@ -9,8 +11,9 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from train.models.layers import ConvNorm, Spread, classify
-from train.models.resnet import Stem
+from train.models.entry import ModelEntry
+from train.models.layers import ConvNorm, PooledClassifier
+from train.models.stems import STEMS, StemName
 
 
 class Unit(nnx.Module):
@@ -42,17 +45,14 @@ class Unit(nnx.Module):
         return together.reshape(*x.shape[:-1], 2 * x.shape[-1])
 
 
-class ShuffleNetV2(nnx.Module):
+class ShuffleNetV2(PooledClassifier):
     """The network of width 1.0.
 
     Args:
-      shape: (H, W, C) of the images.
-      classes: how many there are.
-      stem: see `train.models.resnet.Stem`.
-      patch_size: p of the patch stem.
-      saved: as of `train.models.resnet.ResNet`.
-      dtype: that is computed in; parameters are float32.
-      rngs: for the first parameters.
+      stem: Kind of stem, see `train.models.stems.StemName`.
+      patch_size: Side of a patch, for the patch stem.
+      skipped_strides: As of `train.models.resnet.ResNet`.
+      options: `dtype` and `rngs`; they, `shape` and `classes` as of `PooledClassifier`.
     """
 
     def __init__(
@@ -60,28 +60,16 @@ class ShuffleNetV2(nnx.Module):
         shape: tuple[int, int, int],
         classes: int,
         *,
-        stem: Stem = "imagenet",
+        stem: StemName = "imagenet",
         patch_size: int = 4,
-        saved: int = 0,
-        dtype: jnp.dtype | None = None,
-        rngs: nnx.Rngs,
+        skipped_strides: int = 0,
+        **options: Any,
     ) -> None:
-        options: dict[str, Any] = {"dtype": dtype, "rngs": rngs}
-        self.pool = stem == "imagenet"
-        if stem == "patch":
-            self.stem: nnx.Module = ConvNorm(
-                shape[2], 24, patch_size, stride=patch_size, padding="VALID", **options
-            )
-        elif stem == "spread":
-            self.stem = Spread(shape[2], 24, **options)
-        else:
-            self.stem = ConvNorm(
-                shape[2], 24, 3, stride=2 if self.pool else 1, **options
-            )
         inputs, units = 24, []
+        self.stem = STEMS[stem].make(shape[2], inputs, 3, patch_size, **options)
         for stage, (count, width) in enumerate(((4, 116), (8, 232), (4, 464))):
             for i in range(count):
-                down = i == 0 and stage >= saved
+                down = i == 0 and stage >= skipped_strides
                 # A unit that widens works on both halves, with or without a stride.
                 units.append(
                     Unit(inputs, width, 2 if down else 1, **options)
@@ -91,13 +79,14 @@ class ShuffleNetV2(nnx.Module):
                 inputs = width
         self.units = nnx.List(units)
         self.last = ConvNorm(inputs, 1024, 1, **options)
-        self.head = nnx.Linear(1024, classes, rngs=rngs)
+        self.head = nnx.Linear(1024, classes, rngs=options["rngs"])
 
-    def __call__(self, x: jax.Array) -> jax.Array:
-        """Images (B, H, W, C), floating -> logits (B, classes), float32."""
+    def features(self, x: jax.Array) -> jax.Array:
+        """See `PooledClassifier.features`."""
         x = self.stem(x)
-        if self.pool:
-            x = nnx.max_pool(x, (3, 3), (2, 2), padding=((1, 1), (1, 1)))
         for unit in self.units:
             x = unit(x)
-        return classify(self.head, self.last(x))
+        return self.last(x)
+
+
+ENTRIES = (ModelEntry("shufflenet", ShuffleNetV2, ("stem",)),)

@@ -1,30 +1,33 @@
-"""Vision Transformers: Dosovitskiy et al., "An Image is Worth 16x16 Words" (ICLR 2021).
+"""Vision Transformers, Ti and S.
 
-Ti and S after Touvron et al., "Training data-efficient image transformers" (ICML 2021).
 With patches as large as the regions, every token is one region: its values in some
 order.
+
+References:
+  Dosovitskiy et al., "An Image is Worth 16x16 Words" (ICLR 2021, arXiv 2010.11929),
+  section 3.1. Ti and S after Touvron et al., "Training data-efficient image
+  transformers" (ICML 2021, arXiv 2012.12877), table 1.
 """
 
 import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from train.models.entry import ModelEntry
+
 
 class Block(nnx.Module):
     """Attention, then a perceptron, each behind a norm and beside a shortcut."""
 
-    def __init__(
-        self, width: int, heads: int, *, dtype: jnp.dtype | None, rngs: nnx.Rngs
-    ) -> None:
-        self.first = nnx.LayerNorm(width, dtype=dtype, rngs=rngs)
-        self.attention = nnx.MultiHeadAttention(
-            heads, width, decode=False, dtype=dtype, rngs=rngs
-        )
-        self.second = nnx.LayerNorm(width, dtype=dtype, rngs=rngs)
-        self.widen = nnx.Linear(width, 4 * width, dtype=dtype, rngs=rngs)
-        self.narrow = nnx.Linear(4 * width, width, dtype=dtype, rngs=rngs)
+    def __init__(self, width: int, heads: int, **options: Any) -> None:
+        self.first = nnx.LayerNorm(width, **options)
+        self.attention = nnx.MultiHeadAttention(heads, width, decode=False, **options)
+        self.second = nnx.LayerNorm(width, **options)
+        self.widen = nnx.Linear(width, 4 * width, **options)
+        self.narrow = nnx.Linear(4 * width, width, **options)
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """(B, tokens, width) -> the same shape."""
@@ -33,17 +36,15 @@ class Block(nnx.Module):
 
 
 class ViT(nnx.Module):
-    """A Vision Transformer with a class token and learned places.
+    """A Vision Transformer with a class token and learned position embeddings.
 
     Args:
-      shape: (H, W, C) of the images.
-      classes: how many there are.
-      patch_size: side of a patch in pixels; divides H and W.
-      width: of a token.
-      heads: of attention.
-      depth: blocks.
-      dtype: that is computed in; parameters are float32.
-      rngs: for the first parameters.
+      patch_size: Side of a patch in pixels; divides H and W.
+      width: Channels of a token.
+      heads: Heads of attention.
+      depth: Number of blocks.
+      options: `dtype` and `rngs`; they, `shape` and `classes` as of
+        `train.models.layers.PooledClassifier`.
     """
 
     def __init__(
@@ -55,26 +56,19 @@ class ViT(nnx.Module):
         width: int = 192,
         heads: int = 3,
         depth: int = 12,
-        dtype: jnp.dtype | None = None,
-        rngs: nnx.Rngs,
+        **options: Any,
     ) -> None:
         height, wide, channels = shape
+        rngs: nnx.Rngs = options["rngs"]
+        patch = (patch_size, patch_size)
         self.embed = nnx.Conv(
-            channels,
-            width,
-            (patch_size, patch_size),
-            strides=patch_size,
-            padding="VALID",
-            dtype=dtype,
-            rngs=rngs,
+            channels, width, patch, strides=patch_size, padding="VALID", **options
         )
         tokens = (height // patch_size) * (wide // patch_size) + 1
         normal = nnx.initializers.truncated_normal(0.02)
         self.token = nnx.Param(jnp.zeros((1, 1, width)))
-        self.places = nnx.Param(normal(rngs.params(), (1, tokens, width)))
-        self.blocks = nnx.List(
-            [Block(width, heads, dtype=dtype, rngs=rngs) for _ in range(depth)]
-        )
+        self.pos_embed = nnx.Param(normal(rngs.params(), (1, tokens, width)))
+        self.blocks = nnx.List([Block(width, heads, **options) for _ in range(depth)])
         self.norm = nnx.LayerNorm(width, rngs=rngs)
         self.head = nnx.Linear(width, classes, rngs=rngs)
 
@@ -84,7 +78,7 @@ class ViT(nnx.Module):
         x = x.reshape(len(x), -1, x.shape[-1])
         token = jnp.broadcast_to(self.token[...], (len(x), 1, x.shape[-1]))
         x = jnp.concatenate([token.astype(x.dtype), x], axis=1)
-        x = x + self.places[...].astype(x.dtype)
+        x = x + self.pos_embed[...].astype(x.dtype)
         for block in self.blocks:
             x = block(x)
         return self.head(self.norm(x[:, 0].astype(jnp.float32)))
@@ -92,3 +86,8 @@ class ViT(nnx.Module):
 
 vit_ti = functools.partial(ViT, width=192, heads=3)
 vit_s = functools.partial(ViT, width=384, heads=6)
+
+ENTRIES = (
+    ModelEntry("vit_s", vit_s, ("patch_size",)),
+    ModelEntry("vit_ti", vit_ti, ("patch_size",)),
+)

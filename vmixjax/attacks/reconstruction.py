@@ -74,10 +74,10 @@ def reconstruction(
     """Reconstructs protected images by a network trained for it on public ones.
 
     Args:
-      key: as for `train_restorer`.
+      key: Key as for `train_restorer`.
       protected: uint8 (B, H, W, C).
-      threat_model: as for `train_restorer`.
-      options: of `train_restorer`.
+      threat_model: ThreatModel as for `train_restorer`.
+      options: Options of `train_restorer`.
 
     Returns:
       The reconstruction, uint8 (B, H, W, C).

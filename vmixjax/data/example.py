@@ -123,6 +123,15 @@ class Source(Protocol):
         """
         ...
 
+    def values(self, split: str, index: int) -> Mapping[str, Any]:
+        """Reads what belongs to an image, as of `Example.values`, but not the image.
+
+        Raises:
+          ImageError: It is unfit; that of others may be fine.
+          RunError: The source is no longer what it was.
+        """
+        ...
+
     def candidates(self, name: str) -> Iterator[tuple[str, int]]:
         """Lists splits and numbers that an example may have, the likeliest first."""
         ...

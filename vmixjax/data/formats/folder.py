@@ -122,14 +122,18 @@ class FolderSource:
                     f"{path} was there and is gone; bring it back and run again"
                 ) from None
             raise
-        label = {"label": self._labels[self._class(relative)]} if self.fields else {}
         return Example(
             name=relative.as_posix(),
             folder=relative.parent.as_posix().removeprefix("."),
             stem=self._png_name(relative).with_suffix("").as_posix(),
             image=image,
-            values=label,
+            values=self.values(split, index),
         )
+
+    def values(self, split: str, index: int) -> Mapping[str, int]:
+        """See `Source.values`: the class, where there are any."""
+        name = self._class(self._path(split, index))
+        return {"label": self._labels[name]} if self.fields else {}
 
     def candidates(self, name: str) -> Iterator[tuple[str, int]]:
         """See `Source.candidates`: names are paths."""

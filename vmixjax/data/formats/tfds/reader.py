@@ -99,14 +99,7 @@ class TfdsSource:
         content = features[IMAGE].bytes_list.value
         if len(content) != 1:
             raise ImageError(f"{name} holds no image")
-        values = {}
-        for key, field in self.fields.items():
-            try:
-                values[key] = _value(key, field, features, self._declared)
-            except (IndexError, ValueError) as error:
-                raise ImageError(
-                    f"{name} has no {key} as its data set promises; mend the data set"
-                ) from error
+        values = self._values(features, name)
         image = decode_image(content[0], name, codecs=self._codecs, claim=claim)
         pixels = self._fitting(image, name)
         label = self.fields.get("label")
@@ -116,6 +109,11 @@ class TfdsSource:
             folder += f"/{label.names[number] if label.names else number}"
         stem = f"{folder}/{index}"
         return Example(name=name, folder=folder, stem=stem, image=pixels, values=values)
+
+    def values(self, split: str, index: int) -> Mapping[str, Any]:
+        """See `Source.values`."""
+        name = f"{split}/{index}"
+        return self._values(self._features(self._record(split, index), name), name)
 
     def candidates(self, name: str) -> Iterator[tuple[str, int]]:
         """See `Source.candidates`."""
@@ -164,6 +162,18 @@ class TfdsSource:
             ) from error
         features: Mapping[str, Any] = example.features.feature
         return features
+
+    def _values(self, features: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+        """What a record has for each field."""
+        values = {}
+        for key, field in self.fields.items():
+            try:
+                values[key] = _value(key, field, features, self._declared)
+            except (IndexError, ValueError) as error:
+                raise ImageError(
+                    f"{name} has no {key} as its data set promises; mend the data set"
+                ) from error
+        return values
 
     def _fitting(self, image: np.ndarray, name: str) -> np.ndarray:
         """The image with the channels that the features promise, as TFDS reads it."""

@@ -2,7 +2,7 @@
 
 import array
 import tarfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from vmixjax.data.codecs.images import decode_image
@@ -102,16 +102,7 @@ class WebDatasetSource:
                 f"{where} has {len(images)} images; it needs one, and others dropped "
                 f"with --drop SUFFIX"
             )
-        values: dict[str, int | str] = {}
-        for name, field in self.fields.items():
-            try:
-                text = members[name].decode()
-                values[name] = _class(text) if isinstance(field, Label) else text
-            except (KeyError, ValueError) as error:
-                raise ImageError(
-                    f"{where} has no .{name} that can be read; mend it, or drop all "
-                    f"with --drop {name}"
-                ) from error
+        values = self._values(where, members)
         return Example(
             name=key,
             folder=str(values.get(_LABEL, "")),
@@ -121,6 +112,12 @@ class WebDatasetSource:
             ),
             values=values,
         )
+
+    def values(self, split: str, index: int) -> Mapping[str, int | str]:
+        """See `Source.values`."""
+        del split
+        path, key, members = self._sample(index, _IMAGES)
+        return self._values(f"{path}: {key}", members)
 
     def candidates(self, name: str) -> Iterator[tuple[str, int]]:
         """See `Source.candidates`."""
@@ -144,16 +141,33 @@ class WebDatasetSource:
         for tar, starts in zip(self._tars, self._starts, strict=True):
             yield f"{tar.name}\0{tar.stat().st_size}\0{len(starts)}"
 
-    def _sample(self, index: int) -> tuple[Path, str, dict[str, bytes]]:
+    def _values(
+        self, where: str, members: Mapping[str, bytes]
+    ) -> Mapping[str, int | str]:
+        """What the members of a sample have for each field."""
+        values: dict[str, int | str] = {}
+        for name, field in self.fields.items():
+            try:
+                text = members[name].decode()
+                values[name] = _class(text) if isinstance(field, Label) else text
+            except (KeyError, ValueError) as error:
+                raise ImageError(
+                    f"{where} has no .{name} that can be read; mend it, or drop all "
+                    f"with --drop {name}"
+                ) from error
+        return values
+
+    def _sample(
+        self, index: int, unwanted: Collection[str] = ()
+    ) -> tuple[Path, str, dict[str, bytes]]:
         """Where a sample is, its key, and those of its members that are wanted."""
         tar = 0
         while index >= len(self._starts[tar]):
             index -= len(self._starts[tar])
             tar += 1
         path = self._tars[tar]
-        key, members = _sample(path, self._starts[tar][index])
-        wanted = {name: members[name] for name in members if name not in self._drop}
-        return path, key, wanted
+        unwanted = self._drop.union(unwanted)
+        return path, *_sample(path, self._starts[tar][index], unwanted)
 
 
 def list_tars(path: Path) -> list[Path]:
@@ -204,10 +218,13 @@ def _key(name: str) -> tuple[str, str]:
     return (path.parent / stem).as_posix(), suffix.lower()
 
 
-def _sample(path: Path, start: int) -> tuple[str, dict[str, bytes]]:
+def _sample(
+    path: Path, start: int, unwanted: Collection[str]
+) -> tuple[str, dict[str, bytes]]:
     """The key and the members of the sample that begins at a place in a file."""
     members: dict[str, bytes] = {}
-    sample, left = "", _MOST_BYTES
+    sample: str | None = None
+    left = _MOST_BYTES
     try:
         with open_tar(path) as file, open_tar(path) as content:
             file.seek(start)
@@ -215,7 +232,7 @@ def _sample(path: Path, start: int) -> tuple[str, dict[str, bytes]]:
                 if not member.isfile():
                     continue
                 key, suffix = _key(member.name)
-                if members and key != sample:
+                if sample is not None and key != sample:
                     break
                 left -= member.size
                 if left < 0:
@@ -223,8 +240,9 @@ def _sample(path: Path, start: int) -> tuple[str, dict[str, bytes]]:
                         f"{path}: {key} has more than {_MOST_BYTES} bytes; cut it up"
                     )
                 sample = key
-                content.seek(member.offset_data)
-                members[suffix] = content.read(member.size)
+                if suffix not in unwanted:
+                    content.seek(member.offset_data)
+                    members[suffix] = content.read(member.size)
     except FileNotFoundError as error:
         raise RunError(
             f"{path} was there and is gone; bring it back and run again"
@@ -233,4 +251,4 @@ def _sample(path: Path, start: int) -> tuple[str, dict[str, bytes]]:
         raise
     except ValueError as error:
         raise RunError(f"{path} has changed; bring it back and run again") from error
-    return sample, members
+    return sample or "", members

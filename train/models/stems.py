@@ -1,0 +1,122 @@
+"""Stems: how an image, or a grid of regions, becomes features for a model's stages."""
+
+import math
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple
+
+import jax
+from flax import nnx
+
+from train.models.layers import ConvNorm
+
+StemName = Literal["imagenet", "cifar", "patch", "spread"]
+"""Kinds of stems.
+
+`"imagenet"`, a convolution with stride 2, then max pooling; `"cifar"`, 3 x 3 as it is;
+`"patch"`, squares of p x p pixels, each by itself: with p the size of the regions, the
+first layer sees whole regions and nothing of their neighbours; `"spread"`, for inputs
+that hold a region in each place, see `PixelShuffleStem`.
+"""
+
+
+class PooledStem(ConvNorm):
+    """A convolution with stride 2, then max pooling; arguments as of `ConvNorm`."""
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """(B, H, W, inputs) -> (B, H / 4, W / 4, outputs)."""
+        x = super().__call__(x)
+        return nnx.max_pool(x, (3, 3), (2, 2), padding=((1, 1), (1, 1)))
+
+
+class PixelShuffleStem(nnx.Module):
+    """Each place of coarse inputs becomes 2 x 2 places, by a layer of its own.
+
+    The values of a region are far more than the channels of a first stage; as four
+    places of them, none need be lost.
+
+    Args:
+      inputs: Channels that come in.
+      outputs: Channels that go out.
+      options: As of `ConvNorm`.
+
+    References:
+      The rearrangement is sub-pixel convolution (Shi et al., CVPR 2016, arXiv
+      1609.05158, section 3.2); its use on sorted regions is ours.
+    """
+
+    def __init__(self, inputs: int, outputs: int, **options: Any) -> None:
+        self.values = ConvNorm(inputs, 4 * outputs, 1, **options)
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """(B, H, W, inputs) -> (B, 2 * H, 2 * W, outputs)."""
+        batch, height, width, _ = x.shape
+        x = self.values(x).reshape(batch, height, width, 2, 2, -1)
+        return x.transpose(0, 1, 3, 2, 4, 5).reshape(batch, 2 * height, 2 * width, -1)
+
+
+class Stem(NamedTuple):
+    """A kind of stem.
+
+    Attributes:
+      layer: Class of the layer.
+      arguments: Its arguments beside channels and `dtype` and `rngs`, from the side of
+        the kernel that a model has for large images, and from that of a patch.
+      cell_size: Side of one place of the features in places of the inputs; None for
+        that of a patch.
+      usual: Side in pixels that a place of small images has behind this stem.
+    """
+
+    layer: type[ConvNorm] | type[PixelShuffleStem]
+    arguments: Callable[[int, int], dict[str, Any]]
+    cell_size: float | None
+    usual: int = 1
+
+    def make(
+        self, inputs: int, outputs: int, kernel: int, patch_size: int, **options: Any
+    ) -> nnx.Module:
+        """Makes the layer, from `dtype` and `rngs` besides, as of `ConvNorm`."""
+        arguments = self.arguments(kernel, patch_size)
+        return self.layer(inputs, outputs, **arguments, **options)
+
+
+STEMS: dict[StemName, Stem] = {
+    "imagenet": Stem(PooledStem, lambda k, _: {"size": k, "stride": 2}, 4, usual=4),
+    "cifar": Stem(ConvNorm, lambda *_: {"size": 3}, 1),
+    "patch": Stem(
+        ConvNorm, lambda _, p: {"size": p, "stride": p, "padding": "VALID"}, None
+    ),
+    "spread": Stem(PixelShuffleStem, lambda *_: {}, 0.5),
+}
+"""Kinds of stems by name."""
+
+
+def stem_options(
+    name: StemName | Literal["default"],
+    shape: tuple[int, int, int],
+    cell_size: int,
+    patch_size: int,
+) -> dict[str, Any]:
+    """Chooses a stem, and how many strides the stages behind it go without.
+
+    They end with features of the usual size: that which the CIFAR stem leads to for
+    small images, and the ImageNet stem, a quarter as large, for others.
+
+    Args:
+      name: Kind of stem; `"default"` chooses by the size of the images.
+      shape: (H, W, C) of the inputs.
+      cell_size: Side of one place of the inputs in pixels of the images.
+      patch_size: Side of a patch in places of the inputs.
+
+    Returns:
+      The options `stem`, `skipped_strides` and, for stems that go by it, `patch_size`
+      of models that have stems.
+    """
+    small = min(shape[:2]) * cell_size < 96
+    if name == "default":
+        name = "spread" if cell_size > 1 else "cifar" if small else "imagenet"
+    stem = STEMS[name]
+    cell = (stem.cell_size or patch_size) * cell_size
+    usual = stem.usual if small else 4
+    skipped = max(0, int(math.log2(cell / usual)))
+    options = {"stem": name, "skipped_strides": skipped}
+    return options | ({"patch_size": patch_size} if stem.cell_size is None else {})
