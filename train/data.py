@@ -55,11 +55,12 @@ class Dataset:
                 f"image {index} has the label {label}: with {len(self.classes)} "
                 f"classes, labels must be 0 to {len(self.classes) - 1}"
             )
-        return {
-            "image": image,
-            "label": np.asarray(label, np.int32),
-            "id": np.asarray(index, np.int32),
-        }
+        return _example(image, label, index)
+
+
+def _example(image: np.ndarray, label: int, index: int) -> Example:
+    numbers = {"label": label, "id": index}
+    return {"image": image} | {k: np.asarray(n, np.int32) for k, n in numbers.items()}
 
 
 def load(data: Data, split: Split) -> Dataset:
@@ -70,13 +71,16 @@ def load(data: Data, split: Split) -> Dataset:
     """
     examples, classes = open_examples(data, split)
     if split == "train" and data.train_images is not None:
-        examples = _First(examples, min(data.train_images, len(examples)))
+        examples = grain.MapDataset.source(examples)[: data.train_images]
     if not len(examples):
         raise RunError(
             f"--data.source {data.source} has no images in its {split} split"
         )
     if data.image_size is not None:
-        examples = _Resized(examples, data.image_size)
+        size = data.image_size
+        examples = grain.MapDataset.source(examples).map(
+            lambda example: (resize(example[0], size), example[1])
+        )
     shape = examples[0][0].shape
     dataset = Dataset(examples, shape, classes)
     if len(examples) * np.prod(shape) <= data.cache_mib << 20:
@@ -101,42 +105,13 @@ def test_batches(dataset: Dataset, batch_size: int) -> Iterator[Example]:
 
     The last batch is filled up with images of the label -1, which count for nothing.
     """
-    processes = jax.process_count()
-    blank: Example = {
-        "image": np.zeros(dataset.shape, np.uint8),
-        "label": np.asarray(-1, np.int32),
-        "id": np.asarray(0, np.int32),
-    }
-    examples: list[Example]
+    blank = _example(np.zeros(dataset.shape, np.uint8), -1, 0)
     for start in range(0, len(dataset), batch_size):
-        mine = range(start + jax.process_index(), start + batch_size, processes)
+        mine = range(start, start + batch_size)[
+            jax.process_index() :: jax.process_count()
+        ]
         examples = [dataset[i] if i < len(dataset) else blank for i in mine]
         yield {name: np.stack([one[name] for one in examples]) for name in blank}
-
-
-@dataclasses.dataclass(frozen=True)
-class _First:
-    examples: Examples
-    count: int
-
-    def __len__(self) -> int:
-        return self.count
-
-    def __getitem__(self, index: int) -> tuple[np.ndarray, int]:
-        return self.examples[index]
-
-
-@dataclasses.dataclass(frozen=True)
-class _Resized:
-    examples: Examples
-    size: int
-
-    def __len__(self) -> int:
-        return len(self.examples)
-
-    def __getitem__(self, index: int) -> tuple[np.ndarray, int]:
-        image, label = self.examples[index]
-        return resize(image, self.size), label
 
 
 def resize(image: np.ndarray, size: int) -> np.ndarray:

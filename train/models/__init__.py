@@ -13,19 +13,14 @@ from flax import nnx
 
 from train.config import Model
 from train.models import cnn, convmixer, resnet, shufflenet, vit
-from train.models.entry import ModelEntry
+from train.models.layers import ModelEntry
 from train.models.stems import stem_options
 from vmixjax.errors import RunError, none_of
 
 MODELS: dict[str, ModelEntry] = {
     entry.name: entry
-    for entry in (
-        *cnn.ENTRIES,
-        *convmixer.ENTRIES,
-        *resnet.ENTRIES,
-        *shufflenet.ENTRIES,
-        *vit.ENTRIES,
-    )
+    for family in (cnn, convmixer, resnet, shufflenet, vit)
+    for entry in family.ENTRIES
 }
 """Models by name, in the order in which they are listed."""
 

@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from train.models.entry import ModelEntry
+from train.models.layers import ModelEntry
 
 
 class Block(nnx.Module):
@@ -43,8 +43,6 @@ class ViT(nnx.Module):
       width: Channels of a token.
       heads: Heads of attention.
       depth: Number of blocks.
-      options: `dtype` and `rngs`; they, `shape` and `classes` as of
-        `train.models.layers.PooledClassifier`.
     """
 
     def __init__(
