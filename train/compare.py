@@ -24,12 +24,7 @@ CLEAN, MIXED, CANONICAL = "clean", "mixed", "mixed + canonical"
 
 @dataclasses.dataclass(frozen=True)
 class Arm:
-    """One way to train.
-
-    Attributes:
-      images: `CLEAN`, `MIXED` or `CANONICAL`.
-      optimizer: Name of the optimiser.
-    """
+    """One way to train: on images that are `CLEAN`, `MIXED` or `CANONICAL`."""
 
     images: str
     optimizer: OptimizerName

@@ -25,13 +25,7 @@ Example = dict[str, np.ndarray]
 
 @dataclasses.dataclass(frozen=True)
 class Dataset:
-    """One split of a data set.
-
-    Attributes:
-      examples: Images and numbers of their classes.
-      shape: (H, W, C), the same for all images.
-      classes: Names of the classes.
-    """
+    """One split of a data set: examples, all of one shape, and names of classes."""
 
     examples: Examples
     shape: tuple[int, int, int]

@@ -39,16 +39,9 @@ class Outcome:
 def fit(config: Config, workdir: Path, *, resume: bool = False) -> Outcome:
     """Trains a model, tests it as it goes, and keeps checkpoints.
 
-    A run that was stopped at any moment goes on with `resume`, and ends in the same
-    parameters as one that never was (bit for bit on CPU).
-
-    Args:
-      config: Config of the run.
-      workdir: Folder for checkpoints, notes and curves.
-      resume: Whether to go on where the newest checkpoint was written.
-
-    Returns:
-      How it ended.
+    All is noted in the workdir. A run that was stopped at any moment goes on from its
+    newest checkpoint with `resume`, and ends in the same parameters as one that never
+    was (bit for bit on CPU).
 
     Raises:
       RunError: Anything that keeps it from starting, and a loss that is not finite.

@@ -29,10 +29,8 @@ def evaluate(
 ) -> Outcome:
     """Computes test loss and accuracy of the best checkpoint; images are mixed first.
 
-    Args:
-      workdir: Folder of the run.
-      data_dir: Folder where TFDS keeps the data set, if not where it was.
-      mixes: Number of mixes of each image to average over, if not as in the run.
+    `data_dir` is where TFDS keeps the data set, and `mixes` is how many mixes of each
+    image are averaged, where they are not as in the run.
 
     Raises:
       RunError: There is no run, no checkpoint or no data set.
@@ -60,11 +58,9 @@ def predict(
 ) -> list[Prediction]:
     """Tells what the best checkpoint says of image files.
 
-    Args:
-      workdir: Folder of the run.
-      paths: Files. Plain images are brought to the size that the model was trained on,
-        and mixed as in training, before the model sees them.
-      mixed: Whether they are mixed already, and are not to be touched.
+    They are brought to the size that the model was trained on, and mixed as in
+    training, before the model sees them. With `mixed`, they are so already, and are not
+    touched.
 
     Raises:
       RunError: There is no run or checkpoint, an image cannot be read or, if mixed, has

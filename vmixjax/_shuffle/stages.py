@@ -3,10 +3,9 @@
 Number the blocks of a region by digits: with n blocks to a side, row and column each
 count in the prime factors of n (16 x 16 blocks: four binary digits down, four across;
 7 x 7: one digit of base 7 each). Where blocks change channels, the channel counts
-too. A stage
-takes one digit and turns it by a random amount, one amount for each group of blocks
-that differ in that digit alone; for a binary digit: swap the two, or not. All digits
-turn, again and again, until no pair of blocks shows where it was.
+too. A stage takes one digit and turns it by a random amount, one amount for each group
+of blocks that differ in that digit alone; for a binary digit: swap the two, or not. All
+digits turn, again and again, until no pair of blocks shows where it was.
 
 Two blocks that differ in one digit keep that difference as long as they turn as one
 group: until another digit of theirs differs. Before its first turn that has happened
@@ -75,11 +74,9 @@ def stages(config: MixConfig, channels: int) -> tuple[Stage, ...]:
         for digit in sorted(set().union(*ladder)):
             levels = tuple(
                 level
-                for level, (count, digits) in enumerate(
-                    zip(counts, ladder, strict=True), start=1
-                )
+                for level, digits in enumerate(ladder, start=1)
                 if digit in digits
-                and number * len(digits) + digits.index(digit) < count
+                and number * len(digits) + digits.index(digit) < counts[level - 1]
             )
             if levels:
                 turns.append((digit, levels))
