@@ -6,13 +6,12 @@ on how many processes read.
 
 import dataclasses
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 
 import grain
 import jax
 import numpy as np
 from PIL import Image
-from tqdm import tqdm
+from tqdm.contrib.concurrent import thread_map
 
 from train.config import Data
 from train.sources import Arrays, Examples, Split, open_examples
@@ -122,13 +121,6 @@ def _in_memory(dataset: Dataset, split: Split) -> Arrays:
         images[index], labels[index] = example["image"], example["label"]
 
     quick = isinstance(dataset.examples, Arrays) or jax.process_index() > 0
-    with ThreadPoolExecutor() as threads:
-        for _ in tqdm(
-            threads.map(read, range(len(dataset))),
-            total=len(dataset),
-            desc=f"reading, {split}",
-            unit="image",
-            disable=quick,
-        ):
-            pass
+    told = f"reading, {split}"
+    thread_map(read, range(len(dataset)), desc=told, unit="image", disable=quick)
     return Arrays(images, labels)

@@ -131,14 +131,14 @@ def _note(
     losses, accuracies = (
         [float(values[name]) for values in waiting] for name in ("loss", "accuracy")
     )
+    count = len(waiting)
     bad = [i for i, loss in enumerate(losses, 1) if not math.isfinite(loss)]
     if bad:
         raise RunError(
-            f"the loss of step {number - len(losses) + bad[0]} is not finite; the last "
+            f"the loss of step {number - count + bad[0]} is not finite; the last "
             f"checkpoint, before it, is good. Train anew with a smaller "
             f"--optimizer.learning-rate than {config.optimizer.learning_rate}"
         )
-    count = len(waiting)
     metrics.note(
         number,
         loss=sum(losses) / count,

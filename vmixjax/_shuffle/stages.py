@@ -66,21 +66,14 @@ class Stage(NamedTuple):
 def stages(config: MixConfig, channels: int) -> tuple[Stage, ...]:
     """All stages of a config, for images of so many channels, in order."""
     mixed = channels if config.crosses_channels else 1
-    ladder = [_digits(s, b, channels, mixed) for s, b in config.ladder]
-    counts = [stage_count(tuple(d.base for d in digits)) for digits in ladder]
-    passes = max(-(-n // len(d)) for n, d in zip(counts, ladder, strict=True))
-    turns = []
-    for number in range(passes):
-        for digit in sorted(set().union(*ladder)):
-            levels = tuple(
-                level
-                for level, digits in enumerate(ladder, start=1)
-                if digit in digits
-                and number * len(digits) + digits.index(digit) < counts[level - 1]
-            )
-            if levels:
-                turns.append((digit, levels))
-    return _deal_bits(turns)
+    taking_part: dict[tuple[int, Digit], list[int]] = {}
+    for level, (region, block) in enumerate(config.ladder, start=1):
+        digits = _digits(region, block, channels, mixed)
+        for turn in range(stage_count(tuple(d.base for d in digits))):
+            number, place = divmod(turn, len(digits))
+            taking_part.setdefault((number, digits[place]), []).append(level)
+    in_order = sorted(taking_part.items())
+    return _deal_bits([(digit, tuple(levels)) for (_, digit), levels in in_order])
 
 
 def stage_count(bases: tuple[int, ...]) -> int:
