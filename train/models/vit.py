@@ -82,10 +82,7 @@ class ViT(nnx.Module):
         return self.head(self.norm(x[:, 0].astype(jnp.float32)))
 
 
-vit_ti = functools.partial(ViT, width=192, heads=3)
-vit_s = functools.partial(ViT, width=384, heads=6)
-
 ENTRIES = (
-    ModelEntry("vit_s", vit_s, ("patch_size",)),
-    ModelEntry("vit_ti", vit_ti, ("patch_size",)),
+    ModelEntry("vit_s", functools.partial(ViT, width=384, heads=6), ("patch_size",)),
+    ModelEntry("vit_ti", functools.partial(ViT, width=192, heads=3), ("patch_size",)),
 )
