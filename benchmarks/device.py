@@ -8,6 +8,7 @@ does.
 """
 
 import argparse
+import functools
 import json
 import platform
 import time
@@ -76,7 +77,7 @@ def steps() -> Iterator[tuple[str, Callable[[], dict[str, Any]]]]:
     for model, side, batch, region in TRAINING:
         yield (
             f"{model.name}, {batch} x {side} x {side} x 3, regions of {region}",
-            lambda m=model, s=side, b=batch, r=region: training_steps(m, s, b, r),
+            functools.partial(training_steps, model, side, batch, region),
         )
 
 

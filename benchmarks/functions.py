@@ -34,7 +34,7 @@ def compiled(function: Callable[..., Any], *arguments: Any) -> Compiled:
     start = time.perf_counter()
     program = jax.jit(function).lower(*arguments).compile()
     seconds = time.perf_counter() - start
-    memory = program.memory_analysis()
+    memory: Any = program.memory_analysis()
     moved = memory.argument_size_in_bytes + memory.output_size_in_bytes
     return Compiled(
         functools.partial(program, *arguments),

@@ -27,7 +27,7 @@ def pytest_unconfigure(config):
         shutil.rmtree(_made, ignore_errors=True)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def uncached():
-    """Environment of a process that is killed: it leaves nothing half in the cache."""
+    """Environment without the cache, for what is killed: it would leave half of it."""
     return {**os.environ, "JAX_ENABLE_COMPILATION_CACHE": "false"}

@@ -19,7 +19,10 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             notebook = run(path, folder)
         # Which Python it was is no part of a notebook.
-        notebook.metadata.language_info = {"name": "python"}
+        notebook.metadata.language_info = {
+            "name": "python",
+            "pygments_lexer": "ipython3",
+        }
         nbformat.write(notebook, path)
         print(path)
 

@@ -69,8 +69,8 @@ def test_run_demo_writes_the_report_over_an_old_one(results, tmp_path, monkeypat
         "vmixjax.demo.learning.learn_clean_and_mixed", lambda seed: lessons
     )
     (tmp_path / "report.html").write_text("old")
-    result = run_demo(tmp_path)
-    assert result.report == tmp_path / "report.html"
-    assert "obfuscation" in result.report.read_text()
-    assert "clean: test accuracy 98.3%" in result.summary
+    report, summary = tmp_path / "report.html", run_demo(tmp_path)
+    assert summary.endswith(f"report: {report}")
+    assert "obfuscation" in report.read_text()
+    assert "clean: test accuracy 98.3%" in summary
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]

@@ -77,8 +77,8 @@ def assemble_one(pieces: jax.Array, shape: tuple[int, int]) -> jax.Array:
     fits = _Fits(
         misfits(right, left),
         misfits(bottom, top),
-        misfits(_part(right, (0, -1)), _part(left, (0, 1))),
-        misfits(_part(bottom, (-1, 0)), _part(top, (1, 0))),
+        misfits([x[:, :-1] for x in right], [x[:, 1:] for x in left]),
+        misfits([x[:-1] for x in bottom], [x[1:] for x in top]),
     )
     board = jnp.add.outer(jnp.arange(rows), jnp.arange(columns))[..., None, None]
 
@@ -155,16 +155,6 @@ def _outside(fits: _Fits, belief: jax.Array, shape: tuple[int, int]) -> jax.Arra
     return outside.at[:-1, :, bottoms].add(
         jnp.einsum("ijkq,ijpq->ijkp", belief[1:, :, tops], fits.over_bottom)
     )
-
-
-def _part(
-    lines: tuple[jax.Array, jax.Array], offset: tuple[int, int]
-) -> tuple[jax.Array, jax.Array]:
-    """Lines of all regions but the last (-1) or first (1) row or column of them."""
-    down, across = (
-        slice(min(o, 0) or None) if o < 0 else slice(o, None) for o in offset
-    )
-    return lines[0][down, across], lines[1][down, across]
 
 
 def _lines(pieces: jax.Array) -> tuple[tuple[jax.Array, jax.Array], ...]:

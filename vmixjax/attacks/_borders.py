@@ -1,5 +1,7 @@
 """How badly two blocks fit together, from the pixels on both sides of their border."""
 
+from collections.abc import Sequence
+
 import jax
 import jax.numpy as jnp
 
@@ -7,9 +9,7 @@ FLAT = 1.0
 """Added to variances of gradients: eight bits cannot tell how flat a flat block is."""
 
 
-def misfits(
-    before: tuple[jax.Array, jax.Array], after: tuple[jax.Array, jax.Array]
-) -> jax.Array:
+def misfits(before: Sequence[jax.Array], after: Sequence[jax.Array]) -> jax.Array:
     """Computes the misfit of each block with each that may come next to it.
 
     Across the border, the gradient should be what it is on this side of it: half the
@@ -31,11 +31,9 @@ def misfits(
       the prediction by very gradients is Pomeranz et al.'s (CVPR 2011); the mean of
       both, roots and logarithm are ours, chosen by trial on photographs.
     """
-    here = [lines[..., :, None, :, :] for lines in before]
-    there = [lines[..., None, :, :, :] for lines in after]
-    return _surprise(here[0], here[1], there[0]) + _surprise(
-        there[0], there[1], here[0]
-    )
+    here, here_inside = (lines[..., :, None, :, :] for lines in before)
+    there, there_inside = (lines[..., None, :, :, :] for lines in after)
+    return _surprise(here, here_inside, there) + _surprise(there, there_inside, here)
 
 
 def _surprise(outer: jax.Array, inner: jax.Array, beyond: jax.Array) -> jax.Array:

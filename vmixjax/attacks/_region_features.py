@@ -50,15 +50,8 @@ class RegionFeatures:
         if side == 1:
             return values
         rows, columns = shape[1] // self.patch, shape[2] // self.patch
-        down = jax.nn.one_hot(jnp.arange(rows) % side, side)
-        across = jax.nn.one_hot(jnp.arange(columns) % side, side)
-        places = jnp.concatenate(
-            [
-                jnp.broadcast_to(down[:, None], (rows, columns, side)),
-                jnp.broadcast_to(across[None], (rows, columns, side)),
-            ],
-            -1,
-        )
+        places = jax.nn.one_hot(jnp.indices((rows, columns)) % side, side)
+        places = jnp.concatenate([*places], -1)
         places = jnp.broadcast_to(places, (shape[0], *places.shape))
         return jnp.concatenate([values, places], -1)
 

@@ -18,10 +18,6 @@ Budget = Mapping[str, int]
 """Sizes of what takes time, by name: those of an audit, and those of its attacks."""
 
 
-def _everywhere(protection: Protection, side: int) -> bool:
-    return True
-
-
 @dataclasses.dataclass(frozen=True)
 class Attack:
     """An attack, as an audit makes it.
@@ -42,7 +38,7 @@ class Attack:
     recover: Callable[[jax.Array, jax.Array, ThreatModel, Budget], jax.Array] | None = (
         None
     )
-    applies: Callable[[Protection, int], bool] = _everywhere
+    applies: Callable[[Protection, int], bool] = lambda protection, side: True
     study: Study | None = None
     budgets: dict[str, Budget] = dataclasses.field(default_factory=dict)
 

@@ -12,15 +12,14 @@ values back, four 99.5 %, eight 99.999 % and eleven all; blocks of 4 need two.
 """
 
 import dataclasses
-import functools
-from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from vmixjax import _validate
-from vmixjax._grid import cut_blocks, cut_regions, join_blocks, join_regions
+from vmixjax._grid import cut_blocks, cut_regions, join_regions
 from vmixjax.attacks import _checks
 from vmixjax.attacks.attack import Attack, Budget, Study, StudyResult
 from vmixjax.attacks.threat_model import ThreatModel
@@ -73,20 +72,21 @@ def known_plaintext(
     region = _checks.region(threat_model, protected.shape)
     block = _checks.block(threat_model, protected.shape)
 
-    def pieces(images: jax.Array) -> np.ndarray:
-        return np.asarray(cut_blocks(cut_regions(images, region), block))
-
-    def items(images: jax.Array) -> np.ndarray:
-        return _items(pieces(images), channels)
+    def items(images: jax.typing.ArrayLike) -> np.ndarray:
+        pieces = cut_blocks(cut_regions(np.asarray(images), region), block)
+        return _items(pieces, channels)
 
     came_from = _order(items(originals))
     went_to = _order(items(pairs_protected))
     source = np.empty_like(went_to)
     np.put_along_axis(source, came_from, went_to, axis=-1)
-    mixed = items(protected)
-    restored = np.take_along_axis(mixed, source[None, ..., None], axis=-2)
-    blocks = _pieces(restored, pieces(protected).shape, channels)
-    return jnp.asarray(join_regions(join_blocks(blocks, region)))
+    # Where the values of each item lie in an image.
+    places = items(np.arange(protected[0].size).reshape(1, *protected.shape[1:]))
+    restored = np.empty((len(protected), places.size), np.uint8)
+    restored[:, places[0]] = np.take_along_axis(
+        items(protected), source[None, ..., None], axis=-2
+    )
+    return jnp.asarray(restored.reshape(protected.shape))
 
 
 def known_plaintext_half_bytes(
@@ -185,17 +185,6 @@ def _items(pieces: np.ndarray, channels: Channels) -> np.ndarray:
     return flat.reshape(batch, rows * columns * depth, count, -1)
 
 
-def _pieces(
-    items: np.ndarray, shape: tuple[int, ...], channels: Channels
-) -> np.ndarray:
-    """The inverse of `_items`, to pieces of a shape."""
-    if CHANNEL_MODES[channels].shares_permutation:
-        return items.reshape(shape)
-    batch, rows, columns, count, block, _, depth = shape
-    flat = items.reshape(batch, rows, columns, depth, count, block, block)
-    return np.moveaxis(flat, 3, -1)
-
-
 def _order(items: np.ndarray) -> np.ndarray:
     """(m, groups, N, values) -> (groups, N): items sorted by their sequences."""
     sequences = np.moveaxis(items, 0, -1)
@@ -206,17 +195,12 @@ def _order(items: np.ndarray) -> np.ndarray:
 def _recover(
     key: jax.Array, protected: jax.Array, threat_model: ThreatModel, budget: Budget
 ) -> jax.Array:
-    attack: Callable[..., jax.Array] = known_plaintext_half_bytes
-    if threat_model.channels is not None:
-        attack = functools.partial(known_plaintext, channels=threat_model.channels)
-    originals, pairs_protected = threat_model.pairs(budget["pairs"])
-    return attack(
-        key,
-        protected,
-        threat_model,
-        originals=originals,
-        pairs_protected=pairs_protected,
-    )
+    pairs = threat_model.pairs(budget["pairs"])
+    known: Any = dict(zip(("originals", "pairs_protected"), pairs, strict=True))
+    if threat_model.channels is None:
+        return known_plaintext_half_bytes(key, protected, threat_model, **known)
+    known["channels"] = threat_model.channels
+    return known_plaintext(key, protected, threat_model, **known)
 
 
 def _share_a_key(trial: Trial) -> StudyResult:

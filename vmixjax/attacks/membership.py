@@ -72,7 +72,6 @@ def loss_threshold(
       Yeom et al. 2018 (arXiv 1709.01604), adversary 1, without its threshold. The
       queries are ours.
     """
-    images, labels = _checked(images, labels, queries)
     return -_asked(key, images, labels, threat_model, logits_of, queries)[0]
 
 
@@ -116,7 +115,6 @@ def shadow_models(
       Shokri et al. 2017 (arXiv 1610.05820), and the offline attack of Carlini et al.
       2022 (arXiv 2112.03570), as the module says.
     """
-    images, labels = _checked(images, labels, queries)
     public, public_labels, members = _checked_public(threat_model, members)
     _validate.at_least("shadows", shadows, 1)
     ask, train = jax.random.split(key)
@@ -194,15 +192,6 @@ def membership_metrics(
     )
 
 
-def _checked(
-    images: jax.typing.ArrayLike, labels: jax.typing.ArrayLike, queries: int
-) -> tuple[jax.Array, jax.Array]:
-    images = _validate.images("images", images)
-    labels = _validate.labels("labels", labels, len(images))
-    _validate.at_least("queries", queries, 1)
-    return images, labels
-
-
 def _checked_public(
     threat_model: ThreatModel, members: int | None
 ) -> tuple[jax.Array, jax.Array, int]:
@@ -221,13 +210,16 @@ def _checked_public(
 
 def _asked(
     key: jax.Array,
-    images: jax.Array,
-    labels: jax.Array,
+    images: jax.typing.ArrayLike,
+    labels: jax.typing.ArrayLike,
     threat_model: ThreatModel,
     logits_of: LogitsOf,
     queries: int,
 ) -> tuple[jax.Array, jax.Array, int]:
     """Mean loss and mean scaled confidence of each image, and the count of classes."""
+    images = _validate.images("images", images)
+    labels = _validate.labels("labels", labels, len(images))
+    _validate.at_least("queries", queries, 1)
     losses, sure = [], []
     for number in range(queries):
         query = jax.random.fold_in(key, number)

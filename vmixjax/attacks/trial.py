@@ -59,10 +59,6 @@ class Trial:
     seed: int
     budget: Budget
 
-    def under(self, protection: Protection) -> "Trial":
-        """The same images under another protection."""
-        return dataclasses.replace(self, protection=protection)
-
     def key(self, *names: str) -> jax.Array:
         """Makes the key of a random choice: the same wherever the names are."""
         key = jax.random.key(self.seed, impl="threefry2x32")

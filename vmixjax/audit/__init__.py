@@ -9,7 +9,8 @@ from vmixjax.attacks import ATTACKS
 from vmixjax.audit.budgets import BUDGETS, budget_of, usual_methods
 from vmixjax.audit.pictures import Pictures, load_pictures, overlap, split_pictures
 from vmixjax.audit.report import render
-from vmixjax.audit.run import Audit, run_audit
+from vmixjax.audit.run import run_audit
+from vmixjax.audit.session import Audit
 from vmixjax.audit.verdict import judge
 from vmixjax.errors import RunError
 from vmixjax.methods import method_of, named

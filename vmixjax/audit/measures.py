@@ -1,13 +1,13 @@
 """How images that came back are measured."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
 import numpy as np
 
 from vmixjax.entropy import vfe
-from vmixjax.metrics import METRICS, Measure, Reference
+from vmixjax.metrics import Measure
 
 LIKENESS = "ssim"
 """The metric by which single images are ordered, in pictures of an audit."""
@@ -15,19 +15,14 @@ LIKENESS = "ssim"
 TILE = 8
 """Of the VFE in the report, in pixels: every image is made of whole eights."""
 
-Measures = dict[str, "Measure | None"]
 
-
-def prepare_measures(reference: Reference) -> Measures:
-    """Looks at the originals once, for all metrics by name."""
-    return {name: metric.prepare(reference) for name, metric in METRICS.items()}
-
-
-def measure(measures: Measures, images: np.ndarray) -> dict[str, Any]:
+def measure(
+    measures: Mapping[str, Measure | None], images: np.ndarray
+) -> dict[str, Any]:
     """Measures images that came back, against the originals.
 
     Args:
-      measures: As `prepare_measures` gives them.
+      measures: As each metric prepares them, by its name.
       images: What came back, uint8 (B, H, W, C), in the originals' order.
 
     Returns:

@@ -113,10 +113,11 @@ def load_pictures(
     shortest = [min(image.shape[:2]) for image in images]
     side = size if size is not None else _side(min(shortest), largest)
     channels = max(image.shape[2] for image in images)
+    numbers, found = _numbers(labels)
     return Pictures(
         images=np.stack([_brought_to(image, side, channels) for image in images]),
-        labels=None if (numbers := _numbers(labels)) is None else numbers[0],
-        classes=() if numbers is None else tuple(names or numbers[1]),
+        labels=numbers,
+        classes=() if numbers is None else tuple(names or found),
         original_side=int(np.median(shortest)),
     )
 
@@ -148,11 +149,8 @@ def overlap(private: Pictures, public: Pictures) -> list[int]:
 
 def _places(source: Source, most: int, seed: int) -> list[tuple[str, int]]:
     """Split and number of the images to read, in order."""
-    places = [
-        (split, index)
-        for split, count in source.splits.items()
-        for index in range(count)
-    ]
+    splits = source.splits.items()
+    places = [(split, index) for split, count in splits for index in range(count)]
     if len(places) <= most:
         return places
     rng = np.random.default_rng(seed)
@@ -166,11 +164,11 @@ def _label_field(source: Source) -> tuple[str | None, tuple[str, ...] | None]:
     return None, None
 
 
-def _numbers(labels: list[Any]) -> tuple[np.ndarray, tuple[str, ...]] | None:
-    """Numbers and names of classes; None where all are the same."""
+def _numbers(labels: list[Any]) -> tuple[np.ndarray | None, tuple[str, ...]]:
+    """Numbers and names of classes; no numbers where all are the same."""
     names = sorted(set(labels))
     if len(names) < 2:
-        return None
+        return None, ()
     if all(isinstance(name, int | np.integer) for name in names):
         # Numbers of classes stay what they are: another set has the same.
         return np.asarray(labels, np.int32), tuple(map(str, range(max(names) + 1)))

@@ -1,23 +1,19 @@
 """Runs attacks over methods, notes what was done, and goes on where it was."""
 
 import dataclasses
-import functools
-import importlib.metadata
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 from tqdm import tqdm
 
 from vmixjax.atomic import atomic_path
-from vmixjax.attacks import ATTACKS, Attack, Budget
+from vmixjax.attacks import ATTACKS, Attack
 from vmixjax.attacks.trial import UNPROTECTED
 from vmixjax.audit.matching import matched
-from vmixjax.audit.measures import Measures, mean_vfe, measure, prepare_measures
-from vmixjax.audit.pictures import Pictures
+from vmixjax.audit.measures import mean_vfe, measure
 from vmixjax.audit.results import (
     NOTHING_DONE,
     AttackResult,
@@ -26,54 +22,18 @@ from vmixjax.audit.results import (
     MethodResult,
     Sheet,
 )
-from vmixjax.audit.session import AuditSession, same_classes
+from vmixjax.audit.session import Audit, AuditSession
 from vmixjax.audit.store import Store
 from vmixjax.audit.verdict import judge
 from vmixjax.errors import RunError
 from vmixjax.methods import Protection
-from vmixjax.metrics import METRICS, Reference
+from vmixjax.metrics import METRICS
 
 GUESS = "guess"
 """Stands among methods for the mean public image, that anybody guesses."""
 
 SHOWN = 10
 """Images in a contact sheet, at most."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Audit:
-    """All that decides what an audit finds.
-
-    Attributes:
-      private: The owner's images.
-      public: The attacker's.
-      methods: What is compared; the verdict is about the first.
-      attacks: Names out of `ATTACKS`.
-      budget: How much it may cost.
-      seed: Of all keys. These are not the keys of any release.
-    """
-
-    private: Pictures
-    public: Pictures
-    methods: tuple[Protection, ...]
-    attacks: tuple[str, ...]
-    budget: Budget
-    seed: int
-
-    def settings(self) -> dict[str, Any]:
-        """What reproduces it, and nothing of where images lie."""
-        return {
-            "methods": [one.name for one in self.methods],
-            "attacks": list(self.attacks),
-            "budget": dict(self.budget),
-            "seed": self.seed,
-            "images": {
-                "private": self.private.fingerprint(),
-                "public": self.public.fingerprint(),
-            },
-            "vmixjax": importlib.metadata.version("vmixjax"),
-            "jax": jax.__version__,
-        }
 
 
 def run_audit(audit: Audit, work: Path) -> tuple[AuditResults, Figures]:
@@ -93,42 +53,33 @@ def run_audit(audit: Audit, work: Path) -> tuple[AuditResults, Figures]:
     _check_names()
     settings = audit.settings()
     _claim(work, settings)
-    private, public = audit.private, audit.public
-    _warn(private, public)
-    session = AuditSession(private, public, audit.budget, audit.seed, Store(work))
-    methods = _settled(audit.methods, session)
-    attacks = [ATTACKS[name] for name in audit.attacks]
-    measures = functools.cache(
-        lambda: prepare_measures(
-            Reference(private.images, private.labels, session.classifier)
+    session = AuditSession(audit, Store(work))
+    private = audit.private
+    labelled = private.labels is not None and audit.public.labels is not None
+    if labelled and not session.has_classes:
+        tqdm.write(
+            "vmixjax: --public has other classes than SRC; recognition is not measured"
         )
-    )
-    findings = _findings(session, measures, methods, attacks)
+    methods = _settled(session)
+    attacks = [ATTACKS[name] for name in audit.attacks]
+    findings = _findings(session, methods, attacks)
     studies, study_sheets = _studies(session, methods, attacks)
     results = AuditResults(
         images=len(private),
-        public=len(public),
+        public=len(audit.public),
         side=private.shape[0],
         original_side=private.original_side,
         classes=len(private.classes) if session.has_classes else 0,
         vfe=mean_vfe(private.images),
         clean=session.utility(UNPROTECTED),
-        guess=_guess(session, measures, public, len(private)),
+        guess=_guess(session),
         methods=tuple(_described(session, one) for one in methods),
         findings=findings,
         studies=studies,
         settings=settings,
     )
-    sheets = tuple(_sheet(results, session, private.images, one) for one in methods)
+    sheets = tuple(_sheet(results, session, one) for one in methods)
     return results, Figures(sheets, study_sheets)
-
-
-def _warn(private: Pictures, public: Pictures) -> None:
-    labelled = private.labels is not None and public.labels is not None
-    if labelled and not same_classes(private, public):
-        tqdm.write(
-            "vmixjax: --public has other classes than SRC; recognition is not measured"
-        )
 
 
 def _claim(work: Path, settings: dict[str, Any]) -> None:
@@ -153,13 +104,11 @@ def _claim(work: Path, settings: dict[str, Any]) -> None:
         )
 
 
-def _settled(
-    protections: Sequence[Protection], session: AuditSession
-) -> list[Protection]:
+def _settled(session: AuditSession) -> list[Protection]:
     """The methods, each with one strength, and none twice."""
-    first = protections[0]
+    first = session.audit.methods[0]
     methods: dict[str, Protection] = {}
-    for one in tqdm(protections, desc="strengths", unit="method"):
+    for one in tqdm(session.audit.methods, desc="strengths", unit="method"):
         chosen = one
         if one.choices:
             target = session.utility(first)
@@ -204,13 +153,10 @@ def _described(session: AuditSession, one: Protection) -> MethodResult:
 
 
 def _findings(
-    session: AuditSession,
-    measures: Callable[[], Measures],
-    methods: Sequence[Protection],
-    attacks: Sequence[Attack],
+    session: AuditSession, methods: Sequence[Protection], attacks: Sequence[Attack]
 ) -> tuple[AttackResult, ...]:
     """What comes back of each method's images: untouched, and by each attack."""
-    side = session.side
+    side = session.audit.private.shape[0]
     tried: list[tuple[Protection, Attack | None]] = []
     for one in methods:
         fitting = (x for x in attacks if x.recover and x.applies(one, side))
@@ -222,29 +168,26 @@ def _findings(
 
         def find(one: Protection = one, attack: Attack | None = attack) -> Any:
             images, seconds = session.recovered(one, attack)
-            return {**measure(measures(), images), "seconds": seconds}
+            return {**measure(session.measures, images), "seconds": seconds}
 
-        values = session.store.values((one.name, name), find, needed=METRICS)
-        findings.append(_result(one.name, name, values))
+        findings.append(_result(session, one.name, name, find))
     return tuple(findings)
 
 
-def _guess(
-    session: AuditSession,
-    measures: Callable[[], Measures],
-    public: Pictures,
-    count: int,
-) -> AttackResult:
+def _guess(session: AuditSession) -> AttackResult:
     def find() -> dict[str, Any]:
+        private, public = session.audit.private, session.audit.public
         mean = np.round(public.images.mean(0)).astype(np.uint8)
-        images = np.broadcast_to(mean, (count, *mean.shape))
-        return {**measure(measures(), images), "seconds": 0.0}
+        images = np.broadcast_to(mean, private.images.shape)
+        return {**measure(session.measures, images), "seconds": 0.0}
 
-    names = (GUESS, NOTHING_DONE)
-    return _result(*names, session.store.values(names, find, needed=METRICS))
+    return _result(session, GUESS, NOTHING_DONE, find)
 
 
-def _result(method: str, attack: str, values: Mapping[str, Any]) -> AttackResult:
+def _result(
+    session: AuditSession, method: str, attack: str, find: Callable[[], Any]
+) -> AttackResult:
+    values = session.store.values((method, attack), find, needed=METRICS)
     return AttackResult(
         method=method,
         attack=attack,
@@ -258,10 +201,10 @@ def _studies(
     session: AuditSession, methods: Sequence[Protection], attacks: Sequence[Attack]
 ) -> tuple[dict[str, tuple[dict[str, Any], ...]], dict[str, tuple[Sheet, ...]]]:
     """Rows of all studies there are, by name, and pictures of those that have some."""
-    rows: dict[str, list[dict[str, Any]]] = {
-        attack.study.name: [] for attack in ATTACKS.values() if attack.study is not None
+    rows: dict[str, tuple[dict[str, Any], ...]] = {
+        attack.study.name: () for attack in ATTACKS.values() if attack.study is not None
     }
-    sheets: dict[str, list[Sheet]] = {}
+    sheets: dict[str, tuple[Sheet, ...]] = {}
     tried = [
         (attack, attack.study, one)
         for attack in attacks
@@ -272,22 +215,14 @@ def _studies(
     for attack, study, one in (bar := tqdm(tried, desc="studying", unit="method")):
         bar.set_postfix_str(f"{one.name}, {attack.name}")
         result = session.studied(one, attack)
-        rows[study.name].append({"method": one.name, **result.values})
+        rows[study.name] += ({"method": one.name, **result.values},)
         if result.originals is not None:
             sheet = Sheet(one.name, result.originals, result.pictures)
-            sheets.setdefault(study.name, []).append(sheet)
-    return (
-        {name: tuple(found) for name, found in rows.items()},
-        {name: tuple(found) for name, found in sheets.items()},
-    )
+            sheets[study.name] = (*sheets.get(study.name, ()), sheet)
+    return rows, sheets
 
 
-def _sheet(
-    results: AuditResults,
-    session: AuditSession,
-    originals: np.ndarray,
-    one: Protection,
-) -> Sheet:
+def _sheet(results: AuditResults, session: AuditSession, one: Protection) -> Sheet:
     """Images from the best recovered to the worst, evenly chosen."""
     likest = judge(results, one.name).likest
     found = {finding.attack: finding for finding in results.of(one.name)}
@@ -295,9 +230,7 @@ def _sheet(
     order = np.argsort(-ssim, kind="stable")
     places = np.linspace(0, len(order) - 1, min(SHOWN, len(order)))
     chosen = order[np.round(places).astype(int)]
-    attacks = {name: ATTACKS.get(name) for name in found}
     pictures = {
-        name: session.recovered(one, attack)[0][chosen]
-        for name, attack in attacks.items()
+        name: session.recovered(one, ATTACKS.get(name))[0][chosen] for name in found
     }
-    return Sheet(one.name, originals[chosen], pictures)
+    return Sheet(one.name, session.audit.private.images[chosen], pictures)

@@ -1,6 +1,8 @@
 """Where images are protected and attacked; keeps what was done."""
 
+import dataclasses
 import functools
+import importlib.metadata
 import time
 from typing import Any
 
@@ -14,53 +16,74 @@ from vmixjax.audit.pictures import Pictures
 from vmixjax.audit.results import NOTHING_DONE
 from vmixjax.audit.store import Store
 from vmixjax.methods import Protect, Protection
+from vmixjax.metrics import METRICS, Measure, Reference
 from vmixjax.networks import Classifier, train_classifier, untrained_classifier
+
+
+@dataclasses.dataclass(frozen=True)
+class Audit:
+    """All that decides what an audit finds.
+
+    Attributes:
+      private: The owner's images.
+      public: The attacker's.
+      methods: What is compared; the verdict is about the first.
+      attacks: Names out of `ATTACKS`.
+      budget: How much it may cost.
+      seed: Of all keys. These are not the keys of any release.
+    """
+
+    private: Pictures
+    public: Pictures
+    methods: tuple[Protection, ...]
+    attacks: tuple[str, ...]
+    budget: Budget
+    seed: int
+
+    def settings(self) -> dict[str, Any]:
+        """What reproduces it, and nothing of where images lie."""
+        return {
+            "methods": [one.name for one in self.methods],
+            "attacks": list(self.attacks),
+            "budget": dict(self.budget),
+            "seed": self.seed,
+            "images": {
+                "private": self.private.fingerprint(),
+                "public": self.public.fingerprint(),
+            },
+            "vmixjax": importlib.metadata.version("vmixjax"),
+            "jax": jax.__version__,
+        }
 
 
 class AuditSession:
     """The images of an audit, and what is done to them.
 
     Args:
-      private: The owner's images.
-      public: The attacker's.
-      budget: Sizes of what takes time.
-      seed: Of all random choices.
+      audit: Whose images and budget these are.
       store: Where results are kept.
     """
 
-    def __init__(
-        self,
-        private: Pictures,
-        public: Pictures,
-        budget: Budget,
-        seed: int,
-        store: Store,
-    ) -> None:
-        self.store = store
+    def __init__(self, audit: Audit, store: Store) -> None:
+        self.audit, self.store = audit, store
+        private, public = audit.private, audit.public
+        known = private.labels is not None and public.labels is not None
+        self.has_classes = known and private.classes == public.classes
+        """Whether a classifier can be trained on public images and asked of private."""
         self._clean = Trial(
             protection=UNPROTECTED,
             images=jnp.asarray(private.images),
             public=jnp.asarray(public.images),
             labels=_labels(private),
-            public_labels=_labels(public) if same_classes(private, public) else None,
+            public_labels=_labels(public) if self.has_classes else None,
             classes=len(private.classes),
-            seed=seed,
-            budget=budget,
+            seed=audit.seed,
+            budget=audit.budget,
         )
-
-    @property
-    def has_classes(self) -> bool:
-        """Whether a classifier can be trained on public images and asked of private."""
-        return self._clean.public_labels is not None
-
-    @property
-    def side(self) -> int:
-        """Side of the images, in pixels."""
-        return self._clean.images.shape[1]
 
     def trial(self, protection: Protection) -> Trial:
         """The images under a protection."""
-        return self._clean.under(protection)
+        return dataclasses.replace(self._clean, protection=protection)
 
     # What can be learned from images, and recognised in them
 
@@ -68,6 +91,13 @@ class AuditSession:
     def classifier(self) -> Classifier | None:
         """The classifier that was trained on clean public images."""
         return self._network(UNPROTECTED) if self.has_classes else None
+
+    @functools.cached_property
+    def measures(self) -> dict[str, Measure | None]:
+        """What images that came back are measured by, against the owner's."""
+        private = self.audit.private
+        reference = Reference(private.images, private.labels, self.classifier)
+        return {name: metric.prepare(reference) for name, metric in METRICS.items()}
 
     def utility(self, protection: Protection) -> float | None:
         """Accuracy, on protected images, of a classifier trained on protected ones."""
@@ -84,10 +114,14 @@ class AuditSession:
         return float(self.store.values((protection.name, "learned"), find))
 
     def _network(self, protection: Protection) -> Classifier:
-        trial, protect = self.trial(protection), protection.protect
-        if protection.keys == "one":
-            # A network learns from what the owner's one key makes of images.
-            protect = functools.partial(_with_key, protect, trial.owner_key)
+        trial = self.trial(protection)
+        owner_key = trial.owner_key
+        # Of one key for all, a network learns from what the owner's makes of images.
+        protect: Protect = (
+            (lambda _, image: protection.protect(owner_key, image))
+            if protection.keys == "one"
+            else protection.protect
+        )
         key = trial.key("learned", protection.name)
         labels, budget = trial.public_labels, trial.budget
         assert labels is not None
@@ -121,19 +155,16 @@ class AuditSession:
 
         def find() -> dict[str, Any]:
             start = time.monotonic()
-            images = np.asarray(self._attacked(protection, attack))
-            return {"images": images, "seconds": time.monotonic() - start}
+            trial = self.trial(protection)
+            images = trial.protect(trial.images)
+            if attack is not None and attack.recover is not None:
+                key = trial.key(attack.name, protection.name)
+                images = attack.recover(key, images, trial.threat_model, trial.budget)
+            found = np.asarray(images)
+            return {"images": found, "seconds": time.monotonic() - start}
 
         stored = self.store.arrays((protection.name, name), find)
         return stored["images"], float(stored["seconds"])
-
-    def _attacked(self, protection: Protection, attack: Attack | None) -> jax.Array:
-        trial = self.trial(protection)
-        protected = trial.protect(trial.images)
-        if attack is None or attack.recover is None:
-            return protected
-        key = trial.key(attack.name, protection.name)
-        return attack.recover(key, protected, trial.threat_model, trial.budget)
 
     def studied(self, protection: Protection, attack: Attack) -> StudyResult:
         """What an attack's study finds on a protection."""
@@ -144,27 +175,13 @@ class AuditSession:
         # The pictures first: where the values are there, so are they.
         pictures: dict[str, np.ndarray] = {}
         if study.captions:
-            pictures = self.store.arrays((name, study.name), lambda: _pictures(run()))
+            pictures = self.store.arrays(
+                (name, study.name),
+                lambda: {"originals": run().originals, **run().pictures},
+            )
         values = self.store.values((name, study.name), lambda: run().values)
         return StudyResult(values, pictures.pop("originals", None), pictures)
 
 
-def same_classes(private: Pictures, public: Pictures) -> bool:
-    """Whether both have labels, of the same classes."""
-    known = private.labels is not None and public.labels is not None
-    return known and private.classes == public.classes
-
-
 def _labels(pictures: Pictures) -> jax.Array | None:
     return None if pictures.labels is None else jnp.asarray(pictures.labels)
-
-
-def _pictures(result: StudyResult) -> dict[str, Any]:
-    return {"originals": result.originals, **result.pictures}
-
-
-def _with_key(
-    protect: Protect, key: jax.Array, other: jax.Array, image: jax.Array
-) -> jax.Array:
-    del other
-    return protect(key, image)

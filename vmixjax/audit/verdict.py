@@ -99,7 +99,7 @@ def judge(results: AuditResults, method: str) -> Verdict:
     """Says what the best attack on one method recovers."""
     findings = results.of(method)
     found = [
-        (_clipped(value), finding, measure)
+        (min(max(value, 0.0), 1.0), finding, measure)
         for finding in findings
         for measure, value in shares(results, finding).items()
     ]
@@ -151,10 +151,6 @@ def shares(results: AuditResults, finding: AttackResult) -> dict[str, float]:
         lucky = recognised <= _by_luck(chance, results.images)
         values[RECOGNITION] = 0.0 if lucky else (recognised - chance) / (clean - chance)
     return values
-
-
-def _clipped(share: float) -> float:
-    return min(max(share, 0.0), 1.0)
 
 
 def _by_luck(chance: float, count: int) -> float:

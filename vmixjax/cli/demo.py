@@ -22,7 +22,7 @@ def run(options: Demo) -> int:
     from vmixjax.demo import run_demo
 
     options.out.mkdir(parents=True, exist_ok=True)
-    print(run_demo(options.out).summary)
+    print(run_demo(options.out))
     return DONE
 
 

@@ -1,7 +1,6 @@
 """The photographs that scikit-image ships, mixed at three strengths."""
 
 import dataclasses
-import functools
 
 import jax
 import jax.numpy as jnp
@@ -107,11 +106,7 @@ def region_means(image: jax.Array, plan: vmixjax.Plan) -> jax.Array:
     levels = enlarge(plan.levels[..., None], tile)
     painted = image
     for level, (size, _) in enumerate(plan.config.ladder, start=1):
-        painted = jnp.where(levels == level, _blocky(image, size), painted)
+        means = jnp.round(cut(image, size).astype(jnp.float32).mean((1, 3)))
+        means = enlarge(means.astype(image.dtype), size)
+        painted = jnp.where(levels == level, means, painted)
     return painted
-
-
-@functools.partial(jax.jit, static_argnums=1)
-def _blocky(image: jax.Array, size: int) -> jax.Array:
-    means = cut(image, size).astype(jnp.float32).mean((1, 3))
-    return enlarge(jnp.round(means).astype(image.dtype), size)

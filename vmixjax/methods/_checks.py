@@ -3,13 +3,16 @@
 Each error names the argument, its value and the mend.
 """
 
+import functools
 import math
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from vmixjax import _validate
+from vmixjax._grid import cut_blocks, join_blocks
 
 LARGEST_BLOCK = 4096
 """The sum of a larger block's values may leave 32 bits."""
@@ -34,6 +37,29 @@ def image(value: jax.typing.ArrayLike, block: int = 1) -> jax.Array:
             f"or choose another block"
         )
     return array
+
+
+def blockwise(
+    function: Callable[..., jax.Array],
+    value: jax.typing.ArrayLike,
+    block: int,
+    *args: jax.typing.ArrayLike,
+) -> jax.Array:
+    """Checks an image, and puts `function(blocks, *args)` in the place of its blocks.
+
+    Blocks are uint8 (number, block, block, C), row by row.
+    """
+    return _blockwise(function, image(value, block), int(block), *args)
+
+
+@functools.partial(jax.jit, static_argnums=(0, 2))
+def _blockwise(
+    function: Callable[..., jax.Array],
+    image: jax.Array,
+    block: int,
+    *args: jax.typing.ArrayLike,
+) -> jax.Array:
+    return join_blocks(function(cut_blocks(image, block), *args), image.shape[:2])
 
 
 def over_zero(name: str, value: float) -> float:

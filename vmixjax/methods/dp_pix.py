@@ -6,7 +6,6 @@ import jax
 import jax.numpy as jnp
 
 from vmixjax import _validate
-from vmixjax._grid import cut_blocks, join_blocks
 from vmixjax.methods import _checks
 from vmixjax.methods.method import Method, Protection, Strength, block_size, number
 
@@ -51,18 +50,16 @@ def dp_pix(
     _validate.size("neighbours", neighbours)
     epsilon = _checks.over_zero("epsilon", epsilon)
     scale = 255 * neighbours * image.shape[2] / (block**2 * epsilon)
-    return _dp_pix(key, image, scale, int(block))
+    return _checks.blockwise(_dp_pix, image, block, key, scale)
 
 
-@functools.partial(jax.jit, static_argnums=3)
 def _dp_pix(
-    key: jax.Array, image: jax.Array, scale: jax.typing.ArrayLike, block: int
+    blocks: jax.Array, key: jax.Array, scale: jax.typing.ArrayLike
 ) -> jax.Array:
-    blocks = cut_blocks(image, block)
     sums = blocks.astype(jnp.uint32).sum((1, 2), keepdims=True)
-    means = sums.astype(jnp.float32) / block**2
+    means = sums.astype(jnp.float32) / blocks.shape[1] ** 2
     noisy = _checks.rounded(means + scale * jax.random.laplace(key, means.shape))
-    return join_blocks(jnp.broadcast_to(noisy, blocks.shape), image.shape[:2])
+    return jnp.broadcast_to(noisy, blocks.shape)
 
 
 def _build(shape: tuple[int, ...], strength: Strength | None) -> Protection:

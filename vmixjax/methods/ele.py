@@ -1,14 +1,11 @@
 """Learnable encryption, ELE: a scramble of its own for each block; then blocks move."""
 
-import functools
-
 import jax
 
 from vmixjax import _validate
-from vmixjax._grid import cut_blocks, join_blocks
 from vmixjax.methods import _checks
-from vmixjax.methods._half_bytes import half_byte_order, scramble
-from vmixjax.methods.method import Method, Protection, Strength, block_size, whole_image
+from vmixjax.methods.le import half_byte_order, scramble
+from vmixjax.methods.method import from_function, whole_image
 
 
 def ele(key: jax.Array, image: jax.typing.ArrayLike, *, block: int = 4) -> jax.Array:
@@ -31,31 +28,22 @@ def ele(key: jax.Array, image: jax.typing.ArrayLike, *, block: int = 4) -> jax.A
       scrambled first and move then is our reading, from public codes.
     """
     _validate.key(key)
-    return _ele(key, _checks.image(image, block), int(block))
+    return _checks.blockwise(_ele, image, block, key)
 
 
-@functools.partial(jax.jit, static_argnums=2)
-def _ele(key: jax.Array, image: jax.Array, block: int) -> jax.Array:
-    blocks = cut_blocks(image, block)
+def _ele(blocks: jax.Array, key: jax.Array) -> jax.Array:
     move_key, scramble_key = jax.random.split(key)
     keys = jax.random.split(scramble_key, len(blocks))
     orders = jax.vmap(half_byte_order, (0, None))(keys, blocks)
     scrambled = jax.vmap(scramble)(orders, blocks)
-    moved = scrambled[jax.random.permutation(move_key, len(blocks))]
-    return join_blocks(moved, image.shape[:2])
+    return scrambled[jax.random.permutation(move_key, len(blocks))]
 
 
-def _build(shape: tuple[int, ...], strength: Strength | None) -> Protection:
-    block = block_size(strength, 4, shape)
-    protect = functools.partial(ele, block=block)
-    return Protection(protect, "one", block, whole_image(shape), half_bytes=True)
-
-
-METHOD = Method(
-    name="ele",
+METHOD = from_function(
+    ele,
+    "block",
+    keys="one",
     title="learnable encryption, ELE",
-    build=_build,
-    unit="blocks of {:g}",
     strengths=(2, 4, 8, 16),
-    remark="See vmixjax.methods.",
+    known=lambda shape, block: {"region": whole_image(shape), "half_bytes": True},
 )

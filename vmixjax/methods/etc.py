@@ -1,14 +1,11 @@
 """Encryption then compression, EtC: whole blocks move, turn and trade their colours."""
 
-import functools
-
 import jax
 import jax.numpy as jnp
 
 from vmixjax import _validate
-from vmixjax._grid import cut_blocks, join_blocks
 from vmixjax.methods import _checks
-from vmixjax.methods.method import Method, Protection, Strength, block_size, whole_image
+from vmixjax.methods.method import from_function, whole_image
 
 
 def etc(key: jax.Array, image: jax.typing.ArrayLike, *, block: int = 8) -> jax.Array:
@@ -38,12 +35,10 @@ def etc(key: jax.Array, image: jax.typing.ArrayLike, *, block: int = 8) -> jax.A
       reading.
     """
     _validate.key(key)
-    return _etc(key, _checks.image(image, block), int(block))
+    return _checks.blockwise(_etc, image, block, key)
 
 
-@functools.partial(jax.jit, static_argnums=2)
-def _etc(key: jax.Array, image: jax.Array, block: int) -> jax.Array:
-    blocks = cut_blocks(image, block)
+def _etc(blocks: jax.Array, key: jax.Array) -> jax.Array:
     count, *_, channels = blocks.shape
     move_key, block_key = jax.random.split(key)
     blocks = blocks[jax.random.permutation(move_key, count)]
@@ -55,20 +50,14 @@ def _etc(key: jax.Array, image: jax.Array, block: int) -> jax.Array:
     blocks = jnp.where(flags[..., 2:3], blocks[:, :, ::-1], blocks)
     blocks = jnp.where(flags[..., 3:], 255 - blocks, blocks)
     order = jnp.argsort(colours, axis=3)
-    return join_blocks(jnp.take_along_axis(blocks, order, axis=3), image.shape[:2])
+    return jnp.take_along_axis(blocks, order, axis=3)
 
 
-def _build(shape: tuple[int, ...], strength: Strength | None) -> Protection:
-    block = block_size(strength, 8, shape)
-    protect = functools.partial(etc, block=block)
-    return Protection(protect, "each", block, whole_image(shape), block)
-
-
-METHOD = Method(
-    name="etc",
+METHOD = from_function(
+    etc,
+    "block",
+    keys="each",
     title="block scrambling, EtC",
-    build=_build,
-    unit="blocks of {:g}",
     strengths=(16, 8, 4, 2),
-    remark="See vmixjax.methods.",
+    known=lambda shape, block: {"region": whole_image(shape), "block": block},
 )

@@ -8,7 +8,7 @@ import numpy as np
 from scipy import ndimage
 
 from vmixjax.methods import _checks
-from vmixjax.methods.method import Method, Protection, Strength, number
+from vmixjax.methods.method import from_function
 
 
 def gaussian_blur(image: jax.typing.ArrayLike, *, sigma: float = 4.0) -> jax.Array:
@@ -53,22 +53,10 @@ def _blur_matrix(side: int, sigma: float) -> np.ndarray:
     return blurred.astype(np.float32)
 
 
-def _build(shape: tuple[int, ...], strength: Strength | None) -> Protection:
-    del shape
-    sigma = number(strength, 4.0)
-
-    def protect(key: jax.Array, image: jax.Array) -> jax.Array:
-        del key
-        return gaussian_blur(image, sigma=sigma)
-
-    return Protection(protect, "none", sigma)
-
-
-METHOD = Method(
-    name="gaussian_blur",
+METHOD = from_function(
+    gaussian_blur,
+    "sigma",
+    keys="none",
     title="Gaussian blur",
-    build=_build,
-    unit="sigma {:g}",
     strengths=(0.5, 1, 1.5, 2, 2.5, 3, 4, 6, 8),
-    remark="See vmixjax.methods.",
 )

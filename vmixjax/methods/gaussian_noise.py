@@ -6,7 +6,6 @@
 1.06
 """
 
-import functools
 import math
 
 import jax
@@ -14,7 +13,7 @@ from scipy import optimize, special
 
 from vmixjax import _validate
 from vmixjax.methods import _checks
-from vmixjax.methods.method import Method, Protection, Strength, number
+from vmixjax.methods.method import from_function
 
 
 def gaussian_noise(
@@ -109,19 +108,17 @@ def _gaussian_noise(
     return _checks.rounded(image + sigma * jax.random.normal(key, image.shape))
 
 
-def _build(shape: tuple[int, ...], strength: Strength | None) -> Protection:
-    sigma = number(strength, 50.0)
-    protect = functools.partial(gaussian_noise, sigma=sigma)
+def _guarantee(shape: tuple[int, ...], sigma: float) -> dict[str, str]:
     epsilon = f"{noise_epsilon(sigma, shape):,.0f}"
     remark = f"For a single image it is ({epsilon}, 1e-5)-differentially private."
-    return Protection(protect, "each", sigma, remark=remark)
+    return {"remark": remark}
 
 
-METHOD = Method(
-    name="gaussian_noise",
+METHOD = from_function(
+    gaussian_noise,
+    "sigma",
+    keys="each",
     title="Gaussian noise",
-    build=_build,
-    unit="sigma {:g}",
     strengths=(10, 20, 30, 40, 60, 80, 110, 150),
-    remark="See vmixjax.methods.",
+    known=_guarantee,
 )

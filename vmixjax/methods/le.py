@@ -8,15 +8,12 @@ published both ways; its authors recommend a key for each image. All four are bi
 of images: the key undoes them, and equal images under one key stay equal.
 """
 
-import functools
-
 import jax
+import jax.numpy as jnp
 
 from vmixjax import _validate
-from vmixjax._grid import cut_blocks, join_blocks
 from vmixjax.methods import _checks
-from vmixjax.methods._half_bytes import half_byte_order, scramble
-from vmixjax.methods.method import Method, Protection, Strength, block_size
+from vmixjax.methods.method import from_function
 
 
 def le(key: jax.Array, image: jax.typing.ArrayLike, *, block: int = 4) -> jax.Array:
@@ -45,27 +42,33 @@ def le(key: jax.Array, image: jax.typing.ArrayLike, *, block: int = 4) -> jax.Ar
       order of the author's published code, which pads where we refuse.
     """
     _validate.key(key)
-    return _le(key, _checks.image(image, block), int(block))
+    return _checks.blockwise(_le, image, block, key)
 
 
-@functools.partial(jax.jit, static_argnums=2)
-def _le(key: jax.Array, image: jax.Array, block: int) -> jax.Array:
-    blocks = cut_blocks(image, block)
-    scrambled = jax.vmap(scramble, (None, 0))(half_byte_order(key, blocks), blocks)
-    return join_blocks(scrambled, image.shape[:2])
+def _le(blocks: jax.Array, key: jax.Array) -> jax.Array:
+    return jax.vmap(scramble, (None, 0))(half_byte_order(key, blocks), blocks)
 
 
-def _build(shape: tuple[int, ...], strength: Strength | None) -> Protection:
-    block = block_size(strength, 4, shape)
-    protect = functools.partial(le, block=block)
-    return Protection(protect, "one", block, region=block, half_bytes=True)
+def half_byte_order(key: jax.Array, blocks: jax.Array) -> jax.Array:
+    """A permutation of the half bytes of one of the blocks."""
+    return jax.random.permutation(key, 2 * blocks[0].size)
 
 
-METHOD = Method(
-    name="le",
+def scramble(order: jax.Array, block: jax.Array) -> jax.Array:
+    """One block by one permutation, which also says where half bytes are inverted."""
+    values = block.reshape(-1)
+    halves = jnp.concatenate([values & 15, values >> 4])
+    mask = jnp.where(order > order.size // 2, 15, 0).astype(jnp.uint8)
+    halves = (halves ^ mask)[order] ^ mask
+    low, high = jnp.split(halves, 2)
+    return (low | high << 4).reshape(block.shape)
+
+
+METHOD = from_function(
+    le,
+    "block",
+    keys="one",
     title="learnable encryption, LE",
-    build=_build,
-    unit="blocks of {:g}",
     strengths=(2, 4, 8, 16),
-    remark="See vmixjax.methods.",
+    known=lambda shape, block: {"region": block, "half_bytes": True},
 )

@@ -7,9 +7,11 @@
 """
 
 import dataclasses
+import functools
+import inspect
 import math
-from collections.abc import Callable
-from typing import Literal
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -149,6 +151,47 @@ class Method:
         if not made:
             raise ValueError(refusal)
         return tuple(made)
+
+
+def from_function(
+    function: Callable[..., jax.Array],
+    option: str,
+    *,
+    keys: Keys,
+    title: str,
+    strengths: tuple[float, ...],
+    known: Callable[[tuple[int, ...], Any], Mapping[str, Any]] = lambda *_: {},
+) -> Method:
+    """Makes the entry of a function of this package, under the function's name.
+
+    Args:
+      function: (key, image, *, option) -> image; without the key where there is none.
+      option: What it calls its strength. Its default is the method's; of blocks, the
+        largest up to it that fits the images.
+      keys: As for `Protection`.
+      title: As for `Method`.
+      strengths: As for `Method`.
+      known: (shape, strength) -> what else is known, by attribute of `Protection`.
+    """
+    default = inspect.signature(function).parameters[option].default
+    in_blocks = option == "block"
+
+    def build(shape: tuple[int, ...], strength: Strength | None) -> Protection:
+        value = number(strength, default)
+        if in_blocks:
+            value = block_size(strength, default, shape)
+        apply = functools.partial(function, **{option: value})
+        protect = apply if keys != "none" else lambda key, image: apply(image)
+        return Protection(protect, keys, value, **known(shape, value))
+
+    return Method(
+        name=function.__name__,
+        title=title,
+        build=build,
+        unit="blocks of {:g}" if in_blocks else f"{option} {{:g}}",
+        strengths=strengths,
+        remark="See vmixjax.methods.",
+    )
 
 
 def number(strength: Strength | None, default: float) -> float:

@@ -11,7 +11,7 @@ from typing import cast
 
 import jax
 
-from vmixjax.config import CHANNEL_MODES, ChannelMode, Channels, MixConfig
+from vmixjax.config import CHANNEL_MODES, Channels, MixConfig
 from vmixjax.methods.method import Method, Protection, Strength
 from vmixjax.mixing import mix
 from vmixjax.planning import full_plan
@@ -51,17 +51,16 @@ def _build(
     )
 
 
-def _method(mode: str, meaning: ChannelMode) -> Method:
-    return Method(
-        name=method_name(mode),
-        title="vmixjax",
-        build=functools.partial(_build, cast(Channels, mode)),
-        remark="Every tile mixed by the strongest level of a ladder with one, "
-        f"{meaning.summary}.",
-    )
-
-
 METHODS = types.SimpleNamespace(
-    **{mode: _method(mode, meaning) for mode, meaning in CHANNEL_MODES.items()}
+    **{
+        mode: Method(
+            name=method_name(mode),
+            title="vmixjax",
+            build=functools.partial(_build, cast(Channels, mode)),
+            remark="Every tile mixed by the strongest level of a ladder with one, "
+            f"{meaning.summary}.",
+        )
+        for mode, meaning in CHANNEL_MODES.items()
+    }
 )
 """The entries, by channel mode."""

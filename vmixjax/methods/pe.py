@@ -1,13 +1,11 @@
 """Pixel-based encryption, PE: pixels stay where they are, their values change."""
 
-import functools
-
 import jax
 import jax.numpy as jnp
 
 from vmixjax import _validate
 from vmixjax.methods import _checks
-from vmixjax.methods.method import Method, Protection, Strength, number
+from vmixjax.methods.method import from_function
 
 
 def pe(key: jax.Array, image: jax.typing.ArrayLike, *, share: float = 0.5) -> jax.Array:
@@ -49,18 +47,10 @@ def _pe(key: jax.Array, image: jax.Array, share: jax.typing.ArrayLike) -> jax.Ar
     return jnp.take_along_axis(values, order, axis=2)
 
 
-def _build(shape: tuple[int, ...], strength: Strength | None) -> Protection:
-    del shape
-    share = number(strength, 0.5)
-    protect = functools.partial(pe, share=share)
-    return Protection(protect, "each", share)
-
-
-METHOD = Method(
-    name="pe",
+METHOD = from_function(
+    pe,
+    "share",
+    keys="each",
     title="pixel-based encryption, PE",
-    build=_build,
-    unit="share {:g}",
     strengths=(0.02, 0.05, 0.1, 0.2, 0.3, 0.5),
-    remark="See vmixjax.methods.",
 )

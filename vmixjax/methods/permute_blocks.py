@@ -1,13 +1,10 @@
 """Shuffling everywhere: the end of the scale of what shuffling can hide."""
 
-import functools
-
 import jax
 
 from vmixjax import _validate
-from vmixjax._grid import cut_blocks, join_blocks
 from vmixjax.methods import _checks
-from vmixjax.methods.method import Method, Protection, Strength, block_size, whole_image
+from vmixjax.methods.method import from_function, whole_image
 
 
 def permute_blocks(
@@ -33,26 +30,22 @@ def permute_blocks(
       Folklore.
     """
     _validate.key(key)
-    return _permute_blocks(key, _checks.image(image, block), int(block))
+    return _checks.blockwise(_permute_blocks, image, block, key)
 
 
-@functools.partial(jax.jit, static_argnums=2)
-def _permute_blocks(key: jax.Array, image: jax.Array, block: int) -> jax.Array:
-    moved = jax.random.permutation(key, cut_blocks(image, block))
-    return join_blocks(moved, image.shape[:2])
+def _permute_blocks(blocks: jax.Array, key: jax.Array) -> jax.Array:
+    return jax.random.permutation(key, blocks)
 
 
-def _build(shape: tuple[int, ...], strength: Strength | None) -> Protection:
-    block = block_size(strength, 1, shape)
-    protect = functools.partial(permute_blocks, block=block)
-    return Protection(protect, "each", block, whole_image(shape), block, "shared")
-
-
-METHOD = Method(
-    name="permute_blocks",
+METHOD = from_function(
+    permute_blocks,
+    "block",
+    keys="each",
     title="blocks moved anywhere",
-    build=_build,
-    unit="blocks of {:g}",
     strengths=(16, 8, 4, 2, 1),
-    remark="See vmixjax.methods.",
+    known=lambda shape, block: {
+        "region": whole_image(shape),
+        "block": block,
+        "channels": "shared",
+    },
 )

@@ -5,15 +5,12 @@
 [[3, 3, 5, 5], [3, 3, 5, 5], [11, 11, 13, 13], [11, 11, 13, 13]]
 """
 
-import functools
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vmixjax._grid import cut_blocks, join_blocks
 from vmixjax.methods import _checks
-from vmixjax.methods.method import Method, Protection, Strength, block_size
+from vmixjax.methods.method import from_function
 
 
 def pixelate(image: jax.typing.ArrayLike, *, block: int = 8) -> jax.Array:
@@ -36,34 +33,21 @@ def pixelate(image: jax.typing.ArrayLike, *, block: int = 8) -> jax.Array:
       Folklore; as an obfuscation, and what networks see through it, McPherson, Shokri
       and Shmatikov, "Defeating Image Obfuscation with Deep Learning" (2016).
     """
-    return _pixelate(_checks.image(image, block), int(block))
+    return _checks.blockwise(_pixelate, image, block)
 
 
-@functools.partial(jax.jit, static_argnums=1)
-def _pixelate(image: jax.Array, block: int) -> jax.Array:
-    blocks = cut_blocks(image, block)
-    count = np.uint32(block**2)
+def _pixelate(blocks: jax.Array) -> jax.Array:
+    count = np.uint32(blocks.shape[1] ** 2)
     sums = blocks.astype(jnp.uint32).sum((1, 2), keepdims=True)
     means = sums // count + (sums % count >= count - count // 2)
-    means = jnp.broadcast_to(means.astype(jnp.uint8), blocks.shape)
-    return join_blocks(means, image.shape[:2])
+    return jnp.broadcast_to(means.astype(jnp.uint8), blocks.shape)
 
 
-def _build(shape: tuple[int, ...], strength: Strength | None) -> Protection:
-    block = block_size(strength, 8, shape)
-
-    def protect(key: jax.Array, image: jax.Array) -> jax.Array:
-        del key
-        return pixelate(image, block=block)
-
-    return Protection(protect, "none", block, region=block)
-
-
-METHOD = Method(
-    name="pixelate",
+METHOD = from_function(
+    pixelate,
+    "block",
+    keys="none",
     title="pixelation",
-    build=_build,
-    unit="blocks of {:g}",
     strengths=(2, 4, 8, 16, 32),
-    remark="See vmixjax.methods.",
+    known=lambda shape, block: {"region": block},
 )

@@ -1,10 +1,12 @@
 """Outlines that are where they were."""
 
+import functools
+
 import jax
 import numpy as np
 from skimage import filters
 
-from vmixjax.metrics.metric import Metric, compare, pair
+from vmixjax.metrics.metric import Metric, pair
 
 
 def edge_correlation(
@@ -48,7 +50,7 @@ def _edges(images: np.ndarray) -> np.ndarray:
 
 METRIC = Metric(
     name="edges",
-    prepare=compare(edge_correlation),
+    prepare=lambda reference: functools.partial(edge_correlation, reference.originals),
     about="Correlation of edges with those of the original: 1 is the same outlines.",
     number=".2f",
     rank=6,

@@ -3,7 +3,7 @@
 import jax
 import numpy as np
 
-from vmixjax.metrics.metric import Metric, compare, pair
+from vmixjax.metrics.metric import Metric, pair
 
 MOST_DECIBELS = 99
 """What counts in means for images that are equal, whose ratio is infinite."""
@@ -35,7 +35,9 @@ def psnr(originals: jax.typing.ArrayLike, images: jax.typing.ArrayLike) -> np.nd
 
 METRIC = Metric(
     name="psnr",
-    prepare=compare(lambda *pair: np.minimum(psnr(*pair), MOST_DECIBELS)),
+    prepare=lambda reference: (
+        lambda images: np.minimum(psnr(reference.originals, images), MOST_DECIBELS)
+    ),
     about="PSNR against the original, in decibels.",
     number=".1f",
     rank=5,

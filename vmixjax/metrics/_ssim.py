@@ -1,10 +1,12 @@
 """Structural similarity."""
 
+import functools
+
 import jax
 import numpy as np
 from skimage import metrics
 
-from vmixjax.metrics.metric import Metric, compare, pair
+from vmixjax.metrics.metric import Metric, pair
 
 _RADIUS, _SIGMA = 5, 1.5
 
@@ -57,7 +59,7 @@ def ssim(originals: jax.typing.ArrayLike, images: jax.typing.ArrayLike) -> np.nd
 
 METRIC = Metric(
     name="ssim",
-    prepare=compare(ssim),
+    prepare=lambda reference: functools.partial(ssim, reference.originals),
     about="Likeness is SSIM against the original: {guess:.2f} is what a guess gets "
     "that has seen nothing (the mean public image), 1 is the original. Bold is each "
     "method's strongest.",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -58,20 +57,6 @@ class Metric:
     number: str
     missing: str = ""
     rank: int = 100
-
-
-def compare(
-    metric: Callable[[np.ndarray, np.ndarray], np.ndarray],
-) -> Callable[[Reference], Measure]:
-    """Prepares a metric that compares each image with its original and needs no more.
-
-    Args:
-      metric: (originals, images), both uint8 (B, H, W, C) -> values (B,).
-
-    Returns:
-      What `Metric.prepare` takes.
-    """
-    return lambda reference: functools.partial(metric, reference.originals)
 
 
 def batch(name: str, value: jax.typing.ArrayLike) -> np.ndarray:

@@ -1,5 +1,7 @@
 """The network of the audit's federated training."""
 
+import functools
+
 import jax
 from flax import nnx
 
@@ -19,22 +21,12 @@ class FederatedNet(nnx.Module):
     def __init__(
         self, side: int, channels: int, classes: int, *, rngs: nnx.Rngs
     ) -> None:
-        def init(key: jax.Array, shape: tuple[int, ...], dtype: object) -> jax.Array:
-            return jax.random.uniform(key, shape, minval=-0.5, maxval=0.5)
-
+        init = functools.partial(jax.random.uniform, minval=-0.5, maxval=0.5)
+        conv = functools.partial(
+            nnx.Conv, kernel_size=(5, 5), kernel_init=init, bias_init=init, rngs=rngs
+        )
         width = 4 * channels
-        self.first = nnx.Conv(
-            channels,
-            width,
-            (5, 5),
-            strides=2,
-            kernel_init=init,
-            bias_init=init,
-            rngs=rngs,
-        )
-        self.second = nnx.Conv(
-            width, width, (5, 5), kernel_init=init, bias_init=init, rngs=rngs
-        )
+        self.first, self.second = conv(channels, width, strides=2), conv(width, width)
         # Small weights: where a class is sure, the gradient vanishes.
         self.head = nnx.Linear((side // 2) ** 2 * width, classes, rngs=rngs)
 

@@ -160,9 +160,7 @@ def init_params(
     differ between kinds of devices, as anyway does what is trained from them.
     """
     words = jnp.resize(jax.random.key_data(key), (4,))
-    make = functools.partial(_network, kind, args, tuple(options.items()))
-    graph, _ = nnx.split(nnx.eval_shape(make, words))
-    return graph, _draw(kind, args, tuple(options.items()), words)
+    return _draw(kind, args, tuple(options.items()), words)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1, 2), donate_argnums=3)
@@ -178,15 +176,6 @@ def _draw(
     args: tuple[int, ...],
     options: tuple[tuple[str, int], ...],
     words: jax.Array,
-) -> Parameters:
-    return nnx.split(_network(kind, args, options, words))[1]
-
-
-def _network(
-    kind: Callable[..., nnx.Module],
-    args: tuple[int, ...],
-    options: tuple[tuple[str, int], ...],
-    words: jax.Array,
-) -> nnx.Module:
+) -> tuple[Graph, Parameters]:
     rngs = nnx.Rngs(jax.random.wrap_key_data(words, impl="rbg"))
-    return kind(*args, **dict(options), rngs=rngs)
+    return nnx.split(kind(*args, **dict(options), rngs=rngs))

@@ -27,6 +27,8 @@ def render(results: AuditResults, figures: Figures) -> str:
     Returns:
       HTML text, every picture in it as a data URI.
     """
+    about = {name: attack.about for name, attack in ATTACKS.items()}
+    about[NOTHING_DONE] = "as protected: nothing is done to it"
     first, titles = results.methods[0], titles_of(results)
     verdicts = [judge(results, method.name) for method in results.methods]
     shown = dict.fromkeys([NOTHING_DONE, verdicts[0].likest])
@@ -34,7 +36,7 @@ def render(results: AuditResults, figures: Figures) -> str:
     return _pages.render(
         "audit/report/report.html.jinja",
         advice=advice(results),
-        attacks=[(name, _about(name)) for name in attacks_of(results)],
+        attacks=[(name, about[name]) for name in attacks_of(results)],
         charts=[trade_off(results, verdicts, measure) for measure in charts],
         first=first,
         main=[
@@ -54,9 +56,3 @@ def render(results: AuditResults, figures: Figures) -> str:
         summary=summary(results, verdicts),
         verdict=verdicts[0],
     )
-
-
-def _about(attack: str) -> str:
-    if attack == NOTHING_DONE:
-        return "as protected: nothing is done to it"
-    return ATTACKS[attack].about

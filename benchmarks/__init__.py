@@ -1,0 +1,1 @@
+"""What vmixjax takes in time and memory, beside others: `python -m benchmarks`."""

@@ -1,0 +1,159 @@
+"""Figures on the pages are what the committed numbers say."""
+
+import json
+import re
+import runpy
+from pathlib import Path
+
+import pytest
+
+import train.compare
+
+ROOT = Path(__file__).parents[2]
+README, LIBRARY, GUIDANCE = (
+    (ROOT / page).read_text()
+    for page in ("README.md", "docs/library.md", "docs/guidance.md")
+)
+
+
+def load(path):
+    return json.loads((ROOT / path).read_text())
+
+
+@pytest.fixture(scope="module")
+def cifar10():
+    return load("docs/audits/cifar10.json")
+
+
+def row(*cells):
+    return f"| {' | '.join(cells)} |"
+
+
+def one(items, **wanted):
+    (found,) = (item for item in items if all(item[k] == v for k, v in wanted.items()))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("audit", "methods", "page"),
+    [("cifar10", 16, "docs/audit.md"), ("cifar10_112", 5, "docs/guidance.md")],
+)
+def test_the_tables_of_audits_are_what_their_numbers_say(audit, methods, page):
+    rows = runpy.run_path(str(ROOT / "docs" / "audit_table.py"))["rows"]
+    found = load(f"docs/audits/{audit}.json")
+    assert len(found["methods"]) >= methods
+    assert "\n".join(rows(found)) in (ROOT / page).read_text()
+
+
+@pytest.mark.parametrize(
+    ("preset", "seeds", "page"),
+    [
+        ("cifar10_small", 3, "docs/training.md"),
+        ("cifar10_small", 3, "train/results/notes.md"),
+        ("cifar10_112", 1, "train/results/notes.md"),
+    ],
+)
+def test_the_tables_of_training_are_what_their_numbers_say(preset, seeds, page):
+    found = load(f"train/results/{preset}/compare.json")
+    assert {len(arm["test_accuracy"]) for arm in found["arms"]} == {seeds}
+    assert train.compare.table(found) in (ROOT / page).read_text()
+
+
+def test_the_three_numbers_of_the_readme(cifar10):
+    found = load("train/results/cifar10_small/compare.json")
+    lines = train.compare.table(found).splitlines()
+    (clean,), (mixed,) = (
+        [re.findall(r"[\d.]+", line) for line in lines if line.startswith(name)]
+        for name in ("clean, adam", "mixed + canonical, adam")
+    )
+    assert (
+        f"{mixed[-1]} points: {float(mixed[0]):.1f} % on mixed images, "
+        f"{float(clean[0]):.1f} % on clean ones"
+    ) in README
+    eight, four = (one(cifar10["verdicts"], method=f"mix:{n}") for n in (8, 4))
+    assert (
+        f"{eight['best']['likeness (SSIM)']:.0%} of the way from a guess to the "
+        f"original by likeness (SSIM), {eight['best']['recognition']:.0%} by"
+    ).replace("%", " %") in README
+    assert eight["linked"] == 1
+    assert f"{four['best']['likeness (SSIM)']:.0%} of the".replace("%", " %") in README
+    peers = load("benchmarks/cpu.json")["peers"]
+    mix = one(peers, way="mix")["images per second"]
+    numpy = one(peers, way="numpy.random.Generator.permuted")["mix is faster by"]
+    assert f"{mix:,.0f} images of 224 x 224 x 3 in a second" in README
+    assert f"{numpy:.1f} times what `numpy.random.Generator.permuted`" in README
+
+
+def test_the_table_of_speed():
+    peers = load("benchmarks/cpu.json")["peers"]
+    shown = re.findall(r"(?m)^(\S.*?) +([\d,]+) +([\d.]+) +([\d.]+) x", LIBRARY)
+    assert len(shown) >= 9
+    for name, speed, share, ratio in shown:
+        known = name.removeprefix("vmixjax.").replace("rule, in", "rule in")
+        found = one(peers, way=known)
+        assert speed == f"{found['images per second']:,.0f}", name
+        for text, value in (
+            (share, found["of ceiling"]),
+            (ratio, found["mix is faster by"]),
+        ):
+            digits = len(text.partition(".")[2])
+            assert text == f"{value:.{digits}f}", name
+
+
+def test_the_tables_of_the_guidance(cifar10):
+    def figures(name):
+        restored = one(cifar10["findings"], method=name, attack="restoration")
+        return (
+            f"{one(cifar10['methods'], name=name)['learned']:.0%}".replace("%", " %"),
+            f"{restored['ssim']:.2f}",
+            f"{restored['recognised']:.0%}".replace("%", " %"),
+            f"{one(cifar10['verdicts'], method=name)['linked']:.0%}".replace("%", " %"),
+        )
+
+    assert f"clean: {cifar10['clean']:.0%})".replace("%", " %") in GUIDANCE
+    assert f"a guess: {cifar10['guess']['ssim']:.2f})" in GUIDANCE
+    for region in (4, 8, 16):
+        learned, ssim, _, matched = figures(f"mix:{region}")
+        cells = (str(region), str(32 // region), learned, ssim, matched)
+        assert row(*cells) in GUIDANCE
+    for mode, name in (
+        ("shared", "mix-shared:8"),
+        ("independent", "mix:8"),
+        ("joint", "mix-joint:8"),
+    ):
+        assert row(f"`{mode}`", *figures(name)) in GUIDANCE
+
+
+def test_what_is_left_by_regions_across():
+    audits = [load(f"docs/audits/photographs_{side}.json") for side in (32, 64, 128)]
+    for across in (8, 4, 2):
+        cells = []
+        for found in audits:
+            tried = [
+                finding
+                for finding in found["findings"]
+                if finding["method"] == f"mix:{found['side'] // across}"
+            ]
+            means = one(tried, attack="thumbnail")["psnr"]
+            matched = max(finding["reidentified"] for finding in tried)
+            cells.append(f"{means:.1f} dB, {matched:.0%}".replace("%", " %"))
+        assert row(str(across), *cells) in GUIDANCE
+    guesses = [f"{found['guess']['psnr']:.1f} dB" for found in audits]
+    assert row("(a guess)", *guesses) in GUIDANCE
+
+
+def test_shared_keys_and_trained_networks(cifar10):
+    (sharing,) = cifar10["key_sharing"]
+    assert f"From {sharing['pairs']} pairs" in GUIDANCE
+    assert f"{sharing['one_key']:.0%} of the values".replace("%", " %") in GUIDANCE
+    assert f"it is {sharing['own_keys']:.1%},".replace("%", " %") in GUIDANCE
+    for name, title in (("clean", "clean images"), ("mix:8", "mixed, regions of 8")):
+        inverted = one(cifar10["inversions"], method=name)
+        told = one(cifar10["membership"], method=name)
+        cells = (
+            f"{inverted['ssim_sent']:.2f}",
+            f"{inverted['ssim']:.2f}",
+            f"{told['loss_auc']:.2f} / {told['shadow_auc']:.2f}",
+            f"{told['members']:.0%} / {told['others']:.0%}",
+        )
+        assert row(title, *cells) in GUIDANCE
