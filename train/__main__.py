@@ -8,7 +8,7 @@ import json
 import logging
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import tyro
 
@@ -16,9 +16,6 @@ from train.config import Config, OptimizerName
 from train.presets import PRESETS
 from vmixjax.command_line import DONE, Command, Program, example_last, say
 from vmixjax.errors import RunError
-
-if TYPE_CHECKING:
-    from train.fit import Outcome
 
 _Config = Annotated[Config, tyro.conf.arg(name="")]
 
@@ -110,7 +107,7 @@ def _fit(options: Fit) -> int:
 
     outcome = fit(options.config, options.workdir, resume=options.resume)
     if jax.process_index() == 0:
-        print(_told(outcome))
+        print(outcome)
         print(f"curves: {options.workdir / CURVES}")
     return DONE
 
@@ -118,16 +115,8 @@ def _fit(options: Fit) -> int:
 def _evaluate(options: Evaluate) -> int:
     from train.predict import evaluate
 
-    outcome = evaluate(options.workdir, data_dir=options.data_dir, mixes=options.mixes)
-    print(_told(outcome))
+    print(evaluate(options.workdir, data_dir=options.data_dir, mixes=options.mixes))
     return DONE
-
-
-def _told(outcome: "Outcome") -> str:
-    return (
-        f"test accuracy {outcome.test_accuracy:.2%}, test loss "
-        f"{outcome.test_loss:.4f}, after {outcome.steps} steps"
-    )
 
 
 def _predict(options: Predict) -> int:

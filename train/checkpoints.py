@@ -7,6 +7,7 @@ used.
 
 import dataclasses
 import json
+import operator
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -37,13 +38,7 @@ _MOST_BYTES = 2**24
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """What a workdir is for: a config, and the kind of images.
-
-    Attributes:
-      config: Config of the run.
-      shape: (H, W, C) of the images.
-      classes: Names of the classes.
-    """
+    """What a workdir is for: a config, images of shape (H, W, C), names of classes."""
 
     config: Config
     shape: tuple[int, int, int]
@@ -235,10 +230,7 @@ def open_checkpoints(
 ) -> Iterator[Checkpoints]:
     """Opens the checkpoints of a workdir; waits at the end for what is being written.
 
-    Args:
-      workdir: Folder of the run.
-      keep: Number of newest checkpoints to keep, beside the best.
-      say: Shows a line to the user.
+    The `keep` newest are kept, beside the best. Complaints are said by `say`.
 
     Raises:
       RunError: What is noted of a checkpoint, by which the best is found, is damaged.
@@ -246,15 +238,12 @@ def open_checkpoints(
     folder = (workdir / _FOLDER).resolve()
     _check_notes(folder)
     policies = checkpoint_managers.preservation_policy
+    accuracy = operator.itemgetter("accuracy")
+    kept = [policies.LatestN(keep), policies.BestN(get_metric_fn=accuracy, n=1)]
     options = ocp.CheckpointManagerOptions(
         create=True,
-        best_fn=lambda metrics: metrics["accuracy"],
-        preservation_policy=policies.AnyPreservationPolicy(
-            [
-                policies.LatestN(keep),
-                policies.BestN(get_metric_fn=lambda metrics: metrics["accuracy"], n=1),
-            ]
-        ),
+        best_fn=accuracy,
+        preservation_policy=policies.AnyPreservationPolicy(kept),
     )
     try:
         manager = ocp.CheckpointManager(folder, options=options)

@@ -1,19 +1,22 @@
 """What mixing costs: the same model, data and seeds, clean and mixed."""
 
 import dataclasses
+import itertools
 import json
 import os
 import platform
+import re
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 
 from train.config import Config, Form, OptimizerName
 from train.fit import fit
-from train.metrics import read
+from train.metrics import open_plot, points, read
 from vmixjax.atomic import atomic_path
 
 CLEAN, MIXED, CANONICAL = "clean", "mixed", "mixed + canonical"
@@ -21,12 +24,7 @@ CLEAN, MIXED, CANONICAL = "clean", "mixed", "mixed + canonical"
 
 @dataclasses.dataclass(frozen=True)
 class Arm:
-    """One way to train.
-
-    Attributes:
-      images: `CLEAN`, `MIXED` or `CANONICAL`.
-      optimizer: Name of the optimiser.
-    """
+    """One way to train: on images that are `CLEAN`, `MIXED` or `CANONICAL`."""
 
     images: str
     optimizer: OptimizerName
@@ -73,32 +71,18 @@ def compare(
     Raises:
       RunError: As `fit`.
     """
-    arms = [Arm(CLEAN, optimizers[0])] + [
-        Arm(images, optimizer)
-        for images in (MIXED, CANONICAL)
-        for optimizer in optimizers
-    ]
-    runs = [
-        (arm, seed, out / f"{_slug(arm.name)}-{seed}")
-        for seed in range(config.seed, config.seed + seeds)
-        for arm in arms
-    ]
-    accuracies: dict[Arm, list[float]] = {arm: [] for arm in arms}
-    for arm, seed, workdir in runs:
-        outcome = fit(arm.of(config, seed), workdir, resume=True)
-        accuracies[arm].append(outcome.test_accuracy)
-    result = {
-        "preset": preset,
-        **_described(config),
-        "arms": [
-            _summary(
-                arm,
-                accuracies[arm],
-                [workdir for one, _, workdir in runs if one == arm],
-            )
-            for arm in arms
-        ],
+    kinds = itertools.product((MIXED, CANONICAL), optimizers)
+    runs: dict[Arm, dict[Path, float]] = {
+        Arm(*kind): {} for kind in ((CLEAN, optimizers[0]), *kinds)
     }
+    for seed in range(config.seed, config.seed + seeds):
+        for arm, accuracies in runs.items():
+            words = re.findall(r"[^\W_]+", arm.name)
+            workdir = out / f"{'-'.join(words)}-{seed}"
+            outcome = fit(arm.of(config, seed), workdir, resume=True)
+            accuracies[workdir] = outcome.test_accuracy
+    arms = [_summary(arm, accuracies) for arm, accuracies in runs.items()]
+    result = {"preset": preset, **_described(config), "arms": arms}
     if jax.process_index() == 0:
         with atomic_path(out / "compare.json") as file:
             file.write(json.dumps(result, indent=1).encode())
@@ -119,26 +103,17 @@ def _described(config: Config) -> dict[str, Any]:
     }
 
 
-def _summary(
-    arm: Arm, accuracies: Sequence[float], workdirs: Sequence[Path]
-) -> dict[str, Any]:
-    """What the runs of an arm came to."""
-    several = len(accuracies) > 1
+def _summary(arm: Arm, runs: dict[Path, float]) -> dict[str, Any]:
+    """What the runs of an arm came to, their test accuracies by workdir."""
+    accuracies = list(runs.values())
     return {
         "name": arm.name,
         "images": arm.images,
         "optimizer": arm.optimizer,
         "test_accuracy": accuracies,
         "mean": statistics.mean(accuracies),
-        "deviation": statistics.stdev(accuracies) if several else None,
-        "curves": [
-            [
-                (line["step"], line["test_accuracy"])
-                for line in read(workdir)
-                if "test_accuracy" in line
-            ]
-            for workdir in workdirs
-        ],
+        "deviation": statistics.stdev(accuracies) if len(runs) > 1 else None,
+        "curves": [points(read(workdir), "test_accuracy") for workdir in runs],
     }
 
 
@@ -156,36 +131,18 @@ def table(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _slug(name: str) -> str:
-    return "-".join("".join(c if c.isalnum() else " " for c in name).split())
-
-
 def _draw(result: dict[str, Any], path: Path) -> None:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(9, 3.6), layout="constrained")
-    bars, curves = figure.subplots(1, 2)
     arms = result["arms"]
-    for i, arm in enumerate(arms):
-        bars.barh(
-            i,
-            100 * arm["mean"],
-            xerr=100 * (arm["deviation"] or 0),
-            color=f"C{i}",
-            alpha=0.8,
-        )
-        bars.text(1, i, f"{100 * arm['mean']:.1f} %", va="center", color="white")
-        steps = [step for step, _ in arm["curves"][0]]
-        means = [
-            100 * statistics.mean(accuracy for _, accuracy in points)
-            for points in zip(*arm["curves"], strict=True)
-        ]
-        curves.plot(steps, means, color=f"C{i}", label=arm["name"])
-    bars.set_yticks(range(len(arms)), [arm["name"] for arm in arms])
-    bars.invert_yaxis()
-    bars.set(xlabel="test accuracy, %", xlim=(0, 100))
-    curves.set(xlabel="step", ylabel="test accuracy, %", ylim=(0, 100))
-    curves.grid(alpha=0.3)
-    curves.legend(fontsize=8)
-    with atomic_path(path) as file:
-        figure.savefig(file, dpi=150, format="png")
+    with open_plot(path) as (bars, curves):
+        for i, arm in enumerate(arms):
+            mean, spread = 100 * arm["mean"], 100 * (arm["deviation"] or 0)
+            bars.barh(i, mean, xerr=spread, color=f"C{i}", alpha=0.8)
+            bars.text(1, i, f"{mean:.1f} %", va="center", color="white")
+            steps, accuracies = np.mean(arm["curves"], axis=0).T
+            curves.plot(steps, 100 * accuracies, color=f"C{i}", label=arm["name"])
+        bars.set_yticks(range(len(arms)), [arm["name"] for arm in arms])
+        bars.invert_yaxis()
+        bars.set(xlabel="test accuracy, %", xlim=(0, 100))
+        curves.set(xlabel="step", ylabel="test accuracy, %", ylim=(0, 100))
+        curves.grid(alpha=0.3)
+        curves.legend(fontsize=8)

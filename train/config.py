@@ -150,9 +150,7 @@ def from_values(values: dict[str, Any]) -> Config:
       ValueError: Options that there are not, or values that they cannot have.
     """
     config = msgspec.convert(values, Config)
-    unknown = {name for name, _ in _fields(values)}
-    unknown -= {name for name, _ in _fields(dataclasses.asdict(config))}
-    if unknown:
+    if unknown := _flat(values).keys() - _flat(dataclasses.asdict(config)).keys():
         raise ValueError(f"there is no option {min(unknown)}")
     return config
 
@@ -163,7 +161,7 @@ def check(config: Config) -> None:
     Raises:
       RunError: With the option, its value, and what it can be.
     """
-    for name, value in _fields(dataclasses.asdict(config)):
+    for name, value in _flat(dataclasses.asdict(config)).items():
         low, high = _RANGES.get(name, (-math.inf, math.inf))
         # Not a number is not between them either.
         if isinstance(value, int | float) and not low <= value <= high:
@@ -180,18 +178,14 @@ def differences(one: Config, other: Config) -> Iterator[str]:
 
     Where the data lie and how much of them is kept in memory changes no result.
     """
-    for (name, value), (_, another) in zip(
-        _fields(dataclasses.asdict(one)),
-        _fields(dataclasses.asdict(other)),
-        strict=True,
-    ):
-        if value != another and name not in _NO_MATTER:
-            yield f"{name}: {value}, not {another}"
+    others = _flat(dataclasses.asdict(other))
+    for name, value in _flat(dataclasses.asdict(one)).items():
+        if value != others[name] and name not in _NO_MATTER:
+            yield f"{name}: {value}, not {others[name]}"
 
 
-def _fields(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for name, value in values.items():
-        if isinstance(value, dict):
-            yield from _fields(value, f"{prefix}{name}.")
-        else:
-            yield prefix + name, value
+def _flat(values: dict[str, Any]) -> dict[str, Any]:
+    """Options by names such as `model.width`."""
+    from flax import traverse_util
+
+    return traverse_util.flatten_dict(values, sep=".")

@@ -6,13 +6,12 @@ on how many processes read.
 
 import dataclasses
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 
 import grain
 import jax
 import numpy as np
 from PIL import Image
-from tqdm import tqdm
+from tqdm.contrib.concurrent import thread_map
 
 from train.config import Data
 from train.sources import Arrays, Examples, Split, open_examples
@@ -25,13 +24,7 @@ Example = dict[str, np.ndarray]
 
 @dataclasses.dataclass(frozen=True)
 class Dataset:
-    """One split of a data set.
-
-    Attributes:
-      examples: Images and numbers of their classes.
-      shape: (H, W, C), the same for all images.
-      classes: Names of the classes.
-    """
+    """One split of a data set: examples, all of one shape, and names of classes."""
 
     examples: Examples
     shape: tuple[int, int, int]
@@ -55,11 +48,12 @@ class Dataset:
                 f"image {index} has the label {label}: with {len(self.classes)} "
                 f"classes, labels must be 0 to {len(self.classes) - 1}"
             )
-        return {
-            "image": image,
-            "label": np.asarray(label, np.int32),
-            "id": np.asarray(index, np.int32),
-        }
+        return _example(image, label, index)
+
+
+def _example(image: np.ndarray, label: int, index: int) -> Example:
+    numbers = {"label": label, "id": index}
+    return {"image": image} | {k: np.asarray(n, np.int32) for k, n in numbers.items()}
 
 
 def load(data: Data, split: Split) -> Dataset:
@@ -70,13 +64,16 @@ def load(data: Data, split: Split) -> Dataset:
     """
     examples, classes = open_examples(data, split)
     if split == "train" and data.train_images is not None:
-        examples = _First(examples, min(data.train_images, len(examples)))
+        examples = grain.MapDataset.source(examples)[: data.train_images]
     if not len(examples):
         raise RunError(
             f"--data.source {data.source} has no images in its {split} split"
         )
     if data.image_size is not None:
-        examples = _Resized(examples, data.image_size)
+        size = data.image_size
+        examples = grain.MapDataset.source(examples).map(
+            lambda example: (resize(example[0], size), example[1])
+        )
     shape = examples[0][0].shape
     dataset = Dataset(examples, shape, classes)
     if len(examples) * np.prod(shape) <= data.cache_mib << 20:
@@ -101,42 +98,13 @@ def test_batches(dataset: Dataset, batch_size: int) -> Iterator[Example]:
 
     The last batch is filled up with images of the label -1, which count for nothing.
     """
-    processes = jax.process_count()
-    blank: Example = {
-        "image": np.zeros(dataset.shape, np.uint8),
-        "label": np.asarray(-1, np.int32),
-        "id": np.asarray(0, np.int32),
-    }
-    examples: list[Example]
+    blank = _example(np.zeros(dataset.shape, np.uint8), -1, 0)
     for start in range(0, len(dataset), batch_size):
-        mine = range(start + jax.process_index(), start + batch_size, processes)
+        mine = range(start, start + batch_size)[
+            jax.process_index() :: jax.process_count()
+        ]
         examples = [dataset[i] if i < len(dataset) else blank for i in mine]
         yield {name: np.stack([one[name] for one in examples]) for name in blank}
-
-
-@dataclasses.dataclass(frozen=True)
-class _First:
-    examples: Examples
-    count: int
-
-    def __len__(self) -> int:
-        return self.count
-
-    def __getitem__(self, index: int) -> tuple[np.ndarray, int]:
-        return self.examples[index]
-
-
-@dataclasses.dataclass(frozen=True)
-class _Resized:
-    examples: Examples
-    size: int
-
-    def __len__(self) -> int:
-        return len(self.examples)
-
-    def __getitem__(self, index: int) -> tuple[np.ndarray, int]:
-        image, label = self.examples[index]
-        return resize(image, self.size), label
 
 
 def resize(image: np.ndarray, size: int) -> np.ndarray:
@@ -153,13 +121,6 @@ def _in_memory(dataset: Dataset, split: Split) -> Arrays:
         images[index], labels[index] = example["image"], example["label"]
 
     quick = isinstance(dataset.examples, Arrays) or jax.process_index() > 0
-    with ThreadPoolExecutor() as threads:
-        for _ in tqdm(
-            threads.map(read, range(len(dataset))),
-            total=len(dataset),
-            desc=f"reading, {split}",
-            unit="image",
-            disable=quick,
-        ):
-            pass
+    told = f"reading, {split}"
+    thread_map(read, range(len(dataset)), desc=told, unit="image", disable=quick)
     return Arrays(images, labels)

@@ -3,7 +3,6 @@
 One mesh with one axis. Everything else follows from where the arrays of a step lie.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -51,17 +50,6 @@ def placed(mesh: Mesh, tree: Any, *, fsdp: bool) -> Any:
         return NamedSharding(mesh, PartitionSpec(*spec))
 
     return jax.tree.map(place, tree)
-
-
-def abstract(make: Callable[[], Any], placed: Any) -> Any:
-    """Tells shapes, dtypes and places of what a function makes, without making it."""
-    return jax.tree.map(
-        lambda leaf, sharding: jax.ShapeDtypeStruct(
-            leaf.shape, leaf.dtype, sharding=sharding
-        ),
-        jax.eval_shape(make),
-        placed,
-    )
 
 
 def on_devices(

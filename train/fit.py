@@ -29,20 +29,19 @@ class Outcome:
     test_loss: float
     test_accuracy: float
 
+    def __str__(self) -> str:
+        return (
+            f"test accuracy {self.test_accuracy:.2%}, test loss {self.test_loss:.4f}, "
+            f"after {self.steps} steps"
+        )
+
 
 def fit(config: Config, workdir: Path, *, resume: bool = False) -> Outcome:
     """Trains a model, tests it as it goes, and keeps checkpoints.
 
-    A run that was stopped at any moment goes on with `resume`, and ends in the same
-    parameters as one that never was (bit for bit on CPU).
-
-    Args:
-      config: Config of the run.
-      workdir: Folder for checkpoints, notes and curves.
-      resume: Whether to go on where the newest checkpoint was written.
-
-    Returns:
-      How it ended.
+    All is noted in the workdir. A run that was stopped at any moment goes on from its
+    newest checkpoint with `resume`, and ends in the same parameters as one that never
+    was (bit for bit on CPU).
 
     Raises:
       RunError: Anything that keeps it from starting, and a loss that is not finite.
@@ -56,14 +55,13 @@ def fit(config: Config, workdir: Path, *, resume: bool = False) -> Outcome:
     checkpoints.begin(run, workdir, resume=resume)
 
     placed = devices.placed(mesh, jax.eval_shape(steps.init), fsdp=config.fsdp)
+    init = jax.jit(steps.init, out_shardings=placed)
     train_step = jax.jit(steps.train, donate_argnums=0, out_shardings=(placed, None))
     test_step = jax.jit(steps.test)
     batches = data.training_batches(train, config.batch_size, config.seed)
 
     with checkpoints.open_checkpoints(workdir, config.keep, say) as saved:
-        state = saved.restore(devices.abstract(steps.init, placed), batches)
-        if state is None:
-            state = jax.jit(steps.init, out_shardings=placed)()
+        state = saved.restore(jax.eval_shape(init), batches) or init()
         first = int(state.step)
         with open_metrics(workdir, config.steps, first) as metrics:
             waiting: list[dict[str, jax.Array]] = []
@@ -79,12 +77,9 @@ def fit(config: Config, workdir: Path, *, resume: bool = False) -> Outcome:
                     waiting, since = [], time.monotonic()
                 if due:
                     outcome = measure(test_step, state, test, config, spread)
-                    metrics.note(
-                        number,
-                        test_loss=outcome.test_loss,
-                        test_accuracy=outcome.test_accuracy,
-                    )
-                    saved.save(state, batches, outcome.test_accuracy)
+                    loss, accuracy = outcome.test_loss, outcome.test_accuracy
+                    metrics.note(number, test_loss=loss, test_accuracy=accuracy)
+                    saved.save(state, batches, accuracy)
                     since = time.monotonic()
             if first >= config.steps:
                 outcome = measure(test_step, state, test, config, spread)
@@ -136,14 +131,14 @@ def _note(
     losses, accuracies = (
         [float(values[name]) for values in waiting] for name in ("loss", "accuracy")
     )
+    count = len(waiting)
     bad = [i for i, loss in enumerate(losses, 1) if not math.isfinite(loss)]
     if bad:
         raise RunError(
-            f"the loss of step {number - len(losses) + bad[0]} is not finite; the last "
+            f"the loss of step {number - count + bad[0]} is not finite; the last "
             f"checkpoint, before it, is good. Train anew with a smaller "
             f"--optimizer.learning-rate than {config.optimizer.learning_rate}"
         )
-    count = len(waiting)
     metrics.note(
         number,
         loss=sum(losses) / count,

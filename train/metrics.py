@@ -6,7 +6,6 @@ those steps are done again.
 
 import json
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,12 +31,7 @@ class Metrics:
             str(workdir / "tensorboard"), purge_step=first, write_to_disk=writes
         )
         self.bar = tqdm(
-            initial=first,
-            total=steps,
-            unit="step",
-            desc="training",
-            file=sys.stderr,
-            disable=not writes,
+            initial=first, total=steps, unit="step", desc="training", disable=not writes
         )
         self.shown: dict[str, str] = {}
 
@@ -96,28 +90,34 @@ def read(workdir: Path) -> list[dict[str, Any]]:
     return lines
 
 
-def draw(lines: list[dict[str, Any]], path: Path) -> None:
-    """Draws loss and accuracies over steps, as a PNG."""
+def points(lines: list[dict[str, Any]], name: str) -> list[tuple[int, float]]:
+    """Gives the steps at which a value was noted, each with the value."""
+    return [(line["step"], line[name]) for line in lines if name in line]
+
+
+@contextmanager
+def open_plot(path: Path) -> Iterator[Any]:
+    """Gives two axes, side by side, to draw on; writes them as a PNG."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9, 3.6), layout="constrained")
-    left, right = figure.subplots(1, 2)
-
-    def plot(axes: Any, name: str, label: str, **style: Any) -> None:
-        points = [(line["step"], line[name]) for line in lines if name in line]
-        if points:
-            axes.plot(*zip(*points, strict=True), label=label, **style)
-
-    plot(left, "loss", "training", alpha=0.7)
-    plot(left, "test_loss", "test", marker="o", markersize=3)
-    plot(right, "accuracy", "training", alpha=0.7)
-    plot(right, "test_accuracy", "test", marker="o", markersize=3)
-    left.set(xlabel="step", ylabel="cross-entropy", title="Loss")
-    right.set(xlabel="step", ylabel="share of right answers", title="Accuracy")
-    right.set_ylim(0, 1)
-    for axes in (left, right):
-        axes.grid(alpha=0.3)
-        if axes.lines:
-            axes.legend()
+    yield figure.subplots(1, 2)
     with atomic_path(path) as file:
         figure.savefig(file, dpi=150, format="png")
+
+
+def draw(lines: list[dict[str, Any]], path: Path) -> None:
+    """Draws loss and accuracies over steps, as a PNG."""
+    with open_plot(path) as (left, right):
+        for axes, name in ((left, "loss"), (right, "accuracy")):
+            if noted := points(lines, name):
+                axes.plot(*zip(*noted, strict=True), label="training", alpha=0.7)
+            if noted := points(lines, f"test_{name}"):
+                steps, values = zip(*noted, strict=True)
+                axes.plot(steps, values, label="test", marker="o", markersize=3)
+            axes.grid(alpha=0.3)
+            if axes.lines:
+                axes.legend()
+        left.set(xlabel="step", ylabel="cross-entropy", title="Loss")
+        right.set(xlabel="step", ylabel="share of right answers", title="Accuracy")
+        right.set_ylim(0, 1)

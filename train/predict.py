@@ -29,10 +29,8 @@ def evaluate(
 ) -> Outcome:
     """Computes test loss and accuracy of the best checkpoint; images are mixed first.
 
-    Args:
-      workdir: Folder of the run.
-      data_dir: Folder where TFDS keeps the data set, if not where it was.
-      mixes: Number of mixes of each image to average over, if not as in the run.
+    `data_dir` is where TFDS keeps the data set, and `mixes` is how many mixes of each
+    image are averaged, where they are not as in the run.
 
     Raises:
       RunError: There is no run, no checkpoint or no data set.
@@ -60,11 +58,9 @@ def predict(
 ) -> list[Prediction]:
     """Tells what the best checkpoint says of image files.
 
-    Args:
-      workdir: Folder of the run.
-      paths: Files. Plain images are brought to the size that the model was trained on,
-        and mixed as in training, before the model sees them.
-      mixed: Whether they are mixed already, and are not to be touched.
+    They are brought to the size that the model was trained on, and mixed as in
+    training, before the model sees them. With `mixed`, they are so already, and are not
+    touched.
 
     Raises:
       RunError: There is no run or checkpoint, an image cannot be read or, if mixed, has
@@ -97,8 +93,9 @@ def _best(run: checkpoints.Run, config: Config, workdir: Path) -> tuple[Steps, S
     mesh = devices.mesh(config.batch_size)
     steps = Steps(config, run.shape, len(run.classes), mesh)
     placed = devices.placed(mesh, jax.eval_shape(steps.init), fsdp=False)
+    abstract = jax.eval_shape(jax.jit(steps.init, out_shardings=placed))
     with checkpoints.open_checkpoints(workdir, config.keep, say) as saved:
-        state = saved.restore(devices.abstract(steps.init, placed), None, best=True)
+        state = saved.restore(abstract, None, best=True)
     if state is None:
         raise RunError(f"{workdir} has no checkpoint yet: wait, or resume its training")
     return steps, state
@@ -108,15 +105,10 @@ def _query(path: Path, shape: tuple[int, int, int], *, mixed: bool) -> np.ndarra
     image = read_pixels(path, shape[2])
     if image.shape == shape:
         return image
-    if mixed:
-        raise RunError(
-            f"{path} is {image.shape[0]} x {image.shape[1]}, but the model takes "
-            f"{shape[0]} x {shape[1]}, and resizing would undo what mixing means: "
-            f"resize before mixing"
-        )
-    if shape[0] != shape[1]:
-        raise RunError(
-            f"{path} is {image.shape[0]} x {image.shape[1]}, but the model takes "
-            f"{shape[0]} x {shape[1]}: resize it"
-        )
-    return data.resize(image, shape[0])
+    if not mixed and shape[0] == shape[1]:
+        return data.resize(image, shape[0])
+    mend = ", and resizing would undo what mixing means: resize before mixing"
+    raise RunError(
+        f"{path} is {image.shape[0]} x {image.shape[1]}, but the model takes "
+        f"{shape[0]} x {shape[1]}{mend if mixed else ': resize it'}"
+    )

@@ -48,14 +48,7 @@ class State:
 
 
 class Steps:
-    """The pure functions of a run, for one config and one kind of images.
-
-    Args:
-      config: Config of the run.
-      shape: (H, W, C) of the images.
-      classes: Number of classes.
-      mesh: Devices, all of them.
-    """
+    """The pure functions of a run: a config, images of shape (H, W, C), all devices."""
 
     def __init__(
         self, config: Config, shape: tuple[int, int, int], classes: int, mesh: Mesh

@@ -10,7 +10,6 @@ All functions here are called inside `jax.enable_x64(True)`, which widens their 
 arithmetic and leaves the caller's settings alone.
 """
 
-import dataclasses
 import functools
 import math
 from collections.abc import Callable
@@ -43,13 +42,7 @@ def in_64_bits(function: Callable[_Args, _Result]) -> Callable[_Args, _Result]:
     return wrapped
 
 
-@functools.partial(
-    jax.tree_util.register_dataclass,
-    data_fields=["levels", "inside", "exponent"],
-    meta_fields=["scale"],
-)
-@dataclasses.dataclass(frozen=True)
-class Energies:
+class Energies(NamedTuple):
     """Energies of all tiles of an image, summed over channels, as integers.
 
     Attributes:
@@ -238,30 +231,26 @@ def _shuffled(
     per_tile = config.tile_size // region
     count = n * n * (values.shape[2] if config.crosses_channels else 1)
     sums = _block_sums(values, region, block, config.crosses_channels, bits)
+    # The regions of a tile get an axis of their own: (..., tiles, per_tile, channels).
+    sums = _BlockSums(
+        *(x.reshape(*x.shape[:-2], -1, per_tile, x.shape[-1]) for x in sums)
+    )
 
-    def dot(a: jax.Array, b: jax.Array) -> jax.Array:
-        return jnp.sum(a * b, axis=1)
-
-    def by_tile(x: jax.Array) -> jax.Array:
-        return x.reshape(*x.shape[:-2], -1, per_tile, x.shape[-1])
-
-    def tiles(x: jax.Array, axes: tuple[int, ...]) -> jax.Array:
-        x = jnp.sum(x, axis=axes)
+    def tiles(x: jax.Array) -> jax.Array:
+        x = jnp.sum(x, axis=(2, 3))
         return x.reshape(-1, per_tile, x.shape[-1]).sum(1)
 
-    pairs = count * (sums.left + sums.right)
-    pairs -= 2 * dot(sums.right_total, sums.left_total) + sums.paired
+    right, left = sums.right_total, sums.left_total
+    pairs = count * (sums.left + sums.right) - sums.paired
+    pairs -= 2 * jnp.sum(right * left, axis=1)
     inside = sums.within << fraction
     inside += _times(pairs << fraction, n - 1, n * (count - 1))
-    of_tiles = _BlockSums(*map(by_tile, sums))
-    between = count * (of_tiles.right[:, :, :-1] + of_tiles.left[:, :, 1:])
-    between -= 2 * dot(
-        of_tiles.right_total[..., :-1, :], of_tiles.left_total[..., 1:, :]
-    )
+    between = count * (sums.right[:, :, :-1] + sums.left[:, :, 1:])
+    between -= 2 * jnp.sum(right[..., :-1, :] * left[..., 1:, :], axis=1)
     return (
-        tiles(by_tile(inside), (2, 3))
-        + tiles(between << fraction, (2, 3)) // (n * count)
-        + tiles(of_tiles.right[:, :, -1] << fraction, (2,)) // n
+        tiles(inside)
+        + tiles(between << fraction) // (n * count)
+        + tiles(sums.right[:, :, -1:] << fraction) // n
     )
 
 

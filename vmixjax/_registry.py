@@ -86,12 +86,7 @@ class Registry(Mapping[str, EntryT], Generic[EntryT]):
         return len(self._places)
 
     def find(self, option: str, name: str, *, like: str | None = None) -> EntryT:
-        """Gives the entry of a name that a user wrote.
-
-        Args:
-          option: the option that has it, for complaints.
-          name: of the entry.
-          like: as the user wrote it, where that is more than the name.
+        """Gives the entry of a name that an option has, perhaps as a part of `like`.
 
         Raises:
           RunError: there is none; the nearest names are in the message.

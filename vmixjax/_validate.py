@@ -37,10 +37,8 @@ def image(value: jax.typing.ArrayLike, tile_size: int | None = None) -> jax.Arra
             f"image must be one (H, W, C) array; got shape {array.shape}. For a "
             f"batch use jax.vmap; for grey, image[..., None]"
         )
-    known = array.dtype in (jnp.uint8, jnp.uint16) or jnp.issubdtype(
-        array.dtype, jnp.floating
-    )
-    if not known:
+    floating = jnp.issubdtype(array.dtype, jnp.floating)
+    if not floating and array.dtype not in (jnp.uint8, jnp.uint16):
         raise TypeError(
             f"image must be uint8, uint16 or floating; got {array.dtype}. "
             f"Convert it with image.astype(...)"
@@ -86,13 +84,7 @@ def uint8(name: str, value: jax.typing.ArrayLike) -> jax.Array:
 
 
 def images(name: str, value: jax.typing.ArrayLike, *, fewest: int = 1) -> jax.Array:
-    """A uint8 batch (B, H, W, C) as a JAX array, or an error that says what is wrong.
-
-    Args:
-      name: of the argument.
-      value: of the argument.
-      fewest: images that it must have.
-    """
+    """A uint8 batch (B, H, W, C) as a JAX array, or an error that says why not."""
     array = uint8(name, value)
     if array.ndim != 4 or 0 in array.shape:
         raise ValueError(

@@ -67,14 +67,7 @@ class Program:
     mends: Mapping[int, str] = dataclasses.field(default_factory=dict)
 
     def run(self, work: Callable[[], int]) -> int:
-        """Runs what a command line asks for.
-
-        Args:
-          work: Does it, and returns the exit status.
-
-        Returns:
-          That status, or the one of the error that ended the work.
-        """
+        """Gives the exit status of some work, or of the error that ended it."""
         try:
             return work()
         except RunError as error:
@@ -98,11 +91,7 @@ class Program:
     def parse(
         self, arguments: Sequence[str], commands: Mapping[str, Command]
     ) -> tuple[Command, Any]:
-        """Gives the command of a command line, and its options.
-
-        Args:
-          arguments: Of the command line, the command first.
-          commands: All of them, by name.
+        """Gives the command that a command line begins with, and its options.
 
         Raises:
           SystemExit: It asks for help, or is not understood; what there is to say is
@@ -138,11 +127,8 @@ def example_last(
 ) -> Iterator[None]:
     """Prints an example after the help that the parser in this context prints.
 
-    There the eye is when a terminal stops scrolling.
-
-    Args:
-      arguments: Of the command line, the command first.
-      examples: By command; `""` for help without one.
+    There the eye is when a terminal stops scrolling. Examples are by command, the first
+    of the arguments; that for help without one is called `""`.
     """
     try:
         yield

@@ -19,13 +19,9 @@ class VaultError(RunError):
 def none_of(
     option: str, name: str, known: Collection[str], *, like: str | None = None
 ) -> str:
-    """Says that there is no such name, and which are the nearest of those there are.
+    """Says that an option has no such name, and which are the nearest of the known.
 
-    Args:
-      option: Option that has the name.
-      name: Name as it was given.
-      known: Names that there are.
-      like: What they are compared with; None for the whole name.
+    They are compared with `like`; None for the whole name.
     """
     near = difflib.get_close_matches(name if like is None else like, known)
     mean = f"; did you mean {' or '.join(near)}?" if near else ""

@@ -160,20 +160,8 @@ def plan_at(
     The same as `plan` with `target_vfe`, but for strength 1, which every image reaches:
     a plain number 1 gives the strongest plan without a look at the image.
 
-    Args:
-      image: (H, W, C) uint8, uint16 or floating.
-      strength: 0 to 1. Every private tile is mixed at 0, too.
-      config: Tile size, ladder and channel mode.
-      sensitivity: As for `plan`.
-
-    Returns:
-      The plan. Its `expected_vfe` is NaN where it is a `full_plan`.
-
-    Raises:
-      TypeError, ValueError: As `plan`.
-
-    References:
-      Ours.
+    Arguments and errors are those of `target_vfe`; the plan's `expected_vfe` is NaN
+    where it is a `full_plan`.
     """
     if isinstance(strength, int | float) and strength == 1:
         image, sensitivity = _checked(image, config, sensitivity)
@@ -243,9 +231,8 @@ def _plan(
     expected, order, private = _climb(image, sensitivity, config)
     reached = expected >= target
     reachable = jnp.any(reached)
-    last = expected.shape[0] - 1
     first = jax.lax.argmax(reached, 0, jnp.int32)
-    step = jnp.where(reachable, first, jnp.int32(last))
+    step = jnp.where(reachable, first, jnp.int32(expected.size - 1))
 
     tiles = private.size
     place = jnp.arange(tiles, dtype=jnp.int32)

@@ -3,6 +3,7 @@ import io
 import re
 import sys
 
+import grain
 import numpy as np
 import pytest
 from PIL import Image
@@ -135,7 +136,9 @@ def test_an_iterator_goes_on_where_it_was():
 
 def test_batches_do_not_depend_on_the_number_of_processes(monkeypatch):
     train = data.load(Data(), "train")
-    test = dataclasses.replace(train, examples=data._First(train.examples, 70))
+    test = dataclasses.replace(
+        train, examples=grain.MapDataset.source(train.examples)[:70]
+    )
 
     def seen(process, processes):
         monkeypatch.setattr("jax.process_index", lambda: process)

@@ -13,19 +13,14 @@ from flax import nnx
 
 from train.config import Model
 from train.models import cnn, convmixer, resnet, shufflenet, vit
-from train.models.entry import ModelEntry
+from train.models.layers import ModelEntry
 from train.models.stems import stem_options
 from vmixjax.errors import RunError, none_of
 
 MODELS: dict[str, ModelEntry] = {
     entry.name: entry
-    for entry in (
-        *cnn.ENTRIES,
-        *convmixer.ENTRIES,
-        *resnet.ENTRIES,
-        *shufflenet.ENTRIES,
-        *vit.ENTRIES,
-    )
+    for family in (cnn, convmixer, resnet, shufflenet, vit)
+    for entry in family.ENTRIES
 }
 """Models by name, in the order in which they are listed."""
 
@@ -40,17 +35,10 @@ def build(
     dtype: jnp.dtype,
     rngs: nnx.Rngs,
 ) -> nnx.Module:
-    """Builds the model that a config names.
+    """Builds the model that a config names, from arguments as of `PooledClassifier`.
 
-    Args:
-      model: The config.
-      shape: (H, W, C) of its inputs.
-      classes: Number of classes.
-      region: Side of the largest regions in pixels, the size of patches unless the
-        config says otherwise.
-      cell_size: Side of one place of the inputs in pixels of the images.
-      dtype: Type that is computed in.
-      rngs: Streams that the first parameters come from.
+    Patches are as large as the largest regions, `region` pixels of the images a side,
+    unless the config says otherwise. A place of the inputs is `cell_size` such pixels.
 
     Raises:
       RunError: The name is unknown, or an option does not fit the model.

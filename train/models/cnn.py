@@ -1,6 +1,6 @@
 """The small network of the demo."""
 
-from train.models.entry import ModelEntry
+from train.models.layers import ModelEntry
 from vmixjax.networks import SmallCNN
 
 ENTRIES = (ModelEntry("cnn", SmallCNN),)

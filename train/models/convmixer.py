@@ -12,8 +12,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from train.models.entry import ModelEntry
-from train.models.layers import PooledClassifier
+from train.models.layers import ModelEntry, PooledClassifier
 
 
 class ConvGeluNorm(nnx.Module):
@@ -39,7 +38,6 @@ class ConvMixer(PooledClassifier):
       width: Channels everywhere.
       depth: Number of layers.
       kernel: Side of the depthwise kernels.
-      options: `dtype` and `rngs`; they, `shape` and `classes` as of `PooledClassifier`.
     """
 
     def __init__(

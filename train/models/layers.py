@@ -1,15 +1,35 @@
-"""What models share: how a model ends, and convolution with batch norm."""
+"""What models share: an entry, how a model ends, and convolution with batch norm."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 
 
+@dataclasses.dataclass(frozen=True)
+class ModelEntry:
+    """What is known of a model before it is built.
+
+    Attributes:
+      name: What users call it.
+      make: Makes it: `(shape, classes, *, dtype, rngs, and the options that it takes)`.
+      takes: Options of `train.config.Model` that fit it; with `"stem"`, `make` takes
+        `skipped_strides` and the stem's `patch_size` too.
+    """
+
+    name: str
+    make: Callable[..., nnx.Module]
+    takes: tuple[Literal["stem", "patch_size", "width"], ...] = ()
+
+
 class PooledClassifier(nnx.Module):
     """A model that averages its features over places and classifies the means.
 
     A subclass makes its layers, its `head` last, and defines `features`. All models
-    have these arguments, and their own:
+    have these arguments (`options` are the last two), and their own:
 
     Args:
       shape: (H, W, C) of the images.
@@ -33,15 +53,13 @@ class ConvNorm(nnx.Module):
     """A convolution without bias, batch norm and, as a rule, ReLU.
 
     Args:
-      inputs: Channels that come in.
-      outputs: Channels that go out.
+      inputs, outputs: Channels that come in, and that go out.
       size: Side of the kernel.
       stride: Step between two of its places.
       groups: Groups of channels that do not see each other.
       padding: As in `nnx.Conv`; None pads by half the kernel on every side.
       relu: Whether it ends with one.
-      dtype: Type that is computed in; statistics and parameters are float32.
-      rngs: Streams that the first parameters come from.
+      dtype, rngs: As of `PooledClassifier`; statistics are float32 too.
     """
 
     def __init__(

@@ -12,8 +12,7 @@ from typing import Any
 import jax
 from flax import nnx
 
-from train.models.entry import ModelEntry
-from train.models.layers import ConvNorm, PooledClassifier
+from train.models.layers import ConvNorm, ModelEntry, PooledClassifier
 from train.models.stems import STEMS, StemName
 
 
@@ -69,11 +68,8 @@ class ResNet(PooledClassifier):
       blocks: Number of blocks in each stage.
       block: Kind of them.
       width: Channels of the first stage.
-      stem: Kind of stem, see `train.models.stems.StemName`.
-      patch_size: Side of a patch, for the patch stem.
-      skipped_strides: Strides, first ones first, that stages go without, because the
-        inputs are coarse already or the stem makes them so.
-      options: `dtype` and `rngs`; they, `shape` and `classes` as of `PooledClassifier`.
+      stem, patch_size, skipped_strides: As `stem_options` gives them: strides are
+        skipped, first ones first, where the inputs or the stem are coarse already.
     """
 
     def __init__(

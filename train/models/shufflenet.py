@@ -11,8 +11,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from train.models.entry import ModelEntry
-from train.models.layers import ConvNorm, PooledClassifier
+from train.models.layers import ConvNorm, ModelEntry, PooledClassifier
 from train.models.stems import STEMS, StemName
 
 
@@ -46,14 +45,7 @@ class Unit(nnx.Module):
 
 
 class ShuffleNetV2(PooledClassifier):
-    """The network of width 1.0.
-
-    Args:
-      stem: Kind of stem, see `train.models.stems.StemName`.
-      patch_size: Side of a patch, for the patch stem.
-      skipped_strides: As of `train.models.resnet.ResNet`.
-      options: `dtype` and `rngs`; they, `shape` and `classes` as of `PooledClassifier`.
-    """
+    """The network of width 1.0; its stem as of `train.models.resnet.ResNet`."""
 
     def __init__(
         self,

@@ -34,10 +34,7 @@ class PixelShuffleStem(nnx.Module):
     The values of a region are far more than the channels of a first stage; as four
     places of them, none need be lost.
 
-    Args:
-      inputs: Channels that come in.
-      outputs: Channels that go out.
-      options: As of `ConvNorm`.
+    Arguments as of `ConvNorm`.
 
     References:
       The rearrangement is sub-pixel convolution (Shi et al., CVPR 2016, arXiv
@@ -58,34 +55,28 @@ class Stem(NamedTuple):
     """A kind of stem.
 
     Attributes:
-      layer: Class of the layer.
-      arguments: Its arguments beside channels and `dtype` and `rngs`, from the side of
-        the kernel that a model has for large images, and from that of a patch.
+      make: Makes the layer: `(inputs, outputs, kernel, patch_size, *, dtype, rngs)`,
+        where `kernel` is the side that a model has for large images.
       cell_size: Side of one place of the features in places of the inputs; None for
         that of a patch.
       usual: Side in pixels that a place of small images has behind this stem.
     """
 
-    layer: type[ConvNorm] | type[PixelShuffleStem]
-    arguments: Callable[[int, int], dict[str, Any]]
+    make: Callable[..., nnx.Module]
     cell_size: float | None
     usual: int = 1
 
-    def make(
-        self, inputs: int, outputs: int, kernel: int, patch_size: int, **options: Any
-    ) -> nnx.Module:
-        """Makes the layer, from `dtype` and `rngs` besides, as of `ConvNorm`."""
-        arguments = self.arguments(kernel, patch_size)
-        return self.layer(inputs, outputs, **arguments, **options)
-
 
 STEMS: dict[StemName, Stem] = {
-    "imagenet": Stem(PooledStem, lambda k, _: {"size": k, "stride": 2}, 4, usual=4),
-    "cifar": Stem(ConvNorm, lambda *_: {"size": 3}, 1),
-    "patch": Stem(
-        ConvNorm, lambda _, p: {"size": p, "stride": p, "padding": "VALID"}, None
+    "imagenet": Stem(
+        lambda i, o, k, p, **xs: PooledStem(i, o, k, stride=2, **xs), 4, 4
     ),
-    "spread": Stem(PixelShuffleStem, lambda *_: {}, 0.5),
+    "cifar": Stem(lambda i, o, k, p, **xs: ConvNorm(i, o, 3, **xs), 1),
+    "patch": Stem(
+        lambda i, o, k, p, **xs: ConvNorm(i, o, p, stride=p, padding="VALID", **xs),
+        None,
+    ),
+    "spread": Stem(lambda i, o, k, p, **xs: PixelShuffleStem(i, o, **xs), 0.5),
 }
 """Kinds of stems by name."""
 
@@ -105,11 +96,7 @@ def stem_options(
       name: Kind of stem; `"default"` chooses by the size of the images.
       shape: (H, W, C) of the inputs.
       cell_size: Side of one place of the inputs in pixels of the images.
-      patch_size: Side of a patch in places of the inputs.
-
-    Returns:
-      The options `stem`, `skipped_strides` and, for stems that go by it, `patch_size`
-      of models that have stems.
+      patch_size: Side of a patch in places of the inputs; an option of the patch stem.
     """
     small = min(shape[:2]) * cell_size < 96
     if name == "default":

@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from train.models.entry import ModelEntry
+from train.models.layers import ModelEntry
 
 
 class Block(nnx.Module):
@@ -43,8 +43,6 @@ class ViT(nnx.Module):
       width: Channels of a token.
       heads: Heads of attention.
       depth: Number of blocks.
-      options: `dtype` and `rngs`; they, `shape` and `classes` as of
-        `train.models.layers.PooledClassifier`.
     """
 
     def __init__(
@@ -84,10 +82,7 @@ class ViT(nnx.Module):
         return self.head(self.norm(x[:, 0].astype(jnp.float32)))
 
 
-vit_ti = functools.partial(ViT, width=192, heads=3)
-vit_s = functools.partial(ViT, width=384, heads=6)
-
 ENTRIES = (
-    ModelEntry("vit_s", vit_s, ("patch_size",)),
-    ModelEntry("vit_ti", vit_ti, ("patch_size",)),
+    ModelEntry("vit_s", functools.partial(ViT, width=384, heads=6), ("patch_size",)),
+    ModelEntry("vit_ti", functools.partial(ViT, width=192, heads=3), ("patch_size",)),
 )

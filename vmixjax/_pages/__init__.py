@@ -16,15 +16,9 @@ from PIL import Image
 
 
 def render(template: str, **values: Any) -> str:
-    """Renders a page.
+    """Renders a page as HTML; a value that the template shows and lacks raises.
 
-    Args:
-      template: Path of the template inside the package, such as
-        `"audit/report/report.html.jinja"`.
-      **values: What the template shows; a name that it lacks raises.
-
-    Returns:
-      HTML text.
+    A template is named by its path in the package: `"audit/report/report.html.jinja"`.
     """
     return _environment().get_template(template).render(values)
 

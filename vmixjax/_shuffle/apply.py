@@ -1,22 +1,16 @@
 """Rows of tiles through the stages of a shuffle, forwards or backwards."""
 
+import functools
 import itertools
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from vmixjax._shuffle.bits import Bits, digits, draw
-from vmixjax._shuffle.layout import (
-    Materialize,
-    TileRows,
-    as_it_comes,
-    in_memory,
-    zero_rows,
-)
+from vmixjax._shuffle.layout import Materialize, TileRows, in_memory, zero_rows
 from vmixjax._shuffle.stages import Stage, by_rolls, stages
 from vmixjax.config import MixConfig
 
@@ -32,18 +26,10 @@ def apply_stages(
     inverse: bool,
     materialized: bool,
 ) -> jax.Array:
-    """The values of rows of tiles, shuffled, or with `inverse` brought back.
+    """The values of rows of tiles (N, T, k * W * C), shuffled, or brought back.
 
-    Args:
-      rows: what to shuffle, by which keys and levels.
-      config: tile size, ladder and channel mode.
-      channels: C.
-      inverse: whether to undo the shuffle.
-      materialized: whether to put in memory what is read several times, as XLA on CPU
-        has to be made to. Values must then be integers.
-
-    Returns:
-      (N, T, k * W * C), dtype of the values.
+    With `materialized`, what is read several times is put in memory, as XLA on CPU has
+    to be made to. Values must then be integers.
     """
     values = rows.values
     width = values.shape[2]
@@ -51,7 +37,7 @@ def apply_stages(
     runs = [list(run) for _, run in itertools.groupby(in_order, _manner)]
     reach = max(sum(map(_reach, run)) for run in runs)
     margin = -(-reach // width)
-    materialize = in_memory if materialized else as_it_comes
+    materialize: Materialize = in_memory if materialized else lambda x: x
     bits = draw(
         rows, in_order, config, channels, margin=margin, materialize=materialize
     )
@@ -159,73 +145,56 @@ def _apply_across(
     `stored` stages make is put in memory: computed in two halves and joined, it is.
     """
     count, tile, width = values.shape
-    margin = edge.shape[1] * width
-    line = _Line(
-        jnp.concatenate([edge, values, edge], 1).reshape(count, -1), margin, slice(None)
+    line = jnp.concatenate([edge, values, edge], 1).reshape(count, -1)
+    apply = functools.partial(
+        _apply_to_line, bits=bits, length=tile * width, inverse=inverse
     )
     middle = count // 2
-    stored = stored if middle else 0
-    if stored:
+    if stored and middle:
         halo = sum(map(_reach, run[stored:]))
         halves = (slice(0, middle), slice(middle, count))
-        results = [
-            _apply_to_line(
-                line._replace(rows=half), run[:stored], bits, margin, halo, inverse
-            )
-            for half in halves
-        ]
-        line = _Line(jnp.concatenate([x.values for x in results]), halo, slice(None))
-    line = _apply_to_line(line, run[stored:], bits, margin, 0, inverse)
-    return line.values.reshape(count, tile, width)
-
-
-class _Line(NamedTuple):
-    """Rows of tiles, the pixel rows of each laid end to end between two margins.
-
-    Attributes:
-      values: (N, start + T * W * C + start).
-      start: length of a margin.
-      rows: which of the N are read.
-    """
-
-    values: jax.Array
-    start: int
-    rows: slice
+        results = [apply(line, rows, run[:stored], halo=halo) for rows in halves]
+        line, run = jnp.concatenate(results), run[stored:]
+    return apply(line, slice(None), run, halo=0).reshape(count, tile, width)
 
 
 def _apply_to_line(
-    line: _Line,
+    values: jax.Array,
+    rows: slice,
     run: Sequence[Stage],
+    *,
     bits: Bits,
-    margin: int,
+    length: int,
     halo: int,
     inverse: bool,
-) -> _Line:
-    """Stages across, after which `halo` values to either side are still wanted."""
-    length = line.values.shape[1] - 2 * line.start
-    rows = line.rows
+) -> jax.Array:
+    """Stages across, after which `halo` values to either side are still wanted.
+
+    Values, like bits, are those of rows of tiles, each `length` of them end to end, in
+    the middle of a margin. Of both, only `rows` are read.
+    """
     wanted = halo + sum(map(_reach, run))
+
+    def read(line: jax.Array, rows: slice, offset: int) -> jax.Array:
+        # One slice along both axes: XLA would move one along the first alone to before
+        # pixel rows were laid end to end, and lay them anew.
+        first = (line.shape[1] - length) // 2 - wanted + offset
+        return line[rows, first : first + length + 2 * wanted]
+
+    unread = rows
     for stage in run:
         base, stride = stage.digit.base, stage.digit.stride
-        random = _Line(bits.across[stage.byte, stage.slot], margin, rows)
+        random = bits.across[stage.byte, stage.slot]
         for step, bit in _steps(stage, inverse):
             wanted -= (base - 1) * stride
-            here = slice(-wanted, length + wanted)
-            moved = _read(line, here, 0)
+            moved = read(values, unread, 0)
             for digit in range(base):
                 other = (digit + step) % base
-                there = _read(line, here, (other - digit) * stride)
-                drawn = _read(random, here, (stage.slot - digit) * stride)
+                there = read(values, unread, (other - digit) * stride)
+                drawn = read(random, rows, (stage.slot - digit) * stride)
                 moved = jnp.where(_asked(drawn, bit), there, moved)
-            line = _Line(moved, wanted, slice(None))
-    return line
-
-
-def _read(line: _Line, where: slice, offset: int) -> jax.Array:
-    # One slice along both axes: XLA would move one along the first alone to before
-    # pixel rows were laid end to end, and lay them anew.
-    first, last = where.start + offset, where.stop + offset
-    return line.values[line.rows, line.start + first : line.start + last]
+            values, unread = moved, slice(None)
+    return values
 
 
 def _apply_by_rolls(

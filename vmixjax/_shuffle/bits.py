@@ -45,10 +45,12 @@ class _Source(NamedTuple):
       tile: side of a tile.
       key: uint32 (N, 1, 1) twice, or (N, 1, width) for images side by side.
       number: as key, which row of tiles of its image.
-      column: uint32, the block's place along the row; broadcasts to (N, 1, width).
+      column: uint32, the block's place along the row, (x of its first pixel, channel)
+        as one number; broadcasts to (N, 1, width).
       level: uint8 (N, 1, width), the level of the tile.
-      in_blocks: where tiles are shuffled in blocks of a size, by that size.
-      materialize: as of `draw`.
+      in_blocks: where tiles are shuffled in blocks of a size, by that size; single
+        pixels left out.
+      materialize: for what is read several times.
     """
 
     stages: tuple[Stage, ...]
@@ -70,15 +72,9 @@ def draw(
     margin: int,
     materialize: Materialize,
 ) -> Bits:
-    """All random bits of some rows of tiles.
+    """All random bits of some rows of tiles, whose values are not looked at.
 
-    Args:
-      rows: keys, numbers and levels; the values are not looked at.
-      stages: the stages to draw for.
-      config: tile size, ladder and channel mode.
-      channels: C.
-      margin: rows of zeros before and after bits across.
-      materialize: `in_memory` or `as_it_comes`, for what is read several times.
+    Bits across lie between `margin` rows of zeros before, and as many after.
     """
     source = _source(rows, stages, config, channels, materialize)
     zeros = zero_rows(rows.key, margin, source.level.shape[2], jnp.uint8)
@@ -108,7 +104,12 @@ def _source(
     materialize: Materialize,
 ) -> _Source:
     level = jnp.repeat(rows.levels, config.tile_size * channels, axis=1)[:, None]
-    in_blocks = {b: materialize(x) for b, x in _in_blocks(level, config).items()}
+    in_blocks: dict[int, jax.Array] = {}
+    for number, (_, block) in enumerate(config.ladder, start=1):
+        if block > 1:
+            here = level == number
+            in_blocks[block] = in_blocks[block] | here if block in in_blocks else here
+    in_blocks = {block: materialize(here) for block, here in in_blocks.items()}
     abreast, width = rows.number.shape[1], level.shape[2]
     if abreast == 1:
         words = materialize(jnp.concatenate([rows.key[:, 0], rows.number], 1))
@@ -119,47 +120,24 @@ def _source(
             materialize(jnp.repeat(x, each, axis=1)[:, None])
             for x in (rows.key[..., 0], rows.key[..., 1], rows.number)
         ]
+    along = np.arange(width, dtype=np.uint32) % np.uint32(width // abreast)
+    pixel, channel, distinct = along // channels, along % channels, channels
+    if config.shares_permutation:
+        channel, distinct = np.zeros_like(channel), 1
+    column = jnp.asarray(pixel * distinct + channel)
+    for block, here in in_blocks.items():
+        first = pixel // block * block
+        column = jnp.where(here, first * distinct + channel, column)
     return _Source(
         stages=stages,
         tile=config.tile_size,
         key=(counters[0], counters[1]),
         number=counters[2],
-        column=_columns(width, abreast, in_blocks, config, channels, materialize),
+        column=materialize(column) if in_blocks else column,
         level=level,
         in_blocks=in_blocks,
         materialize=materialize,
     )
-
-
-def _in_blocks(level: jax.Array, config: MixConfig) -> dict[int, jax.Array]:
-    """Block size -> where tiles are shuffled in such blocks; single pixels left out."""
-    places: dict[int, jax.Array] = {}
-    for number, (_, block) in enumerate(config.ladder, start=1):
-        if block > 1:
-            here = level == number
-            places[block] = places[block] | here if block in places else here
-    return places
-
-
-def _columns(
-    width: int,
-    abreast: int,
-    in_blocks: dict[int, jax.Array],
-    config: MixConfig,
-    channels: int,
-    materialize: Materialize,
-) -> jax.Array:
-    """Counter along the row: (x of the block's first pixel, channel) as one number."""
-    along = np.arange(width, dtype=np.uint32) % np.uint32(width // abreast)
-    pixel, channel = along // channels, along % channels
-    distinct = channels
-    if config.shares_permutation:
-        distinct, channel = 1, np.zeros_like(channel)
-    column = jnp.asarray(pixel * distinct + channel)
-    for block, here in in_blocks.items():
-        first = pixel // block * block
-        column = jnp.where(here, first * distinct + channel, column)
-    return materialize(column) if in_blocks else column
 
 
 def _numbers(byte: int, base: int, source: _Source) -> list[jax.Array]:

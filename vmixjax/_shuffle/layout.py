@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 Materialize = Callable[[jax.Array], jax.Array]
-"""What happens to integers that are read several times: `in_memory`, `as_it_comes`."""
+"""What happens to integers that are read several times: `in_memory`, or nothing."""
 
 
 class Batch(NamedTuple):
@@ -51,11 +51,6 @@ def in_memory(x: jax.Array) -> jax.Array:
     half = x.shape[-1] // 2
     zero = jax.lax.optimization_barrier(np.zeros((), x.dtype))
     return jnp.concatenate([x[..., :half] | zero, x[..., half:] | zero], -1)
-
-
-def as_it_comes(x: jax.Array) -> jax.Array:
-    """X, left to the compiler."""
-    return x
 
 
 def zero_rows(key: jax.Array, rows: int, width: int, dtype: jnp.dtype) -> jax.Array:

@@ -41,13 +41,10 @@ def permute(
 
     Args:
       key_data: uint32 (2,), the words of a Threefry key.
-      image: (H, W, C), any dtype.
+      image: (H, W, C), any dtype; so is what comes back, each value exactly once.
       levels: uint8 (H // T, W // T), the level of each tile, 0 to len(ladder).
       config: tile size, ladder and channel mode.
       inverse: whether to undo the shuffle of the same key, levels and config.
-
-    Returns:
-      Same shape and dtype; each value of the image exactly once.
     """
     # As integers, since arithmetic units may rewrite a NaN that only passes through.
     whole = jnp.dtype(f"uint{8 * image.dtype.itemsize}")
@@ -66,8 +63,7 @@ def _permute_jvp(
         return mixed, np.zeros(image.shape, jax.dtypes.float0)
     # Linear in the image; by selects, which JAX can transpose and batch again.
     one = Batch(key_data, tangents[1], levels)
-    moved = at_once.permute_image(one, config, inverse)
-    return mixed, moved
+    return mixed, at_once.permute_image(one, config, inverse)
 
 
 @functools.lru_cache
@@ -82,7 +78,7 @@ def _permute_batch(config: MixConfig, inverse: bool) -> Any:
 
     @batch.def_vmap
     def _(size: int, batched: list[bool], *arrays: jax.Array) -> tuple[jax.Array, bool]:
-        like = next(x for x, mapped in zip(arrays, batched, strict=True) if mapped)
+        like = arrays[batched.index(True)]
         wide = [
             x if mapped else _widened(x, like)
             for x, mapped in zip(arrays, batched, strict=True)

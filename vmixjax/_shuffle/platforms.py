@@ -16,9 +16,7 @@ from vmixjax.config import MixConfig
 Implementation = Callable[[Batch, MixConfig, bool], jax.Array]
 """From a batch, its config and whether to undo its shuffle, to images like its own."""
 
-IMPLEMENTATIONS: dict[str, Implementation] = {
-    "cpu": chunks.permute_images,
-}
+IMPLEMENTATIONS: dict[str, Implementation] = {"cpu": chunks.permute_images}
 """By JAX's name of the platform, such as `"cuda"`, `"rocm"` or `"tpu"`."""
 
 DEFAULT: Implementation = at_once.permute_images

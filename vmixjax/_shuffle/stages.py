@@ -3,10 +3,9 @@
 Number the blocks of a region by digits: with n blocks to a side, row and column each
 count in the prime factors of n (16 x 16 blocks: four binary digits down, four across;
 7 x 7: one digit of base 7 each). Where blocks change channels, the channel counts
-too. A stage
-takes one digit and turns it by a random amount, one amount for each group of blocks
-that differ in that digit alone; for a binary digit: swap the two, or not. All digits
-turn, again and again, until no pair of blocks shows where it was.
+too. A stage takes one digit and turns it by a random amount, one amount for each group
+of blocks that differ in that digit alone; for a binary digit: swap the two, or not. All
+digits turn, again and again, until no pair of blocks shows where it was.
 
 Two blocks that differ in one digit keep that difference as long as they turn as one
 group: until another digit of theirs differs. Before its first turn that has happened
@@ -67,23 +66,14 @@ class Stage(NamedTuple):
 def stages(config: MixConfig, channels: int) -> tuple[Stage, ...]:
     """All stages of a config, for images of so many channels, in order."""
     mixed = channels if config.crosses_channels else 1
-    ladder = [_digits(s, b, channels, mixed) for s, b in config.ladder]
-    counts = [stage_count(tuple(d.base for d in digits)) for digits in ladder]
-    passes = max(-(-n // len(d)) for n, d in zip(counts, ladder, strict=True))
-    turns = []
-    for number in range(passes):
-        for digit in sorted(set().union(*ladder)):
-            levels = tuple(
-                level
-                for level, (count, digits) in enumerate(
-                    zip(counts, ladder, strict=True), start=1
-                )
-                if digit in digits
-                and number * len(digits) + digits.index(digit) < count
-            )
-            if levels:
-                turns.append((digit, levels))
-    return _deal_bits(turns)
+    taking_part: dict[tuple[int, Digit], list[int]] = {}
+    for level, (region, block) in enumerate(config.ladder, start=1):
+        digits = _digits(region, block, channels, mixed)
+        for turn in range(stage_count(tuple(d.base for d in digits))):
+            number, place = divmod(turn, len(digits))
+            taking_part.setdefault((number, digits[place]), []).append(level)
+    in_order = sorted(taking_part.items())
+    return _deal_bits([(digit, tuple(levels)) for (_, digit), levels in in_order])
 
 
 def stage_count(bases: tuple[int, ...]) -> int:
