@@ -11,6 +11,9 @@ import tempfile
 
 import pytest
 
+# They hold no doctests, and two modules cannot have one name.
+collect_ignore_glob = ["**/conftest.py", "conftest.py"]
+
 _FOLDER = "JAX_COMPILATION_CACHE_DIR"
 _made = None
 
