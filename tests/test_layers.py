@@ -47,7 +47,7 @@ def closure(requirements):
 
 
 @pytest.fixture(scope="module")
-def bare(tmp_path_factory, uncached):
+def bare(tmp_path_factory):
     """Runs code in an environment that holds the bare layer and nothing else."""
     folder = tmp_path_factory.mktemp("bare")
     venv.create(folder, with_pip=False)
@@ -67,8 +67,6 @@ def bare(tmp_path_factory, uncached):
             text=True,
             check=False,
             cwd=folder,
-            # Its lock takes a package of the tests.
-            env=uncached,
         )
 
     return run

@@ -504,7 +504,7 @@ main(sys.argv[1:])
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_a_killed_unmix_leaves_is_private_and_is_swept(
-    made, tmp_path, capsys, kind, uncached
+    made, tmp_path, capsys, kind
 ):
     back = tmp_path / "back"
     kept = ["--vault", made / f"vault-{kind}"]
@@ -515,7 +515,6 @@ def test_what_a_killed_unmix_leaves_is_private_and_is_swept(
         capture_output=True,
         timeout=60,
         umask=0,
-        env=uncached,
     )
     assert killed.returncode == -signal.SIGKILL
     left = [path for path in back.rglob("*") if path.is_file()]

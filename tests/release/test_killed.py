@@ -75,7 +75,7 @@ def rows_of_pictures(data):
 
 @pytest.mark.parametrize("number", range(KILLS))
 def test_killed_at_random_it_goes_on_to_the_same_bytes(
-    made, originals, tmp_path, number, uncached
+    made, originals, tmp_path, number
 ):
     root, options = made
     kind, chance = FORMATS[number % 3], random.Random(number)
@@ -85,9 +85,7 @@ def test_killed_at_random_it_goes_on_to_the_same_bytes(
     wanted = tree(root / kind)
     unmixed = {row.tobytes() for image in originals for row in image}
 
-    run = subprocess.Popen(
-        [*COMMAND, *arguments], stderr=subprocess.DEVNULL, env=uncached
-    )
+    run = subprocess.Popen([*COMMAND, *arguments], stderr=subprocess.DEVNULL)
     # Sometimes while it compiles, mostly within some shard: those take no time.
     shards = chance.randrange(-1, COUNT // 8)
     while run.poll() is None and not (mixed / WORK / "begun.json").exists():

@@ -334,13 +334,12 @@ def interruptible():
 
 
 @pytest.mark.usefixtures("interruptible")
-def test_an_interrupt_is_one_line(photos, tmp_path, secret, uncached):
+def test_an_interrupt_is_one_line(photos, tmp_path, secret):
     mixed = tmp_path / "mixed"
     run = subprocess.Popen(
         [*COMMAND, photos, mixed, *OPTIONS, *secret, "--shard-size", "1"],
         stderr=subprocess.PIPE,
         text=True,
-        env=uncached,
     )
     # From then on there is work to interrupt: nothing is compiled yet.
     while run.poll() is None and not (mixed / WORK).exists():

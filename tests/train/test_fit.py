@@ -37,11 +37,11 @@ def notes(workdir):
     ]
 
 
-def run(workdir, *options, devices=1, env=os.environ, **more):
+def run(workdir, *options, devices=1, **more):
     flags = f"--xla_force_host_platform_device_count={devices}"
     return subprocess.Popen(
         [*COMMAND, "--workdir", str(workdir), *OPTIONS, *options],
-        env={**env, "XLA_FLAGS": flags},
+        env={**os.environ, "XLA_FLAGS": flags},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -74,11 +74,11 @@ def test_a_run_leaves_what_it_should(whole):
     assert any((whole / "tensorboard").iterdir())
 
 
-def test_killed_at_any_moment_it_ends_in_the_same_bits(whole, tmp_path, uncached):
+def test_killed_at_any_moment_it_ends_in_the_same_bits(whole, tmp_path):
     workdir = tmp_path / "run"
     finished = workdir / "checkpoints" / "8"
     for after in (0.0, 0.3):
-        process = run(workdir, "--resume", env=uncached)
+        process = run(workdir, "--resume")
         deadline = time.monotonic() + 120
         while not finished.exists() and time.monotonic() < deadline:
             time.sleep(0.02)
