@@ -2,7 +2,8 @@ import numpy as np
 
 from vmixjax import MixConfig
 from vmixjax.data import pixels_digest
-from vmixjax.release.keys import derive_key, image_id, new_secret
+from vmixjax.keys import new_secret
+from vmixjax.release.keys import derive_key, image_id
 
 IMAGE = np.arange(64 * 64 * 3, dtype=np.uint8).reshape(64, 64, 3)
 LEVELS = np.full((2, 2), 4, np.uint8)

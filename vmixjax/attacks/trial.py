@@ -13,8 +13,8 @@ import numpy as np
 
 from vmixjax.attacks.attack import Budget
 from vmixjax.attacks.threat_model import ThreatModel
+from vmixjax.keys import image_key
 from vmixjax.methods import Protect, Protection
-from vmixjax.mixing import image_key
 
 CLASSIFIER_BATCH = 64
 """Images for each step of a classifier's training: for the same time, many small steps
