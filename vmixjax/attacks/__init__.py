@@ -17,6 +17,7 @@ ATTACKS = Registry(
     Attack,
     {
         "thumbnail": "vmixjax.attacks.region_means:ATTACK",
+        "smoothing": "vmixjax.attacks.total_variation:ATTACK",
         "restoration": "vmixjax.attacks.reconstruction:ATTACK",
         "jigsaw": "vmixjax.attacks.jigsaw:ATTACK",
         "average": "vmixjax.attacks.averaging:ATTACK",
