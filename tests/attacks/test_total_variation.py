@@ -11,6 +11,7 @@ from vmixjax.attacks.total_variation import (
     ATTACK,
     _divergence,
     _gradient,
+    refined,
     total_variation,
 )
 from vmixjax.methods import named
@@ -32,6 +33,15 @@ def test_it_sees_more_than_the_means_and_the_same_under_any_key(channels):
     assert ssim(PHOTOS, seen).mean() > ssim(PHOTOS, means).mean() + 0.05
     assert (mixes[0] != mixes[1]).mean() > 0.5
     assert error(seen, again) < 1
+
+
+def test_what_another_attack_recovered_is_brought_nearer_to_the_known_values():
+    noise = np.random.default_rng(0).normal(0, 12, PHOTOS.shape)
+    found = np.clip(PHOTOS + noise, 0, 255).astype(np.uint8)
+    seen = np.asarray(refined(found, shuffled(PHOTOS, 8), KNOWN))
+    assert error(seen, PHOTOS) < 0.8 * error(found, PHOTOS)
+    with pytest.raises(ValueError, match=r"images are of shape .*the same images"):
+        refined(found[:2], PHOTOS, KNOWN)
 
 
 def test_a_flat_image_stays_flat_and_an_edge_between_regions_stays_sharp():

@@ -30,7 +30,7 @@ def recognition(
       protected: Images, uint8 (B, H, W, C).
       threat_model: The method, and public images with labels, of the classes that the
         protected ones are of.
-      **training: Options of `train_classifier`, all but `protect`.
+      training: Options of `train_classifier`, all but `protect`.
 
     Returns:
       The likeliest class of each image, int32 (B,).
