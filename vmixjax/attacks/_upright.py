@@ -8,6 +8,7 @@ import numpy as np
 
 from vmixjax._grid import cut
 from vmixjax.attacks._symmetries import WAYS, colours_of, lay
+from vmixjax.networks.inputs import in_chunks
 
 CELLS = 4
 """Squares down and across that a picture is summed up by."""
@@ -35,8 +36,7 @@ def upright(images: np.ndarray, public: np.ndarray) -> np.ndarray:
     References:
       Ours.
     """
-    both = np.concatenate([public, public[:, :, ::-1]])
-    known = np.asarray(_summary(jnp.asarray(both)), np.float64)
+    known = np.concatenate([_summaries(public), _summaries(public[:, :, ::-1])])
     mean, covariance = known.mean(0), np.atleast_2d(np.cov(known.T, bias=True))
     precision = np.linalg.inv(covariance + RIDGE * np.eye(len(mean)))
     colours = colours_of(images.shape[-1])
@@ -45,11 +45,16 @@ def upright(images: np.ndarray, public: np.ndarray) -> np.ndarray:
         seen = colours.paint(lay(images, way), colour)
         if seen.shape != images.shape:
             continue
-        off = np.asarray(_summary(jnp.asarray(seen)), np.float64) - mean
+        off = _summaries(seen) - mean
         distance = np.einsum("bi,ij,bj->b", off, precision, off)
         best = np.where((distance < least)[:, None, None, None], seen, best)
         least = np.minimum(distance, least)
     return best
+
+
+def _summaries(images: np.ndarray) -> np.ndarray:
+    """Summaries of many images, a few at a time: float64 (B, features)."""
+    return np.asarray(in_chunks(_summary, jnp.asarray(images)), np.float64)
 
 
 @jax.jit
