@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
@@ -10,11 +10,22 @@ import numpy as np
 from vmixjax.config import Channels
 from vmixjax.methods import Protect
 
+if TYPE_CHECKING:
+    from vmixjax.networks import Classifier
+
 
 def _withheld(count: int) -> Any:
     raise ValueError(
         f"the threat model has none of the {count} that the attack asks for: make it "
         f"with repeats=... or pairs=..., functions that give them"
+    )
+
+
+def no_classifier() -> Any:
+    """Refuses: nobody has trained a network."""
+    raise ValueError(
+        "the threat model has no trained network: make it with classifier=..., a "
+        "function that gives one, or train one with vmixjax.networks.train_classifier"
     )
 
 
@@ -32,10 +43,15 @@ class ThreatModel:
       channels: How channels took part (`vmixjax.MixConfig`); None where values do not
         only move, but change.
       half_bytes: Whether what moves inside regions are half bytes, some inverted.
+      turned: Whether blocks that move are also turned or mirrored, inverted, and have
+        their channels exchanged, each in a way of its own.
       repeats: Gives so many other protections of the protected images, each by keys of
         its own, uint8 (M, B, H, W, C).
       pairs: Gives so many images that the attacker knows, uint8 (M, H, W, C), and the
         same as the owner protected them.
+      classifier: Gives a network that the attacker trained to tell classes of public
+        images, protected by keys of the attacker's own; an audit needs one anyway, to
+        measure what protected images are still good for.
     """
 
     protect: Protect
@@ -45,5 +61,7 @@ class ThreatModel:
     labels: jax.Array | None = None
     channels: Channels | None = None
     half_bytes: bool = False
+    turned: bool = False
     repeats: Callable[[int], np.ndarray] = _withheld
     pairs: Callable[[int], tuple[jax.Array, jax.Array]] = _withheld
+    classifier: "Callable[[], Classifier]" = no_classifier

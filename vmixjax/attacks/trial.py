@@ -5,16 +5,20 @@ Every random choice follows from the audit's seed and from names.
 
 import dataclasses
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from vmixjax.attacks.attack import Budget
-from vmixjax.attacks.threat_model import ThreatModel
+from vmixjax.attacks.threat_model import ThreatModel, no_classifier
 from vmixjax.keys import image_key
 from vmixjax.methods import Protect, Protection
+
+if TYPE_CHECKING:
+    from vmixjax.networks import Classifier
 
 CLASSIFIER_BATCH = 64
 """Images for each step of a classifier's training: for the same time, many small steps
@@ -48,6 +52,7 @@ class Trial:
       classes: How many classes there are; 0 without labels.
       seed: Of all random choices.
       budget: Sizes of what takes time.
+      classifier: Gives the attacker's network, as `ThreatModel` has it.
     """
 
     protection: Protection
@@ -58,6 +63,7 @@ class Trial:
     classes: int
     seed: int
     budget: Budget
+    classifier: "Callable[[], Classifier]" = no_classifier
 
     def key(self, *names: str) -> jax.Array:
         """Makes the key of a random choice: the same wherever the names are."""
@@ -100,8 +106,10 @@ class Trial:
             self.public_labels,
             self.protection.channels,
             self.protection.half_bytes,
+            self.protection.turned,
             self._repeats,
             self._pairs,
+            self.classifier,
         )
 
     def _repeats(self, count: int) -> np.ndarray:

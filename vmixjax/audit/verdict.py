@@ -117,7 +117,8 @@ def judge(results: AuditResults, method: str) -> Verdict:
         if by == measure and value >= share - _TIE
     )
     grade = next(words for least, words in GRADES if share >= least)
-    linking = max(findings, key=lambda finding: finding.value("reidentified"))
+    given = [finding for finding in findings if finding.gives_images]
+    linking = max(given, key=lambda finding: finding.value("reidentified"))
     luck = _by_luck(1 / results.images, results.images)
     linked = linking.value("reidentified") > luck
     if grade == "nothing" and linked:
@@ -130,7 +131,7 @@ def judge(results: AuditResults, method: str) -> Verdict:
         attack=attack,
         measure=measure,
         best=best,
-        likest=max(findings, key=lambda finding: finding.value("ssim")).attack,
+        likest=max(given, key=lambda finding: finding.value("ssim")).attack,
         linked=linking.value("reidentified") if linked else None,
         by=linking.attack,
     )
@@ -138,8 +139,9 @@ def judge(results: AuditResults, method: str) -> Verdict:
 
 def shares(results: AuditResults, finding: AttackResult) -> dict[str, float]:
     """Computes how far a finding lies between a guess and the original, by measure."""
-    guess = results.guess.value("ssim")
-    values = {LIKENESS: (finding.value("ssim") - guess) / (1 - guess)}
+    guess, values = results.guess.value("ssim"), {}
+    if finding.gives_images:
+        values[LIKENESS] = (finding.value("ssim") - guess) / (1 - guess)
     chance = 1 / results.classes if results.classes else 1.0
     clean, recognised = results.clean, finding.values["recognised"]
     # A classifier that hardly knows the originals measures nothing.

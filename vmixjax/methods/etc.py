@@ -59,5 +59,9 @@ METHOD = from_function(
     keys="each",
     title="block scrambling, EtC",
     strengths=(16, 8, 4, 2),
-    known=lambda shape, block: {"region": whole_image(shape), "block": block},
+    known=lambda shape, block: {
+        "region": whole_image(shape),
+        "block": block,
+        "turned": True,
+    },
 )
