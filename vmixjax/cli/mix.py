@@ -94,6 +94,8 @@ class Mix:
     beam_options: tyro.conf.Suppress[tuple[str, ...]] = ()
     strict: bool = False
     """Stop at the first image that cannot be mixed, instead of leaving it out."""
+    allow_overlaps: bool = False
+    """Mix images that show the same scene on many grids, and together give it back."""
     json: bool = False
     """Print JSON instead of words."""
 
@@ -108,7 +110,7 @@ def run(options: Mix) -> int:
 
     engine, progress = _engine(options), Progress("mixing")
     with errors_name(options.dst):
-        manifest = mix_release(config, engine, progress)
+        manifest = mix_release(config, engine, progress, workers=options.workers)
     if options.json:
         print(json.dumps({**manifest, "left_out": progress.skipped}, indent=1))
     else:

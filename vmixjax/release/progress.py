@@ -28,11 +28,19 @@ class Progress:
         self._bar: Any = None
 
     @contextlib.contextmanager
-    def of(self, images: int, there: int = 0) -> Iterator[None]:
-        """Shows a bar for so many images, of which some are there already."""
+    def of(
+        self, images: int, there: int = 0, *, title: str | None = None
+    ) -> Iterator[None]:
+        """Shows a bar for so many images, of which some are there already.
+
+        Args:
+          images: Number of all images.
+          there: Number of those that are there.
+          title: Another title for this bar.
+        """
         watched = sys.stderr.isatty()
         with tqdm(
-            desc=self.title,
+            desc=title or self.title,
             total=images,
             initial=there,
             unit="image",

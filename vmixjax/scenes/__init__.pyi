@@ -1,0 +1,7 @@
+from .descriptor import Descriptor as Descriptor
+from .descriptor import describe as describe
+from .find import find_scenes as find_scenes
+from .find import link as link
+from .index import Index as Index
+from .scene import Scene as Scene
+from .scene import View as View
