@@ -111,22 +111,19 @@ def place(first: Descriptor, second: Descriptor) -> Placement | None:
     """
     if min(len(first.bits), len(second.bits)) < _CORNERS:
         return None
-    matcher = cv2.BFMatcher(cv2.NORM_HAMMING)
-    pairs = {
-        *(
-            (match.trainIdx, match.queryIdx, match.distance)
-            for match in matcher.match(first.bits, second.bits)
-        ),
-        *(
-            (match.queryIdx, match.trainIdx, match.distance)
-            for match in matcher.match(second.bits, first.bits)
-        ),
-    }
-    alike = sorted(pair for pair in pairs if pair[2] <= _ALIKE)
-    nearest = sorted(alike, key=lambda pair: pair[2])[:_MATCHES]
-    if len(nearest) < _CORNERS:
+    words = second.bits.view(np.uint64), first.bits.view(np.uint64)
+    differ = np.bitwise_count(words[0][:, None] ^ words[1]).sum(2, dtype=np.uint8)
+    # Both ways: of those that are each other's nearest, there are too few.
+    theirs = np.concatenate([np.arange(len(differ)), differ.argmin(0)])
+    ours = np.concatenate([differ.argmin(1), np.arange(differ.shape[1])])
+    apart = differ[theirs, ours]
+    order = np.lexsort((ours, theirs, apart))
+    order = order[apart[order] <= _ALIKE]
+    codes = theirs[order] * differ.shape[1] + ours[order]
+    order = order[np.diff(codes, prepend=-1) != 0][:_MATCHES]
+    theirs, ours = theirs[order], ours[order]
+    if len(theirs) < _CORNERS:
         return None
-    theirs, ours, _ = np.array(nearest, np.int64).T
     of = _vote(
         second.corners[theirs].astype(np.float32),
         first.corners[ours].astype(np.float32),
@@ -194,10 +191,7 @@ def _vote(source: np.ndarray, target: np.ndarray) -> Placement | None:
     agree = np.abs(there - target).max(2) < _OFF
     best = int(agree.sum(1).argmax())
     theirs, ours = source[agree[best]], target[agree[best]]
-    if (
-        len(np.unique(theirs, axis=0)) < _CORNERS
-        or len(np.unique(ours, axis=0)) < _CORNERS
-    ):
+    if min(len(set(map(tuple, of.tolist()))) for of in (theirs, ours)) < _CORNERS:
         return None
     middle = theirs.mean(0)
     away = theirs - middle

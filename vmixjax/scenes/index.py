@@ -31,6 +31,10 @@ _NEAR, _SCALE = 3.0, 0.13
 """Pixels of small pictures by which two corners may lie otherwise than in the other
 view; and what is added for each pixel between them."""
 
+_WEAK, _WEAK_PART = 500, 50
+"""Candidates with no more than two corners in common: so many, and one for so many
+images. Few of them show the same, and by chance there are more in larger data sets."""
+
 _SLICE = 2**20
 """Corners that are looked at together: bounds memory."""
 
@@ -130,7 +134,11 @@ class Packed:
             on = at + apart
             agree[on] |= self._agree(first[at], second[at], first[on], second[on])
         found, counts = _distinct(pairs[agree])
-        found = found[np.argsort(-counts, kind="stable")]
+        strong, weak = found[counts > 1], found[counts == 1]
+        most = _WEAK + len(self._sizes) // _WEAK_PART
+        weak = weak[:: max(1, -(-len(weak) // most))]
+        order = np.argsort(-counts[counts > 1], kind="stable")
+        found = np.concatenate([strong[order], weak])
         return np.stack([found // len(self._sizes), found % len(self._sizes)], 1)
 
     def _alike(self) -> tuple[np.ndarray, np.ndarray]:
