@@ -37,6 +37,9 @@ _ENOUGH, _COMPARED = 112, 1024
 _ROOM = 2**27
 """Bytes of images that are described at once, for each thread."""
 
+_SILENT = 5.0
+"""Seconds of looking before a bar is shown."""
+
 _NAMED = 4
 """Images of a scene that are named."""
 
@@ -150,7 +153,7 @@ def _search(images: _Images, progress: Progress, workers: int) -> list[Scene]:
         return len(numbers)
 
     with (
-        progress.of(images.count, title="looking for the same scenes"),
+        progress.of(images.count, title="looking for overlaps", delay=_SILENT),
         ThreadPoolExecutor(workers) as threads,
     ):
         try:

@@ -41,8 +41,8 @@ _SIDE = 1024
 _LEAST = 8
 """Pixels, of each side of what two images both show."""
 
-_POINTS, _TRACKED = 200, 0.35
-"""Points that are followed from one picture to the other, and how many must agree."""
+_POINTS = 200
+"""Points that are followed from one picture to the other."""
 
 _EXACT = 0.75
 """Pixels by which they may be off."""
@@ -50,8 +50,12 @@ _EXACT = 0.75
 _FINE = 2.0
 """Sigma, in pixels, of the blur that is taken away: shades alone make no likeness."""
 
-_LIKENESS = 0.7
-"""Correlation of what both show, at least."""
+_LIKENESS = 0.7, 6.0, 0.92
+"""Correlation of what both show, at least; what is added to it, through the side of
+that in pixels, since in few pixels much looks alike, such as digits; and at most."""
+
+_TRACKED = 0.45, 10.0, 0.8
+"""Part of the points that must agree, likewise."""
 
 _WHOLE = 0.2
 """Pixels to the next whole one that are put down to rounding."""
@@ -151,7 +155,7 @@ def compare(first: Picture, second: Picture, about: Placement) -> Placement | No
     if exact is None:
         return None
     laid = _lay(one.grey, other.grey, exact)
-    if laid is None or _likeness(one.grey, laid) < _LIKENESS:
+    if laid is None or _likeness(one.grey, laid) < laid.asks(*_LIKENESS):
         return None
     return _rounded(_in_images(exact, one.per_pixel, other.per_pixel), other)
 
@@ -162,6 +166,11 @@ class _Laid(NamedTuple):
     grey: np.ndarray
     rows: slice
     columns: slice
+
+    def asks(self, least: float, more: float, most: float) -> float:
+        """Gives what is asked of the part: more of a small one."""
+        height, width = (part.stop - part.start for part in (self.rows, self.columns))
+        return min(most, least + more / math.sqrt(height * width))
 
 
 def _vote(source: np.ndarray, target: np.ndarray) -> Placement | None:
@@ -290,7 +299,7 @@ def _track(one: np.ndarray, laid: _Laid, of: Placement) -> Placement | None:
         here, there, points, start, winSize=(window, window), maxLevel=3
     )
     kept = found[:, 0] == 1
-    least = max(_CORNERS, round(_TRACKED * len(points)))
+    least = max(_CORNERS, math.ceil(laid.asks(*_TRACKED) * len(points)))
     if kept.sum() < least:
         return None
     corner = np.array([laid.columns.start, laid.rows.start], np.float32)

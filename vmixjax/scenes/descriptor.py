@@ -25,11 +25,14 @@ _TINY = 40
 _CORNERS = {LARGE: 112, SMALL: 40}
 """Most corners of an image, by the side of its small picture."""
 
+_LEAST = 24
+"""Longer side of images that are looked at: there is no scene in fewer pixels."""
+
 _PATCH = 15
 """Side of what is compared around a corner. Of the 31 pixels that are usual, more would
 lie beyond the border of a view, or be displaced by another scale."""
 
-_QUALITY, _APART = 0.001, 4
+_QUALITY, _APART = 0.0003, 4
 """How weak a corner may be beside the strongest; pixels between two of them."""
 
 _FLAT = 12
@@ -76,7 +79,9 @@ def describe(image: np.ndarray, size: tuple[int, int] | None = None) -> Descript
     nothing = Descriptor(
         height, width, np.empty((0, 2), np.uint8), np.empty((0, BYTES), np.uint8)
     )
-    if min(small.shape) < _PATCH or np.ptp(small) < _FLAT:
+    if max(height, width) < _LEAST or min(small.shape) < _PATCH:
+        return nothing
+    if np.ptp(small) < _FLAT:
         return nothing
     most = _CORNERS[_side(height, width)]
     # Any: OpenCV's types say less of what it takes than it does.
