@@ -20,7 +20,7 @@ from vmixjax.data.room import Claim, NoRoom, Room, at_once
 from vmixjax.errors import ImageError, RunError
 from vmixjax.release.config import ReleaseConfig
 from vmixjax.release.progress import Progress
-from vmixjax.scenes import Descriptor, Index, Scene, describe, link
+from vmixjax.scenes import Descriptor, Index, Scene, describe, link, one_thread
 
 _VIEWS = 4
 """Views of a scene that add something, at which a run stops."""
@@ -153,6 +153,7 @@ def _search(images: _Images, progress: Progress, workers: int) -> list[Scene]:
         return len(numbers)
 
     with (
+        one_thread(),
         progress.of(images.count, title="looking for overlaps", delay=_SILENT),
         ThreadPoolExecutor(workers) as threads,
     ):
@@ -162,7 +163,7 @@ def _search(images: _Images, progress: Progress, workers: int) -> list[Scene]:
         except BaseException:
             threads.shutdown(cancel_futures=True)
             raise
-    return link(index.pack(), images.load)
+        return link(index.pack(), images.load)
 
 
 class _Claims:

@@ -10,7 +10,9 @@ References:
   its orientation: views of a scene that other grids can be laid over are not turned.
 """
 
+import contextlib
 import threading
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import cv2
@@ -143,6 +145,20 @@ def _stretched(image: np.ndarray) -> np.ndarray:
     low, high = values.min(), values.max()
     spread = (values - low) * (255 / max(high - low, np.finfo(np.float32).tiny))
     return spread.astype(np.uint8)
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """Keeps OpenCV from starting threads of its own, where there are others already.
+
+    That is a setting of the whole process: it is put back at the end.
+    """
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(before)
 
 
 class _Here(threading.local):
