@@ -182,6 +182,15 @@ def test_an_image_that_cannot_be_read_is_in_no_scene():
     assert link(index.pack(), lambda number: None) == []
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e30, 0])
+def test_odd_values_and_shapes_do_no_harm(value):
+    for shape in ((30, 30, 1), (1, 5000, 3), (5000, 1, 3), (1, 1, 1)):
+        image = np.full(shape, value, np.float32)
+        assert len(describe(image).bits) == 0
+        image[0, 0] = 1
+        assert describe(image).height == shape[0]
+
+
 def test_a_descriptor_is_small():
     descriptor = describe(RNG(0).integers(0, 256, (300, 300, 3)).astype(np.uint8))
     assert 1500 < descriptor.bits.nbytes + descriptor.corners.nbytes <= 2048

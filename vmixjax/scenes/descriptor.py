@@ -141,10 +141,11 @@ def _small(height: int, width: int) -> tuple[int, int]:
 
 def _stretched(image: np.ndarray) -> np.ndarray:
     """Spreads values of any range over 8 bits: those of 16 may have only 10 or 12."""
-    values = np.nan_to_num(image.astype(np.float32))
-    low, high = values.min(), values.max()
-    spread = (values - low) * (255 / max(high - low, np.finfo(np.float32).tiny))
-    return spread.astype(np.uint8)
+    values = np.nan_to_num(image.astype(np.float64), posinf=0.0, neginf=0.0)
+    low, high = float(values.min()), float(values.max())
+    if high - low < np.finfo(np.float32).tiny:
+        return np.zeros(image.shape, np.uint8)
+    return ((values - low) * (255 / (high - low))).astype(np.uint8)
 
 
 @contextlib.contextmanager
