@@ -71,8 +71,15 @@ class _Quiet(Progress):
         super().__init__("")
 
     @contextlib.contextmanager
-    def of(self, images: int, there: int = 0) -> Iterator[None]:
-        del images, there
+    def of(
+        self,
+        images: int,
+        there: int = 0,
+        *,
+        title: str | None = None,
+        delay: float = 0.0,
+    ) -> Iterator[None]:
+        del images, there, title, delay
         yield
 
 

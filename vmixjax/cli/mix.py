@@ -96,6 +96,8 @@ class Mix:
     beam_options: tyro.conf.Suppress[tuple[str, ...]] = ()
     strict: bool = False
     """Stop at the first image that cannot be mixed, instead of leaving it out."""
+    allow_overlaps: bool = False
+    """Mix images that show the same scene on many grids, and together give it back."""
     json: bool = False
     """Print JSON instead of words."""
 
@@ -116,7 +118,7 @@ def run(options: Mix) -> int:
             f"put some of them together again; blocks of 1 leave no pieces"
         )
     with errors_name(options.dst):
-        manifest = mix_release(config, engine, progress)
+        manifest = mix_release(config, engine, progress, workers=options.workers)
     if options.json:
         print(json.dumps({**manifest, "left_out": progress.skipped}, indent=1))
     else:

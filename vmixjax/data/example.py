@@ -7,6 +7,7 @@ from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
+from vmixjax.data.codecs.codec import Small
 from vmixjax.data.room import Claim, at_once
 
 
@@ -122,6 +123,24 @@ class Source(Protocol):
           NoRoom: What `claim` raises.
         """
         ...
+
+    def look(
+        self, split: str, index: int, enough: int, claim: Claim = at_once
+    ) -> Small:
+        """Reads an image at a fraction of its size, where that is cheaper.
+
+        Args:
+          split: As of `read`.
+          index: As of `read`.
+          enough: Longer side in pixels that is enough.
+          claim: As of `read`.
+
+        Raises:
+          ImageError, RunError, NoRoom: As of `read`.
+        """
+        del enough
+        image = self.read(split, index, claim).image
+        return Small(image, *image.shape[:2])
 
     def values(self, split: str, index: int) -> Mapping[str, Any]:
         """Reads what belongs to an image, as of `Example.values`, but not the image.

@@ -77,6 +77,7 @@ class ReleaseConfig:
       keep_order: Whether they keep their order.
       shard_size: Images to a shard.
       strict: Whether one image that is not fit ends the run.
+      allow_overlaps: Whether images are mixed although many show the same scene.
       secret_file: File that holds the secret.
       vault: Folder for what undoes the mixing.
       vault_passphrase_file: File that holds the vault's passphrase.
@@ -94,6 +95,7 @@ class ReleaseConfig:
     keep_order: bool = False
     shard_size: int = 1024
     strict: bool = False
+    allow_overlaps: bool = False
     secret_file: Path | None = None
     vault: Path | None = None
     vault_passphrase_file: Path | None = None

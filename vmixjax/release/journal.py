@@ -101,6 +101,13 @@ class Journal:
                 f"DST {self.root} holds other files; name a new or an empty folder"
             )
 
+    def goes_on(self) -> bool:
+        """Tells whether a release was begun, or finished, and its secret is kept."""
+        if (self.root / MANIFEST).exists():
+            return True
+        start = self._start()
+        return start is not None and start.marks.get("secret") is not None
+
     def begin(self, about: Mapping[str, Any], marks: Mapping[str, str | None]) -> Begun:
         """Starts a release, or goes on with one.
 
@@ -118,7 +125,7 @@ class Journal:
         if (self.root / MANIFEST).exists():
             return "goes on"
         start = self._start()
-        if start is not None and start.marks.get("secret") is not None:
+        if start is not None and self.goes_on():
             for name, mark in marks.items():
                 if mark != start.marks.get(name):
                     raise RunError(

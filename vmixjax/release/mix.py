@@ -6,13 +6,14 @@ from typing import Any
 
 import msgspec
 
+from vmixjax.data.example import Source
 from vmixjax.data.inside import holds
 from vmixjax.data.writing import MANIFEST, Shard
 from vmixjax.errors import RunError
 from vmixjax.release.config import ReleaseConfig
 from vmixjax.release.job import ReleaseJob, open_job
 from vmixjax.release.journal import Begun, Journal
-from vmixjax.release.keys import digest
+from vmixjax.release.keys import digest, read_secret
 from vmixjax.release.manifest import (
     describe,
     is_signed,
@@ -20,8 +21,10 @@ from vmixjax.release.manifest import (
     signature,
     write_manifest,
 )
+from vmixjax.release.overlaps import check_overlaps
 from vmixjax.release.progress import Progress
 from vmixjax.release.reading import start_threads
+from vmixjax.release.remembering import RememberingSource
 from vmixjax.release.schema import Tally
 
 _LONG = ("shards", "signature")
@@ -32,7 +35,11 @@ Engine = Callable[[ReleaseJob, Sequence[Shard], Progress], None]
 
 
 def mix_release(
-    config: ReleaseConfig, engine: Engine, progress: Progress
+    config: ReleaseConfig,
+    engine: Engine,
+    progress: Progress,
+    *,
+    workers: int | None = None,
 ) -> dict[str, Any]:
     """Mixes a data set, or does what is left of it.
 
@@ -40,6 +47,8 @@ def mix_release(
       config: What is asked for.
       engine: Engine that does the work.
       progress: Is told of it.
+      workers: Threads that look for images of the same scene, on this machine; by
+        default one for each processor.
 
     Returns:
       The manifest, but for the shards and the signature.
@@ -49,8 +58,16 @@ def mix_release(
         and a run with the same secret goes on from there.
     """
     config.check()
-    source = config.source()
-    Journal(config.dst).check(config.about(source))
+    source: Source = config.source()
+    journal = Journal(config.dst)
+    journal.check(config.about(source))
+    # What goes on was looked at when it began: a release is begun only after that.
+    if not journal.goes_on():
+        if config.secret_file is not None:
+            # What is wrong with it should not be told only after the look.
+            read_secret(config.secret_file)
+        source = RememberingSource(source)
+        check_overlaps(config, source, progress, workers=workers)
     with open_job(config, source) as job, ThreadPoolExecutor() as threads:
         begun = job.journal.begin(job.about, _marks(job))
         if (config.dst / MANIFEST).exists():

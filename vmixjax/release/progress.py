@@ -28,11 +28,25 @@ class Progress:
         self._bar: Any = None
 
     @contextlib.contextmanager
-    def of(self, images: int, there: int = 0) -> Iterator[None]:
-        """Shows a bar for so many images, of which some are there already."""
+    def of(
+        self,
+        images: int,
+        there: int = 0,
+        *,
+        title: str | None = None,
+        delay: float = 0.0,
+    ) -> Iterator[None]:
+        """Shows a bar for so many images, of which some are there already.
+
+        Args:
+          images: Number of all images.
+          there: Number of those that are there.
+          title: Another title for this bar.
+          delay: Seconds before which it is not shown.
+        """
         watched = sys.stderr.isatty()
         with tqdm(
-            desc=self.title,
+            desc=title or self.title,
             total=images,
             initial=there,
             unit="image",
@@ -42,6 +56,7 @@ class Progress:
             # Without a terminal there is no telling how wide it is.
             ncols=None if watched else 79,
             disable=images < 2,
+            delay=delay,
         ) as self._bar:
             yield
         self._bar = None

@@ -3,6 +3,7 @@
 import dataclasses
 import re
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -17,6 +18,20 @@ _PER_PIXEL = 8
 """Bytes that decoding takes: four of Pillow's, and as many of an array."""
 
 
+class Small(NamedTuple):
+    """An image, perhaps at a fraction of its size.
+
+    Attributes:
+      image: uint8 or uint16 (h, w, C); grey, perhaps, where the whole one is not.
+      height: Height of the whole image.
+      width: Width of the whole image.
+    """
+
+    image: np.ndarray
+    height: int
+    width: int
+
+
 @dataclasses.dataclass(frozen=True)
 class Codec:
     """One kind of image files.
@@ -27,12 +42,15 @@ class Codec:
       magic: Matches the first 16 bytes of its files.
       decode: Gives the upright (H, W, C) array of the bytes of a file. Raises
         `Refusal`, and on damaged files anything else.
+      decode_small: Does so at a fraction of the size, as `Small`, where that is cheaper
+        than to decode it whole; is also given the longer side that is enough.
     """
 
     name: str
     title: str
     magic: re.Pattern[bytes]
     decode: Callable[[bytes, Claim], np.ndarray]
+    decode_small: Callable[[bytes, Claim, int], Small] | None = None
 
 
 class Refusal(Exception):

@@ -6,13 +6,14 @@ are taken as stored; no colour management is done.
 """
 
 import stat
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
 from vmixjax._printable import printable
-from vmixjax.data.codecs.codec import COPY_AGAIN, TO_PNG, Codec, Refusal
+from vmixjax.data.codecs.codec import COPY_AGAIN, TO_PNG, Codec, Refusal, Small
 from vmixjax.data.codecs.pillow import BMP, GIF, JPEG, WEBP
 from vmixjax.data.codecs.png import PNG
 from vmixjax.data.codecs.tiff import TIFF
@@ -24,6 +25,8 @@ CODECS = {codec.name: codec for codec in (JPEG, PNG, WEBP, BMP, TIFF, GIF)}
 
 RELEASED_CODECS = frozenset({PNG.name})
 """All that a release holds: what reads one needs no other decoder."""
+
+_T = TypeVar("_T")
 
 _START = 16
 """Bytes by which a codec knows its files."""
@@ -59,10 +62,7 @@ def read_image(
         truncated, animated or multi-page, has samples of another kind (float,
         signed, 32 bit), or has more pixels than `PIL.Image.MAX_IMAGE_PIXELS`.
     """
-    try:
-        data = _read_bytes(path, codecs)
-    except Refusal as refusal:
-        raise ImageError(printable(f"{path} {refusal}")) from refusal
+    data = _named(str(path), lambda: _read_bytes(path, codecs))
     return decode_image(data, str(path), codecs=codecs, claim=claim)
 
 
@@ -87,8 +87,72 @@ def decode_image(
     Raises:
       ImageError: As `read_image`, but for what concerns reading files.
     """
+    return _named(name, lambda: _decode(data, codecs, claim))
+
+
+def read_small(
+    path: Path,
+    enough: int,
+    *,
+    codecs: Collection[str] | None = None,
+    claim: Claim = at_once,
+) -> Small:
+    """Reads one picture at a fraction of its size, where that is cheaper.
+
+    Args:
+      path: As of `read_image`.
+      enough: Longer side in pixels that is enough.
+      codecs: As of `read_image`.
+      claim: As of `read_image`; room for the whole image is asked for.
+
+    Returns:
+      A picture, with the size of the whole one; that one where nothing is saved.
+
+    Raises:
+      ImageError: As `read_image`.
+    """
+    data = _named(str(path), lambda: _read_bytes(path, codecs))
+    return decode_small(data, str(path), enough, codecs=codecs, claim=claim)
+
+
+def decode_small(
+    data: bytes,
+    name: str,
+    enough: int,
+    *,
+    codecs: Collection[str] | None = None,
+    claim: Claim = at_once,
+) -> Small:
+    """Decodes the content of an image file, as `read_small` does.
+
+    Args:
+      data: Bytes of the file.
+      name: Name of the image in complaints.
+      enough: As of `read_small`.
+      codecs: As of `read_small`.
+      claim: As of `read_small`.
+
+    Returns:
+      As `read_small`.
+
+    Raises:
+      ImageError: As `read_small`, but for what concerns reading files.
+    """
+
+    def decode() -> Small:
+        small = _codec_of(data[:_START], codecs).decode_small
+        if small is not None:
+            return small(data, claim, enough)
+        image = _decode(data, codecs, claim)
+        return Small(image, *image.shape[:2])
+
+    return _named(name, decode)
+
+
+def _named(name: str, work: Callable[[], _T]) -> _T:
+    """Gives what some work gives; its complaints name the image."""
     try:
-        return _decode(data, codecs, claim)
+        return work()
     except NoRoom:
         raise
     except Refusal as refusal:

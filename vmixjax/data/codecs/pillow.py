@@ -5,15 +5,23 @@ import io
 import re
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from PIL import Image
 
-from vmixjax.data.codecs.codec import ONE_PICTURE, TO_PNG, Codec, Refusal, check_size
+from vmixjax.data.codecs.codec import (
+    ONE_PICTURE,
+    TO_PNG,
+    Codec,
+    Refusal,
+    Small,
+    check_size,
+)
 from vmixjax.data.room import Claim, at_once
 
 _ORIENTATION = 274  # in EXIF
+_TURNED = (5, 6, 7, 8)
 
 # What a Pillow mode becomes. Modes not listed (I, F, ...) are 32 bit or stranger.
 _TARGET_MODES = {
@@ -36,7 +44,7 @@ _warnings_lock = threading.Lock()
 
 def upright(image: np.ndarray, orientation: object) -> np.ndarray:
     """Turns a (H, W, C) image as its EXIF orientation says; unknown ones mean 1."""
-    if orientation in (5, 6, 7, 8):
+    if orientation in _TURNED:
         image = image.swapaxes(0, 1)
     if orientation in (3, 4, 7, 8):
         image = image[::-1]
@@ -71,6 +79,15 @@ def decode_pillow(
     Returns:
       The loaded image, not turned yet, and its EXIF orientation.
     """
+    image = _open(data, kind, claim)
+    # Loading a TIFF parses metadata again, and may warn.
+    with quiet() if kind == "TIFF" else contextlib.nullcontext():
+        image.load()
+    return image, _orientation(image)
+
+
+def _open(data: bytes, kind: str, claim: Claim) -> Image.Image:
+    """Opens a file, and checks it so far as can be done before it is decoded."""
     try:
         with quiet():
             image = Image.open(io.BytesIO(data), formats=[kind])
@@ -85,14 +102,17 @@ def decode_pillow(
             animated = getattr(image, "is_animated", False)
         if animated:
             raise Refusal("holds more than one picture", ONE_PICTURE)
-    # Loading a TIFF parses metadata again, and may warn.
-    with quiet() if kind == "TIFF" else contextlib.nullcontext():
-        image.load()
-    # After loading: EXIF may come behind the pixels, and Pillow turns TIFF files
-    # itself as it loads them, taking the tag away.
+    return image
+
+
+def _orientation(image: Image.Image) -> object:
+    """The EXIF orientation of a loaded image.
+
+    After loading: EXIF may come behind the pixels, and Pillow turns TIFF files itself
+    as it loads them, taking the tag away.
+    """
     with quiet():
-        orientation = image.getexif().get(_ORIENTATION)
-    return image, orientation
+        return image.getexif().get(_ORIENTATION)
 
 
 def pillow_array(image: Image.Image, orientation: object) -> np.ndarray:
@@ -113,17 +133,36 @@ def pillow_array(image: Image.Image, orientation: object) -> np.ndarray:
     return upright(array if array.ndim == 3 else array[:, :, None], orientation)
 
 
-def _codec(title: str, magic: bytes) -> Codec:
+def _decode_jpeg_small(data: bytes, claim: Claim, enough: int) -> Small:
+    """Decodes a JPEG to grey, at the least of the sizes that its blocks allow."""
+    image = _open(data, "JPEG", claim)
+    width, height = image.size
+    longer = max(width, height)
+    image.draft("L", (width * enough // longer, height * enough // longer))
+    image.load()
+    orientation = _orientation(image)
+    small = pillow_array(image, orientation)
+    if orientation in _TURNED:
+        width, height = height, width
+    return Small(small, height, width)
+
+
+def _codec(
+    title: str,
+    magic: bytes,
+    decode_small: Callable[[bytes, Claim, int], Small] | None = None,
+) -> Codec:
     kind = title.upper()
     return Codec(
         kind,
         title,
         re.compile(magic, re.DOTALL),
         lambda data, claim: pillow_array(*decode_pillow(data, kind, claim)),
+        decode_small,
     )
 
 
-JPEG = _codec("JPEG", rb"\xff\xd8\xff")
+JPEG = _codec("JPEG", rb"\xff\xd8\xff", _decode_jpeg_small)
 WEBP = _codec("WebP", rb"RIFF....WEBP")
 BMP = _codec("BMP", rb"BM")
 GIF = _codec("GIF", rb"GIF8[79]a")

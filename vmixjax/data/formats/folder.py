@@ -13,7 +13,8 @@ from pathlib import Path, PurePath
 
 import numpy as np
 
-from vmixjax.data.codecs.images import read_image
+from vmixjax.data.codecs.codec import Small
+from vmixjax.data.codecs.images import read_image, read_small
 from vmixjax.data.codecs.png import encode_png, png_extras
 from vmixjax.data.example import Example, Field, Label, Pixels, Schema, Source
 from vmixjax.data.files import Paths, find_files, is_inside, png_names, short_name
@@ -108,19 +109,8 @@ class FolderSource(Source):
 
     def read(self, split: str, index: int, claim: Claim = at_once) -> Example:
         relative = self._path(split, index)
-        path = self.root / relative
-        if path.is_symlink() and not is_inside(path, self.root):
-            raise ImageError(
-                f"{path} is a link out of the folder; copy the picture into it"
-            )
-        try:
+        with self._there(relative) as path:
             image = read_image(path, codecs=self._codecs, claim=claim)
-        except ImageError:
-            if not path.exists() and not path.is_symlink():
-                raise RunError(
-                    f"{path} was there and is gone; bring it back and run again"
-                ) from None
-            raise
         return Example(
             name=relative.as_posix(),
             folder=relative.parent.as_posix().removeprefix("."),
@@ -128,6 +118,12 @@ class FolderSource(Source):
             image=image,
             values=self.values(split, index),
         )
+
+    def look(
+        self, split: str, index: int, enough: int, claim: Claim = at_once
+    ) -> Small:
+        with self._there(self._path(split, index)) as path:
+            return read_small(path, enough, codecs=self._codecs, claim=claim)
 
     def values(self, split: str, index: int) -> Mapping[str, int]:
         """They are the class, where there are any."""
@@ -152,6 +148,23 @@ class FolderSource(Source):
                 path = self.root / file
                 size = path.lstat().st_size if path.exists() else 0
                 yield f"{split}\0{file.as_posix()}\0{size}"
+
+    @contextlib.contextmanager
+    def _there(self, relative: PurePath) -> Iterator[Path]:
+        """Where to read a file, which must neither lie elsewhere nor be gone."""
+        path = self.root / relative
+        if path.is_symlink() and not is_inside(path, self.root):
+            raise ImageError(
+                f"{path} is a link out of the folder; copy the picture into it"
+            )
+        try:
+            yield path
+        except ImageError:
+            if not path.exists() and not path.is_symlink():
+                raise RunError(
+                    f"{path} was there and is gone; bring it back and run again"
+                ) from None
+            raise
 
     def _path(self, split: str, index: int) -> PurePath:
         return PurePath(self._paths[self._places[split][index]])

@@ -10,7 +10,8 @@ import tensorflow_datasets as tfds
 from google.protobuf.message import DecodeError
 from tensorflow_datasets.proto import tf_example_pb2
 
-from vmixjax.data.codecs.images import decode_image
+from vmixjax.data.codecs.codec import Small
+from vmixjax.data.codecs.images import decode_image, decode_small
 from vmixjax.data.codecs.png import png_extras
 from vmixjax.data.example import (
     Example,
@@ -97,11 +98,9 @@ class TfdsSource(Source):
     def read(self, split: str, index: int, claim: Claim = at_once) -> Example:
         name = f"{split}/{index}"
         features = self._features(self._record(split, index), name)
-        content = features[IMAGE].bytes_list.value
-        if len(content) != 1:
-            raise ImageError(f"{name} holds no image")
+        content = _image(features, name)
         values = self._values(features, name)
-        image = decode_image(content[0], name, codecs=self._codecs, claim=claim)
+        image = decode_image(content, name, codecs=self._codecs, claim=claim)
         pixels = self._fitting(image, name)
         label = self.fields.get("label")
         folder = split
@@ -110,6 +109,13 @@ class TfdsSource(Source):
             folder += f"/{label.names[number] if label.names else number}"
         stem = f"{folder}/{index}"
         return Example(name=name, folder=folder, stem=stem, image=pixels, values=values)
+
+    def look(
+        self, split: str, index: int, enough: int, claim: Claim = at_once
+    ) -> Small:
+        name = f"{split}/{index}"
+        content = _image(self._features(self._record(split, index), name), name)
+        return decode_small(content, name, enough, codecs=self._codecs, claim=claim)
 
     def values(self, split: str, index: int) -> Mapping[str, Any]:
         name = f"{split}/{index}"
@@ -192,6 +198,15 @@ class TfdsSource(Source):
                 f"{self.pixels.dtype} as its data set promises; mend the data set"
             )
         return image
+
+
+def _image(features: Mapping[str, Any], name: str) -> bytes:
+    """The image file of a record, which has one."""
+    content = features[IMAGE].bytes_list.value
+    if len(content) != 1:
+        raise ImageError(f"{name} holds no image")
+    image: bytes = content[0]
+    return image
 
 
 def _field(key: str, feature: Any, keep: bool) -> Field:

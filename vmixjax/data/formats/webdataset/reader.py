@@ -5,7 +5,8 @@ import tarfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
-from vmixjax.data.codecs.images import decode_image
+from vmixjax.data.codecs.codec import Small
+from vmixjax.data.codecs.images import decode_image, decode_small
 from vmixjax.data.codecs.png import png_extras
 from vmixjax.data.example import (
     Example,
@@ -95,22 +96,24 @@ class WebDatasetSource(Source):
         del split
         path, key, members = self._sample(index)
         where = f"{path}: {key}"
-        images = sorted(_IMAGES & set(members))
-        if len(images) != 1:
-            raise ImageError(
-                f"{where} has {len(images)} images; it needs one, and others dropped "
-                f"with --drop SUFFIX"
-            )
+        content = _image(where, members)
         values = self._values(where, members)
         return Example(
             name=key,
             folder=str(values.get(_LABEL, "")),
             stem=key,
-            image=decode_image(
-                members[images[0]], where, codecs=self._codecs, claim=claim
-            ),
+            image=decode_image(content, where, codecs=self._codecs, claim=claim),
             values=values,
         )
+
+    def look(
+        self, split: str, index: int, enough: int, claim: Claim = at_once
+    ) -> Small:
+        del split
+        path, key, members = self._sample(index)
+        where = f"{path}: {key}"
+        content = _image(where, members)
+        return decode_small(content, where, enough, codecs=self._codecs, claim=claim)
 
     def values(self, split: str, index: int) -> Mapping[str, int | str]:
         del split
@@ -185,6 +188,17 @@ def list_tars(path: Path) -> list[Path]:
         if tar.suffix != ".tar" or not tar.is_file():
             raise RunError(f"SRC {path} lists {tar}, which is no tar file there")
     return tars
+
+
+def _image(where: str, members: Mapping[str, bytes]) -> bytes:
+    """The image file of a sample, which has one."""
+    images = sorted(_IMAGES & set(members))
+    if len(images) != 1:
+        raise ImageError(
+            f"{where} has {len(images)} images; it needs one, and others dropped "
+            f"with --drop SUFFIX"
+        )
+    return members[images[0]]
 
 
 def _members(path: Path) -> Iterator[tarfile.TarInfo]:

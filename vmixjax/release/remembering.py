@@ -1,0 +1,89 @@
+"""A source that is read twice, first to look at its images and then to mix them.
+
+Reading is most of what a look costs. So what was read is kept for the second time, as
+far as a bounded part of memory holds it.
+"""
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from vmixjax.data.codecs.codec import Small
+from vmixjax.data.example import Example, Field, Pixels, Source
+from vmixjax.data.room import Claim, Room, at_once
+
+_BYTES = 2**28
+"""Of all examples that are kept."""
+
+_PER_EXAMPLE = 1200
+"""Bytes of an example beside its image."""
+
+
+class RememberingSource(Source):
+    """Reads another source, and keeps examples that it looked at until they are read.
+
+    Args:
+      source: The other source.
+      limit: Most bytes of the examples.
+    """
+
+    def __init__(self, source: Source, limit: int = _BYTES) -> None:
+        self._source = source
+        self.name: str = source.name
+        self.splits: Mapping[str, int] = source.splits
+        self.fields: Mapping[str, Field] = source.fields
+        self.pixels: Pixels | None = source.pixels
+        self.places: Sequence[Path] = source.places
+        self._examples: dict[tuple[str, int], Example] = {}
+        self._room = Room(limit)
+        self._full = threading.Event()
+
+    def read(self, split: str, index: int, claim: Claim = at_once) -> Example:
+        """Reads one example, or gives up the one that is kept."""
+        kept = self._examples.get((split, index))
+        if kept is None:
+            return self._source.read(split, index, claim)
+        claim(kept.image.nbytes)
+        if self._examples.pop((split, index), None) is not None:
+            self._room.give_back(_size(kept))
+        return kept
+
+    def look(
+        self, split: str, index: int, enough: int, claim: Claim = at_once
+    ) -> Small:
+        """Gives an image whole while there is room to keep it, then as it is cheap."""
+        kept = self._examples.get((split, index))
+        if kept is None and self._full.is_set():
+            return self._source.look(split, index, enough, claim)
+        if kept is None:
+            kept = self._source.read(split, index, claim)
+            if self._room.take(_size(kept)):
+                self._examples[split, index] = kept
+            else:
+                self._full.set()
+        return Small(kept.image, *kept.image.shape[:2])
+
+    def values(self, split: str, index: int) -> Mapping[str, Any]:
+        """As of the other source."""
+        return self._source.values(split, index)
+
+    def candidates(self, name: str) -> Iterator[tuple[str, int]]:
+        """As of the other source."""
+        return self._source.candidates(name)
+
+    def extras(self, split: str, index: int) -> Iterator[str]:
+        """As of the other source."""
+        return self._source.extras(split, index)
+
+    def loose(self) -> Iterator[str]:
+        """As of the other source."""
+        return self._source.loose()
+
+    def traces(self) -> Iterator[str]:
+        """As of the other source."""
+        return self._source.traces()
+
+
+def _size(example: Example) -> int:
+    return example.image.nbytes + _PER_EXAMPLE

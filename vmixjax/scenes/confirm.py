@@ -1,0 +1,350 @@
+"""Whether two images show the same scene, and how one lies on the other.
+
+First by their descriptors alone, then by their pixels: what both show is laid over each
+other, exactly, and must be alike everywhere, not in a few corners only.
+
+References:
+  M. Fischler and R. Bolles, "Random Sample Consensus", CACM 1981; J.-Y. Bouguet,
+  "Pyramidal Implementation of the Lucas Kanade Feature Tracker", Intel 2001.
+"""
+
+import math
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from vmixjax.scenes.descriptor import Descriptor, resize
+
+_ALIKE = 24
+"""Bits of 128 that corners which are each other's nearest may differ in."""
+
+_CORNERS = 3
+"""Corners that must lie in one view as they do in the other."""
+
+_OFF = 2.5
+"""Pixels of small pictures by which they may be off."""
+
+_MATCHES, _TRIED = 48, 200
+"""Of the corners of two images: the nearest; and placements that two of them make."""
+
+_ENLARGED = 1.3
+"""Scale between two small pictures up to which their corners are alike."""
+
+_SCALED, _TURN = 0.1, 0.1
+"""By how much pictures may be scaled otherwise than their corners say, and turned, in
+radians."""
+
+_SIDE = 1024
+"""Longer side of the pictures that are laid over each other."""
+
+_COARSE = 192
+"""And of those that are compared first, since most candidates show nothing the same."""
+
+_LEAST = 8
+"""Pixels, of each side of what two images both show."""
+
+_POINTS = 200
+"""Points that are followed from one picture to the other."""
+
+_EXACT = 0.75
+"""Pixels by which they may be off."""
+
+_FINE = 2.0
+"""Sigma, in pixels, of the blur that is taken away: shades alone make no likeness."""
+
+_LIKENESS = 0.7, 6.0, 0.92
+"""Correlation of what both show, at least; what is added to it, through the side of
+that in pixels, since in few pixels much looks alike, such as digits; and at most."""
+
+_TRACKED = 0.45, 10.0, 0.8
+"""Part of the points that must agree, likewise."""
+
+_WHOLE = 0.2
+"""Pixels to the next whole one that are put down to rounding."""
+
+
+class Placement(NamedTuple):
+    """Pixel (y, x) of one image is (scale * y + top, scale * x + left) of the other."""
+
+    scale: float
+    top: float
+    left: float
+
+    def after(self, other: "Placement") -> "Placement":
+        """Gives the placement that does first the other and then this one."""
+        return Placement(
+            self.scale * other.scale,
+            self.scale * other.top + self.top,
+            self.scale * other.left + self.left,
+        )
+
+    def back(self) -> "Placement":
+        """Gives the placement of the one image on the other."""
+        return Placement(
+            1 / self.scale, -self.top / self.scale, -self.left / self.scale
+        )
+
+
+class Picture(NamedTuple):
+    """A grey picture of an image.
+
+    Attributes:
+      grey: uint8 (H, W).
+      per_pixel: Pixels of the image to each of its own, along a side.
+    """
+
+    grey: np.ndarray
+    per_pixel: float
+
+
+def picture_of(grey: np.ndarray, longer: int) -> Picture:
+    """Gives the picture of an image that is large enough to be compared.
+
+    Args:
+      grey: uint8 (H, W), the image or a smaller picture of it.
+      longer: Longer side of the image.
+    """
+    if max(grey.shape) > _SIDE:
+        height, width = (max(1, round(n * _SIDE / max(grey.shape))) for n in grey.shape)
+        grey = resize(grey, height, width)
+    return Picture(grey, longer / max(grey.shape))
+
+
+def place(first: Descriptor, second: Descriptor) -> Placement | None:
+    """Tells how a second image lies on the first, by their corners; None: it does not.
+
+    It is exact to some pixels of small pictures.
+    """
+    if min(len(first.bits), len(second.bits)) < _CORNERS:
+        return None
+    words = second.bits.view(np.uint64), first.bits.view(np.uint64)
+    differ = np.bitwise_count(words[0][:, None] ^ words[1]).sum(2, dtype=np.uint8)
+    # Both ways: of those that are each other's nearest, there are too few.
+    theirs = np.concatenate([np.arange(len(differ)), differ.argmin(0)])
+    ours = np.concatenate([differ.argmin(1), np.arange(differ.shape[1])])
+    apart = differ[theirs, ours]
+    order = np.lexsort((ours, theirs, apart))
+    order = order[apart[order] <= _ALIKE]
+    codes = theirs[order] * differ.shape[1] + ours[order]
+    order = order[np.diff(codes, prepend=-1) != 0][:_MATCHES]
+    theirs, ours = theirs[order], ours[order]
+    if len(theirs) < _CORNERS:
+        return None
+    of = _vote(
+        second.corners[theirs].astype(np.float32),
+        first.corners[ours].astype(np.float32),
+    )
+    return of and _in_images(of, first.per_pixel, second.per_pixel)
+
+
+def compare(first: Picture, second: Picture, about: Placement) -> Placement | None:
+    """Lays the picture of a second image on that of the first, and compares them.
+
+    Args:
+      first: Picture of an image.
+      second: Picture of another image.
+      about: About how the second lies on the first.
+
+    Returns:
+      How it does, exact to a part of a pixel; None if they are not alike there.
+    """
+    larger = max(first.grey.shape) / _COARSE
+    if larger > 2:
+        one, other = (_coarser(it, it.per_pixel * larger) for it in (first, second))
+        of = _compare(one, other, about)
+        if of is None:
+            return None
+        about = of
+    return _compare(first, second, about)
+
+
+def _compare(first: Picture, second: Picture, about: Placement) -> Placement | None:
+    one, other = _as_fine(first, second, about)
+    placement = _in_pictures(about, one.per_pixel, other.per_pixel)
+    laid = _lay(one.grey, other.grey, placement)
+    if laid is None:
+        return None
+    exact = _track(one.grey, laid, placement)
+    if exact is None:
+        return None
+    laid = _lay(one.grey, other.grey, exact)
+    if laid is None or _likeness(one.grey, laid) < laid.asks(*_LIKENESS):
+        return None
+    return _rounded(_in_images(exact, one.per_pixel, other.per_pixel), other)
+
+
+class _Laid(NamedTuple):
+    """A picture, resampled to lie on another, and the part that is in both."""
+
+    grey: np.ndarray
+    rows: slice
+    columns: slice
+
+    def asks(self, least: float, more: float, most: float) -> float:
+        """Gives what is asked of the part: more of a small one."""
+        height, width = (part.stop - part.start for part in (self.rows, self.columns))
+        return min(most, least + more / math.sqrt(height * width))
+
+
+def _vote(source: np.ndarray, target: np.ndarray) -> Placement | None:
+    """The placement that most matches agree with, of all that two of them make.
+
+    It has no turn. Most matches of small pictures are wrong, and with a turn more of
+    them agree by chance than of those that are right.
+    """
+    one, other = np.triu_indices(len(source), 1)
+    before, after = source[other] - source[one], target[other] - target[one]
+    length = np.maximum(np.hypot(*before.T), 1e-6)
+    scale = (before * after).sum(1) / length**2
+    turned = np.abs(after - scale[:, None] * before).max(1)
+    (fit,) = np.nonzero(
+        (scale > 1 / _ENLARGED)
+        & (scale < _ENLARGED)
+        & (turned < _OFF)
+        & (length > 2 * _OFF)
+    )
+    if not len(fit):
+        return None
+    fit = fit[:: -(-len(fit) // _TRIED)]
+    scale = scale[fit]
+    start = (target[one[fit]] + target[other[fit]]) / 2
+    start -= scale[:, None] * (source[one[fit]] + source[other[fit]]) / 2
+    there = scale[:, None, None] * source + start[:, None]
+    agree = np.abs(there - target).max(2) < _OFF
+    best = int(agree.sum(1).argmax())
+    theirs, ours = source[agree[best]], target[agree[best]]
+    if min(len(set(map(tuple, of.tolist()))) for of in (theirs, ours)) < _CORNERS:
+        return None
+    middle = theirs.mean(0)
+    away = theirs - middle
+    exact = float((away * (ours - ours.mean(0))).sum() / (away**2).sum())
+    left, top = ours.mean(0) - exact * middle
+    return Placement(exact, float(top), float(left))
+
+
+def _fit(
+    source: np.ndarray, target: np.ndarray, off: float, least: int
+) -> Placement | None:
+    """The placement that most points agree with, and at least so many."""
+    matrix, inliers = cv2.estimateAffinePartial2D(
+        source, target, method=cv2.RANSAC, ransacReprojThreshold=off
+    )
+    if matrix is None or inliers.sum() < least:
+        return None
+    scale = math.hypot(matrix[0, 0], matrix[1, 0])
+    turn = math.atan2(matrix[1, 0], matrix[0, 0])
+    if abs(scale - 1) > _SCALED or abs(turn) > _TURN:
+        return None
+    # Views have no turn: the middle of what was matched stays where it is.
+    x, y = source[inliers[:, 0] == 1].mean(0)
+    left, top = matrix @ (x, y, 1.0) - scale * np.array([x, y])
+    return Placement(scale, float(top), float(left))
+
+
+def _as_fine(first: Picture, second: Picture, about: Placement) -> tuple[Picture, ...]:
+    """Both pictures with pixels of about one size: that of the coarser."""
+    pixel = max(first.per_pixel, second.per_pixel * about.scale)
+    return _coarser(first, pixel), _coarser(second, pixel / about.scale)
+
+
+def _coarser(picture: Picture, per_pixel: float) -> Picture:
+    ratio = picture.per_pixel / per_pixel
+    if ratio > 0.9:
+        return picture
+    height, width = (max(1, round(n * ratio)) for n in picture.grey.shape)
+    longer = max(picture.grey.shape) / max(height, width)
+    return Picture(resize(picture.grey, height, width), picture.per_pixel * longer)
+
+
+def _in_pictures(of: Placement, one: float, other: float) -> Placement:
+    """A placement of images, as one of their pictures."""
+    return Placement(
+        of.scale * other / one,
+        *(
+            (of.scale * (other - 1) / 2 + start - (one - 1) / 2) / one
+            for start in (of.top, of.left)
+        ),
+    )
+
+
+def _in_images(of: Placement, one: float, other: float) -> Placement:
+    """A placement of pictures, as one of their images."""
+    scale = of.scale * one / other
+    return Placement(
+        scale,
+        *(
+            start * one + (one - 1) / 2 - scale * (other - 1) / 2
+            for start in (of.top, of.left)
+        ),
+    )
+
+
+def _lay(one: np.ndarray, other: np.ndarray, of: Placement) -> _Laid | None:
+    """Lays a picture on another; None where they have too little in common."""
+    parts = []
+    for i, start in enumerate((of.top, of.left)):
+        begin = max(0, math.ceil(start))
+        end = min(one.shape[i], math.floor(start + of.scale * (other.shape[i] - 1)) + 1)
+        if end - begin < _LEAST:
+            return None
+        parts.append(slice(begin, end))
+    matrix = np.array([[of.scale, 0, of.left], [0, of.scale, of.top]])
+    height, width = one.shape
+    laid = cv2.warpAffine(
+        other, matrix, (width, height), borderMode=cv2.BORDER_REPLICATE
+    )
+    return _Laid(laid, *parts)
+
+
+def _track(one: np.ndarray, laid: _Laid, of: Placement) -> Placement | None:
+    """Follows points of what both show, from the one picture to the other."""
+    part = laid.rows, laid.columns
+    here, there = (
+        np.ascontiguousarray(one[part]),
+        _as_bright(laid.grey[part], one[part]),
+    )
+    points = cv2.goodFeaturesToTrack(here, _POINTS, 0.001, 3)
+    if points is None or len(points) < _CORNERS:
+        return None
+    window = min(15, min(here.shape) // 4 * 2 + 1)
+    start = points.copy()
+    ends, found, _ = cv2.calcOpticalFlowPyrLK(
+        here, there, points, start, winSize=(window, window), maxLevel=3
+    )
+    kept = found[:, 0] == 1
+    least = max(_CORNERS, math.ceil(laid.asks(*_TRACKED) * len(points)))
+    if kept.sum() < least:
+        return None
+    corner = np.array([laid.columns.start, laid.rows.start], np.float32)
+    moved = _fit(ends[kept, 0] + corner, points[kept, 0] + corner, _EXACT, least)
+    return moved and moved.after(of)
+
+
+def _as_bright(part: np.ndarray, like: np.ndarray) -> np.ndarray:
+    """Gives a part of a picture the brightness and the contrast of another."""
+    gain = float(like.std()) / max(float(part.std()), 1.0)
+    return cv2.convertScaleAbs(part, alpha=gain, beta=like.mean() - gain * part.mean())
+
+
+def _likeness(one: np.ndarray, laid: _Laid) -> float:
+    """Correlation of the fine detail of what two pictures both show: -1 to 1."""
+    fine = []
+    for grey in (one, laid.grey):
+        part = grey[laid.rows, laid.columns].astype(np.float32)
+        part -= cv2.GaussianBlur(part, (0, 0), _FINE)
+        fine.append(part - part.mean())
+    size = math.sqrt(float((fine[0] ** 2).sum()) * float((fine[1] ** 2).sum()))
+    return float((fine[0] * fine[1]).sum()) / size if size else 0.0
+
+
+def _rounded(of: Placement, other: Picture) -> Placement:
+    """Takes small errors away where a picture was shifted by whole pixels."""
+    longer = max(other.grey.shape) * other.per_pixel
+    tops = round(of.top), round(of.left)
+    off = max(abs(of.top - tops[0]), abs(of.left - tops[1]))
+    if abs(of.scale - 1) * longer / 2 > 2 * _WHOLE * other.per_pixel:
+        return of
+    if off > _WHOLE * other.per_pixel:
+        return of
+    return Placement(1.0, float(tops[0]), float(tops[1]))
