@@ -26,10 +26,10 @@ def test_a_mix_that_can_be_checked_by_eye():
     key, plan = vmixjax.key(bytes(range(32))), vmixjax.full_plan(image.shape, config)
     mixed = vmixjax.mix(key, image, plan)
     assert mixed[..., 0].tolist() == [
-        [13, 14, 12, 0],
-        [11, 8, 7, 9],
-        [4, 6, 2, 10],
-        [15, 5, 3, 1],
+        [0, 15, 7, 8],
+        [12, 9, 4, 2],
+        [14, 10, 5, 6],
+        [13, 3, 11, 1],
     ]
 
 

@@ -11,6 +11,7 @@ from scipy import stats
 import vmixjax
 from vmixjax._shuffle import at_once, chunks, permutation, permute, platforms
 from vmixjax._shuffle.layout import Batch
+from vmixjax._shuffle.prng import full_length
 from vmixjax._shuffle.stages import stages
 
 LEAST_P = 1e-6
@@ -21,7 +22,7 @@ MODES = ("independent", "shared", "joint")
 def source_index(key, levels, shape, config, *, inverse=False):
     """Where each value comes from: what becomes of an image of places."""
     places = jnp.arange(np.prod(shape), dtype=jnp.int32).reshape(shape)
-    words = jax.random.key_data(key)
+    words = full_length(key)
     return permute(words, places, levels, config, inverse)
 
 
@@ -182,7 +183,7 @@ def test_chunks_and_whole_images_are_mixed_alike(tile, ladder, mode, monkeypatch
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (5, 3 * tile, 2 * tile, 3), np.uint8)
     levels = rng.integers(0, len(ladder) + 1, (5, 3, 2), np.uint8)
-    keys = jax.random.key_data(jax.random.split(jax.random.key(1), 5))
+    keys = full_length(jax.random.split(jax.random.key(1), 5))
     row = images[0, :tile].size
     batch = Batch(keys, images, levels)
     # What accelerators run, and CPUs that share a batch.
@@ -201,7 +202,7 @@ def test_a_platform_runs_what_the_table_has_for_it(monkeypatch):
     config = vmixjax.MixConfig(8, ((8, 1),))
     image = jnp.arange(16 * 8 * 3, dtype=jnp.uint8).reshape(16, 8, 3)
     levels = jnp.ones((2, 1), jnp.uint8)
-    words = jax.random.key_data(jax.random.key(0))
+    words = full_length(jax.random.key(0))
     expected = permute(words, image, levels, config, False)
     called = []
 
@@ -212,7 +213,7 @@ def test_a_platform_runs_what_the_table_has_for_it(monkeypatch):
     monkeypatch.setitem(platforms.IMPLEMENTATIONS, "cpu", kernel)
     mixed = permute(words, image, levels, config, False)
     np.testing.assert_array_equal(mixed, expected)
-    assert called == [((1, 2), (1, 16, 8, 3), (1, 2, 1), False)]
+    assert called == [((1, 8), (1, 16, 8, 3), (1, 2, 1), False)]
 
 
 def test_compiled_mix_has_no_sort_and_needs_little_memory():
@@ -234,7 +235,7 @@ def test_other_types_and_odd_batches_go_through():
     config = vmixjax.MixConfig(8, ((8, 2),))
     image = jnp.arange(16 * 8 * 3, dtype=jnp.int32).reshape(16, 8, 3)
     levels = jnp.ones((2, 1), jnp.uint8)
-    words = jax.random.key_data(jax.random.split(jax.random.key(0), 6))
+    words = full_length(jax.random.split(jax.random.key(0), 6))
 
     @jax.jit
     def mix(word, image, levels):
@@ -244,5 +245,5 @@ def test_other_types_and_odd_batches_go_through():
     of_one = jax.vmap(mix, (0, None, None))(words, image, levels)
     nested = jax.vmap(jax.vmap(mix, (0, None, None)), (0, None, None))
     np.testing.assert_array_equal(of_one, alone)
-    pairs = nested(words.reshape(2, 3, 2), image, levels)
+    pairs = nested(words.reshape(2, 3, 8), image, levels)
     np.testing.assert_array_equal(pairs.reshape(alone.shape), alone)

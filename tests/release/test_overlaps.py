@@ -103,12 +103,15 @@ def test_copies_on_the_same_grid_add_nothing(photos, mixes):
     assert "6 images show one scene, all on the same grid, which adds nothing" in told
 
 
-def test_one_scene_in_a_large_collection_is_named(photos, mixes, monkeypatch):
+def test_four_views_stop_a_run_unless_images_are_small_and_many(
+    photos, mixes, monkeypatch
+):
     save(photos, UNRELATED)
     save(photos, PATCHES[:4], data.coffee(), "ben")
-    assert mixes()[0] == 2
     monkeypatch.setattr(overlaps, "_SCENE", 2)
     monkeypatch.setattr(overlaps, "_ALL", 2)
+    assert mixes()[0] == 2
+    monkeypatch.setattr(overlaps, "_SMALL", 1000)
     status, told = mixes()
     assert status == 0
     assert "4 images show one scene, 4 of them" in told
