@@ -20,6 +20,7 @@ ATTACKS = Registry(
         "restoration": "vmixjax.attacks.reconstruction:ATTACK",
         "jigsaw": "vmixjax.attacks.jigsaw:ATTACK",
         "average": "vmixjax.attacks.averaging:ATTACK",
+        "shifted_grids": "vmixjax.attacks.shifted_grids:ATTACK",
         "known_pairs": "vmixjax.attacks.known_plaintext:ATTACK",
         "gradient_inversion": "vmixjax.attacks.gradient_inversion:ATTACK",
         "membership": "vmixjax.attacks.membership:ATTACK",

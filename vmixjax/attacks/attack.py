@@ -29,6 +29,8 @@ class Attack:
         uint8 (B, H, W, C), threat model, budget) -> uint8 (B, H, W, C). What more it
         needs, it asks the threat model for. None where it gives no images.
       applies: Whether `recover` makes sense against a protection, on images of a side.
+      needs_scenes: Whether `recover` is of use only where some of the owner's images
+        show the same scene.
       study: What it shows beyond the images that it gives back, if anything.
       budgets: Sizes that no other attack uses, by name, for each budget of an audit.
     """
@@ -39,6 +41,7 @@ class Attack:
         None
     )
     applies: Callable[[Protection, int], bool] = lambda protection, side: True
+    needs_scenes: bool = False
     study: Study | None = None
     budgets: dict[str, Budget] = dataclasses.field(default_factory=dict)
 
