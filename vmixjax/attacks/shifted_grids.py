@@ -9,6 +9,7 @@ own for each view does not help. Copies on the same grid tell nothing new.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import jax
@@ -18,31 +19,18 @@ import numpy as np
 from vmixjax import _validate
 from vmixjax.attacks import _checks
 from vmixjax.attacks._alignment import align
-from vmixjax.attacks._scene import (
-    Placed,
-    parts_of,
-    reflected_parts,
-    seen_from,
-    solve_scene,
-)
+from vmixjax.attacks._overlaps import drawn, is_joint, region_of, solve_overlaps
+from vmixjax.attacks._scene import Placed, parts_of, reflected_parts, solve_scene
 from vmixjax.attacks.attack import Attack, Budget, Study, StudyResult
 from vmixjax.attacks.region_means import region_means
 from vmixjax.attacks.threat_model import ThreatModel
-from vmixjax.config import CHANNEL_MODES
 from vmixjax.metrics import ssim
 
 if TYPE_CHECKING:
     from vmixjax.attacks.trial import Trial
-    from vmixjax.scenes import Scene
 
-_LAYINGS = 16
+_LAYINGS = 32
 """How often half of the views are moved, where shifts are not known."""
-
-_LONGEST = 1024
-"""Pixels of a scene's side, at most: what lies beyond is left to the means."""
-
-_GRAIN = 64
-"""Sides of scenes are made of so many pixels, so that few programs are compiled."""
 
 
 def shifted_grids(
@@ -87,7 +75,7 @@ def shifted_grids(
             f"{', '.join(map(str, protected.shape))}) with M of at least 1; got "
             f"{views.shape}"
         )
-    region, joint = _region(threat_model, protected.shape), _joint(threat_model)
+    region, joint = region_of(threat_model, protected.shape), is_joint(threat_model)
     everything = jnp.concatenate([protected[None], views]).swapaxes(0, 1)
     if shifts is None:
         found = [
@@ -103,7 +91,7 @@ def shifted_grids(
             for i in (0, 1)
         )
         placed = Placed(some, rows, columns, region)
-        solved.append(_drawn(solve_scene((placed,), joint=joint, rounds=rounds)))
+        solved.append(drawn(solve_scene((placed,), joint=joint, rounds=rounds)))
     return jnp.stack(solved)
 
 
@@ -139,74 +127,60 @@ def estimate_shifts(
     """
     views = _validate.images("views", views)
     _validate.size("reach", reach)
-    region = _region(threat_model, views.shape)
-    joint = _joint(threat_model)
+    region = region_of(threat_model, views.shape)
+    joint = is_joint(threat_model)
     return align(key, views, region=region, reach=reach, joint=joint, rounds=rounds)
 
 
-def solve_overlaps(
-    protected: jax.typing.ArrayLike,
-    threat_model: ThreatModel,
+def solve_releases(
+    releases: Sequence[jax.typing.ArrayLike],
     *,
-    scenes: tuple[Scene, ...],
+    regions: Sequence[int],
     rounds: int = 12,
 ) -> jax.Array:
-    """Solves for scenes that several of the protected images show.
+    """Solves for images that were released several times, with regions of other sizes.
 
     Args:
-      protected: Mixed images, uint8 (B, H, W, C).
-      threat_model: As for `shifted_grids`.
-      scenes: How images that show the same scene lie to each other, as
-        `vmixjax.scenes.find_scenes` finds it; indices are those of the batch.
+      releases: Mixes of the same images, uint8 (B, H, W, C) each, whose channels were
+        not mixed with each other.
+      regions: Side of the regions of each release.
       rounds: As for `shifted_grids`.
 
     Returns:
-      The reconstruction, uint8 (B, H, W, C): of images that are in no scene, the means
-      of their regions.
+      The reconstruction, uint8 (B, H, W, C).
 
     Raises:
       TypeError: Images that are not uint8.
-      ValueError: No batch; no region, or one that does not divide the images.
+      ValueError: Releases of several shapes, or not one region for each, or one that
+        does not divide the images.
 
     References:
       Ours; the paper does not consider it.
     """
-    protected = _validate.images("protected", protected)
-    region, joint = _region(threat_model, protected.shape), _joint(threat_model)
-    images = np.array(region_means(jax.random.key(0), protected, threat_model))
-    for scene in scenes:
-        indices, placed = _placed(scene, np.asarray(protected), region)
-        solved = solve_scene((placed,), joint=joint, rounds=rounds)
-        views = _drawn(seen_from(solved, placed))
-        images[indices] = np.asarray(views)[: len(indices)]
-    return jnp.asarray(images)
-
-
-def _placed(
-    scene: Scene, protected: np.ndarray, region: int
-) -> tuple[np.ndarray, Placed]:
-    """Numbers of the images of a scene, and these with their places; filled up."""
-    height, width = protected.shape[1:3]
-    indices, scales, tops, lefts = (
-        np.asarray(one) for one in zip(*scene.views, strict=True)
-    )
-    finest = scales.min()
-    scales, tops, lefts = (one / finest for one in (scales, tops, lefts))
-    tops, lefts = (start - (start - scales / 2).min() - 0.5 for start in (tops, lefts))
-    inside = np.maximum(tops + scales * height, lefts + scales * width) <= _LONGEST
-    indices, scales = indices[inside], scales[inside]
-    tops, lefts = tops[inside], lefts[inside]
-    # Views that count for nothing, so that few programs are compiled.
-    spare = (1 << (len(indices) - 1).bit_length()) - len(indices)
-
-    def parts(starts: np.ndarray, side: int) -> jax.Array:
-        length = int(np.ceil((starts + scales * side).max() / _GRAIN)) * _GRAIN
-        found = parts_of(starts, scales, side, length)
-        return jnp.asarray(np.pad(found, ((0, spare), (0, 0), (0, 0))))
-
-    images = np.pad(protected[indices], ((0, spare), (0, 0), (0, 0), (0, 0)))
-    rows, columns = parts(tops, height), parts(lefts, width)
-    return indices, Placed(jnp.asarray(images), rows, columns, region)
+    images = [_validate.images("releases", release) for release in releases]
+    shapes = {release.shape for release in images}
+    if len(shapes) != 1 or len(images) != len(regions):
+        raise ValueError(
+            f"releases must be mixes of the same images, with one of regions for each; "
+            f"got shapes {sorted(shapes)} and regions {tuple(regions)}"
+        )
+    for region in regions:
+        _checks.region(
+            ThreatModel(lambda _, image: image, images[0], region), images[0].shape
+        )
+    _, height, width, _ = images[0].shape
+    rows, columns = (jnp.eye(side)[None] for side in (height, width))
+    solved = [
+        solve_scene(
+            tuple(
+                Placed(view[None], rows, columns, region)
+                for view, region in zip(same, regions, strict=True)
+            ),
+            rounds=rounds,
+        )
+        for same in zip(*images, strict=True)
+    ]
+    return drawn(jnp.stack(solved))
 
 
 def _found(
@@ -222,27 +196,8 @@ def _found(
     rows = parts_of(starts[:, 0], scales, height, height + 2 * region)
     columns = parts_of(starts[:, 1], scales, width, width + 2 * region)
     placed = Placed(views, jnp.asarray(rows), jnp.asarray(columns), region)
-    scene = _drawn(solve_scene((placed,), joint=joint, rounds=rounds))
+    scene = drawn(solve_scene((placed,), joint=joint, rounds=rounds))
     return scene[region : region + height, region : region + width]
-
-
-@jax.jit
-def _drawn(values: jax.Array) -> jax.Array:
-    return jnp.round(jnp.clip(values, 0, 255)).astype(jnp.uint8)
-
-
-def _region(threat_model: ThreatModel, shape: tuple[int, ...]) -> int:
-    if threat_model.region is None:
-        raise ValueError(
-            "threat_model.region is None, but only sums of regions tell of shifted "
-            "grids: name the region that the images were protected with"
-        )
-    return _checks.region(threat_model, shape)[0]
-
-
-def _joint(threat_model: ThreatModel) -> bool:
-    mode = threat_model.channels
-    return mode is not None and CHANNEL_MODES[mode].crosses_channels
 
 
 def _known_shifts(shifts: jax.typing.ArrayLike, shape: tuple[int, ...]) -> np.ndarray:
