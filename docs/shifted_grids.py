@@ -96,7 +96,7 @@ def all_phases() -> dict[str, float]:
 
 
 def patches() -> dict[str, float]:
-    """400 overlapping patches of 128 pixels, step 20, of one photograph, regions of 32."""
+    """400 patches of 128 pixels, step 20, of one photograph, regions of 32."""
     scene = data.astronaut()
     shifts = 20 * np.stack(np.divmod(np.arange(400), 20), -1)
     return together(scene, shifts, 128, 32, 6)
