@@ -72,9 +72,14 @@ class _Quiet(Progress):
 
     @contextlib.contextmanager
     def of(
-        self, images: int, there: int = 0, *, title: str | None = None
+        self,
+        images: int,
+        there: int = 0,
+        *,
+        title: str | None = None,
+        delay: float = 0.0,
     ) -> Iterator[None]:
-        del images, there, title
+        del images, there, title, delay
         yield
 
 

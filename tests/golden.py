@@ -25,7 +25,10 @@ CONFIGS = {
     "published": vmixjax.MixConfig(16, ((16, 8), (16, 4), (16, 2))),
     "cifar": vmixjax.MixConfig(4, ((4, 1),)),
     "wide": vmixjax.MixConfig(224, ((224, 1),)),
+    "threefry": vmixjax.MixConfig(8, ((4, 2), (8, 1))),
 }
+KEYS = {"threefry": jax.random.key(0, impl="threefry2x32")}
+SECRET = bytes(range(32))
 BATCH = 8
 CASES = [(name, np.uint8) for name in CONFIGS]
 CASES += [("default", np.uint16), ("default", np.float32)]
@@ -38,7 +41,8 @@ def batch_of(name, dtype):
     first = oracle.smooth_image(side, side, 3, dtype)
     images = np.stack([np.roll(first, 5 * i, axis=1) for i in range(BATCH)])
     keys = jax.vmap(vmixjax.image_key, (None, 0))(
-        jax.random.key(0, impl="threefry2x32"), jnp.arange(BATCH, dtype=jnp.uint32)
+        KEYS[name] if name in KEYS else vmixjax.key(SECRET),
+        jnp.arange(BATCH, dtype=jnp.uint32),
     )
     return config, jnp.asarray(images), keys
 

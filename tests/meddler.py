@@ -35,7 +35,8 @@ from vmixjax.data.codecs.png import write_png
 
 COUNT, SIDE = 8, 16
 KINDS = ("folder", "tfds", "webdataset")
-OPTIONS = ("--tile-size", "8", "--shard-size", "4")
+# In the order of their numbers, so that tests know which image is which.
+OPTIONS = ("--tile-size", "8", "--shard-size", "4", "--keep-order")
 HUGE = 2**36
 """Bytes that nobody has, and that nobody reads within the time of a test."""
 

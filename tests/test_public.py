@@ -15,6 +15,8 @@ from vmixjax import methods, metrics, optimizers
 
 NAMES = sorted(vmixjax.__all__)
 FUNCTIONS = [name for name in NAMES if inspect.isfunction(getattr(vmixjax, name))]
+# All but one, which nobody tells anything and which cannot fail.
+TOLD = [name for name in FUNCTIONS if name != "new_secret"]
 
 
 def test_the_table_of_contents():
@@ -25,7 +27,9 @@ def test_the_table_of_contents():
         "expected_vfe_map",
         "full_plan",
         "image_key",
+        "key",
         "mix",
+        "new_secret",
         "plan",
         "target_vfe",
         "unmix",
@@ -44,8 +48,8 @@ def test_every_public_name_is_documented(name):
         ["Attributes:"] if name[0].isupper() else ["Args:", "Returns:", "References:"]
     )
     for section in sections:
-        assert section in documentation
-    assert name == "Plan" or "Raises:" in documentation
+        assert section in documentation or (section, name) == ("Args:", "new_secret")
+    assert name in ("Plan", "new_secret") or "Raises:" in documentation
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
@@ -83,7 +87,7 @@ def entry(public, title, argument):
 # What an argument is: its shape and dtypes, or its unit or range.
 MEANT = {
     "image": r"\(H, W, C\).*(uint8, uint16 or floating|uint8 \(scaled)",
-    "key": "typed Threefry key|that the image was mixed with",
+    "key": "[Oo]ne typed key|that the image was mixed with",
     "tile_size": "in pixels; divides H and W",
     "region_size": "in pixels; divides H and W",
     "image_shape": r"\(H, W, C\)",
@@ -93,6 +97,7 @@ MEANT = {
     "config": "ladder",
     "plan": "[Pp]lan",
     "strength": "from 0 to 1",
+    "secret": "32 random bytes",
     "channels": "mode",
 }
 
@@ -109,12 +114,13 @@ def test_every_argument_has_its_shape_or_unit(name):
 def test_every_result_has_its_shape_and_dtype(name):
     told = section(getattr(vmixjax, name), "Returns")
     assert re.search(
-        r"float32|[Ss]ame shape(,| and)( same)? dtype|typed Threefry key|(The|A) plan",
+        r"float32|[Ss]ame shape(,| and)( same)? dtype|[Oo]ne typed"
+        r"( JAX)? key|(The|A) plan|bytes",
         told,
     )
 
 
-@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize("name", TOLD)
 def test_every_error_has_its_cause(name):
     raises = section(getattr(vmixjax, name), "Raises")
     assert "TypeError" in raises
@@ -174,7 +180,10 @@ def test_docstrings_are_in_one_style(function):
     assert summary.endswith(".")
     assert not blank
     titles = re.findall(r"(?m)^([A-Z]\w+):$", documentation)
-    assert titles == ["Args", "Returns", "Raises", "References"]
+    if function is vmixjax.new_secret:
+        assert titles == ["Returns", "References"]
+    else:
+        assert titles == ["Args", "Returns", "Raises", "References"]
     for title in titles:
         assert section(function, title).split(">>>")[0].strip().endswith(".")
     for parameter in inspect.signature(function).parameters:

@@ -10,6 +10,7 @@ for JAX. Beside them, to be imported by name:
     vmixjax.metrics     how much of an image came back
     vmixjax.networks    the small networks that attacks and audits train
     vmixjax.data        examples, codecs and formats of data sets
+    vmixjax.scenes      images of a data set that show the same scene
     vmixjax.release     mixed data sets, fit to be handed out
     vmixjax.audit       is this private? attacks, measures and a verdict
 """

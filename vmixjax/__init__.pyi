@@ -6,9 +6,13 @@ from .entropy import expected_vfe_map as expected_vfe_map
 from .entropy import vfe as vfe
 from .entropy import vfe_map as vfe_map
 
+# Keys: from an owner's secret, one for each image.
+from .keys import image_key as image_key
+from .keys import key as key
+from .keys import new_secret as new_secret
+
 # Mix, restore, and the form that no key changes.
 from .mixing import canonical as canonical
-from .mixing import image_key as image_key
 from .mixing import mix as mix
 from .mixing import unmix as unmix
 
@@ -26,7 +30,9 @@ __all__ = [
     "expected_vfe_map",
     "full_plan",
     "image_key",
+    "key",
     "mix",
+    "new_secret",
     "plan",
     "target_vfe",
     "unmix",

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from vmixjax._shuffle.prng import IMPLEMENTATIONS
 from vmixjax._shuffle.stages import LARGEST_BASE, factors
 from vmixjax.config import MixConfig
 
@@ -123,9 +124,26 @@ def size(name: str, value: int) -> None:
         raise ValueError(f"{name} must be a positive integer; got {value!r}")
 
 
+def secret(value: object, length: int) -> None:
+    """Refuses whatever is not so many bytes. No message says what they are."""
+    if not isinstance(value, bytes):
+        raise TypeError(
+            f"secret must be bytes; got {type(value).__name__}. vmixjax.new_secret() "
+            f"draws them"
+        )
+    if len(value) != length:
+        raise ValueError(
+            f"secret must be {length} random bytes; got {len(value)}. "
+            f"vmixjax.new_secret() draws them"
+        )
+
+
 def key(value: object) -> None:
-    """Refuses whatever is not one typed Threefry key."""
-    mend = "Make one with jax.random.key(seed, impl='threefry2x32')"
+    """Refuses whatever is not one typed key that can mix."""
+    mend = (
+        "Make one with vmixjax.key(vmixjax.new_secret()), or for a training step with "
+        "jax.random.key(seed, impl='threefry2x32')"
+    )
     if not isinstance(value, jax.Array) or not jnp.issubdtype(
         value.dtype, jax.dtypes.prng_key
     ):
@@ -134,10 +152,10 @@ def key(value: object) -> None:
             f"key must be a typed JAX PRNG key; got {type(value).__name__}. {mend}, "
             f"or wrap raw words with jax.random.wrap_key_data"
         )
-    if str(jax.random.key_impl(value)) != "threefry2x32":
+    if jax.random.key_impl(value) not in IMPLEMENTATIONS:
         raise TypeError(
-            f"key must be Threefry-2x32, so that it means the same bytes everywhere; "
-            f"got {jax.random.key_impl(value)}. {mend}"
+            f"key must be vmixjax's own or Threefry-2x32, so that it means the same "
+            f"bytes everywhere; got {jax.random.key_impl(value)}. {mend}"
         )
     if value.shape != ():
         raise ValueError(
@@ -146,16 +164,35 @@ def key(value: object) -> None:
         )
 
 
-def image_id(value: object) -> None:
-    """Refuses whatever is not an integer that 32 bits hold."""
-    whole = isinstance(value, int | np.integer) or (
-        isinstance(value, jax.Array | np.ndarray)
-        and jnp.issubdtype(value.dtype, jnp.integer)
-    )
-    if not whole:
+def image_id(value: object) -> tuple[jax.typing.ArrayLike, jax.typing.ArrayLike]:
+    """The lower and higher 32 bits of an id, or an error if it is none.
+
+    Returns:
+      Both as uint32; but the higher as a Python integer where it is known.
+    """
+    if not isinstance(value, tuple):
+        return _halves(value)
+    halves = [_halves(part) for part in value]
+    if len(halves) != 2 or any(isinstance(high, int) and high for _, high in halves):
+        raise ValueError(
+            f"image_id must be an integer, or its lower and its higher 32 bits; got "
+            f"{value}"
+        )
+    return halves[0][0], halves[1][0]
+
+
+def _halves(value: object) -> tuple[jax.typing.ArrayLike, jax.typing.ArrayLike]:
+    if isinstance(value, int | np.integer) and not isinstance(value, bool):
+        if not 0 <= value < 2**64:
+            raise ValueError(f"image_id must be 0 to 2^64 - 1; got {value}")
+        return np.uint32(int(value) % 2**32), int(value) >> 32
+    if not isinstance(value, jax.Array | np.ndarray) or not jnp.issubdtype(
+        value.dtype, jnp.integer
+    ):
         raise TypeError(f"image_id must be an integer; got {value!r}")
-    if isinstance(value, int | np.integer) and not 0 <= value < 2**32:
-        raise ValueError(f"image_id must be 0 to 2^32 - 1; got {value}")
+    if value.dtype.itemsize < 8:
+        return value.astype(np.uint32), 0
+    return value.astype(np.uint32), (value >> 32).astype(np.uint32)
 
 
 def target_vfe(value: jax.typing.ArrayLike) -> None:

@@ -50,7 +50,8 @@ class MixConfig:
       tile_size: Side of a tile in pixels; divides height and width of the image.
       ladder: `(region_size, block_size)` in pixels, weakest first, 1 to 255 of
         them. Each region size divides the tile size, each block size its region
-        size, and a region holds at least 2 x 2 blocks.
+        size, and a region holds at least 2 x 2 blocks. Blocks above 1 leave a jigsaw
+        that can be solved: they are for images that need little.
       channels: `"independent"`, each channel by its own permutation, so that the
         colours of a pixel part ways (the paper's chromatic shuffling); `"shared"`,
         one permutation for all, so that a pixel keeps its colour; `"joint"`, blocks
@@ -62,7 +63,7 @@ class MixConfig:
     """
 
     tile_size: int = 32
-    ladder: tuple[tuple[int, int], ...] = ((8, 2), (8, 1), (16, 1), (32, 1))
+    ladder: tuple[tuple[int, int], ...] = ((8, 1), (16, 1), (32, 1))
     channels: Channels = "independent"
 
     def __post_init__(self) -> None:

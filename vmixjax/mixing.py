@@ -1,12 +1,11 @@
 """Mix, unmix, and the form that no key changes.
 
->>> import jax
 >>> import jax.numpy as jnp
 >>> import vmixjax
 >>> config = vmixjax.MixConfig(tile_size=4, ladder=((4, 1),))
 >>> image = jnp.arange(16, dtype=jnp.uint8).reshape(4, 4, 1)
 >>> plan = vmixjax.full_plan(image.shape, config)
->>> key = jax.random.key(0)
+>>> key = vmixjax.key(vmixjax.new_secret())
 >>> mixed = vmixjax.mix(key, image, plan)
 >>> bool((mixed == image).all()), bool((vmixjax.unmix(key, mixed, plan) == image).all())
 (False, True)
@@ -23,6 +22,7 @@ import jax.numpy as jnp
 from vmixjax import _validate
 from vmixjax._grid import cut, join
 from vmixjax._shuffle import permute
+from vmixjax._shuffle.prng import full_length
 from vmixjax.config import CHANNEL_MODES, Channels, MixConfig, check_channels
 from vmixjax.planning import Plan
 
@@ -34,8 +34,10 @@ def mix(key: jax.Array, image: jax.typing.ArrayLike, plan: Plan) -> jax.Array:
     exactly its values (per channel; over all channels in `"joint"` mode).
 
     Args:
-      key: One typed Threefry key. Never use one key for two images: with the same
-        plan they would be shuffled alike, and one known pair would undo both.
+      key: One typed key, from `vmixjax.key` wherever the mixed image goes to somebody
+        else. Inside a training step a plain Threefry key will do, which protects
+        nothing. Never use one key for two images: with the same plan they would be
+        shuffled alike, and one known pair would undo both.
       image: (H, W, C) uint8, uint16 or floating, H and W multiples of the tile size.
       plan: Plan of this image, from `plan` or `full_plan`.
 
@@ -43,7 +45,7 @@ def mix(key: jax.Array, image: jax.typing.ArrayLike, plan: Plan) -> jax.Array:
       The mixed image: same shape, same dtype.
 
     Raises:
-      TypeError: A key that is not a typed Threefry key, another dtype of image.
+      TypeError: A key of another kind, or that is not typed; another dtype of image.
       ValueError: A batch instead of one image, sides that are not whole tiles,
         a plan for another shape, a count of blocks with a prime factor above 1021.
 
@@ -112,34 +114,6 @@ def canonical(
     return _canonical(image, int(region_size), crosses)
 
 
-def image_key(key: jax.Array, image_id: jax.typing.ArrayLike) -> jax.Array:
-    """Derives the key of one image from the key of a data set or a training step.
-
-    Args:
-      key: One typed Threefry key.
-      image_id: An integer from 0 to 2^32 - 1 that no other image under `key` has.
-
-    Returns:
-      One typed Threefry key, by `jax.random.fold_in`.
-
-    Raises:
-      TypeError: A key that is not a typed Threefry key, an id that is no integer.
-      ValueError: An array of keys, an id out of range.
-
-    References:
-      Ours. The paper shares one permutation between the images of a batch.
-
-    >>> import jax
-    >>> ids = jax.numpy.arange(4)
-    >>> keys = jax.vmap(image_key, in_axes=(None, 0))(jax.random.key(0), ids)
-    >>> keys.shape
-    (4,)
-    """
-    _validate.key(key)
-    _validate.image_id(image_id)
-    return jax.random.fold_in(key, image_id)
-
-
 def _rearrange(
     key: jax.Array, image: jax.typing.ArrayLike, plan: Plan, *, inverse: bool
 ) -> jax.Array:
@@ -160,7 +134,7 @@ def _permute(
     config: MixConfig,
     inverse: bool,
 ) -> jax.Array:
-    mixed = permute(jax.random.key_data(key), image, levels, config, inverse)
+    mixed = permute(full_length(key), image, levels, config, inverse)
     chex.assert_equal_shape([mixed, image])
     chex.assert_type(mixed, image.dtype)
     return mixed

@@ -1,25 +1,28 @@
 import itertools
 import math
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from jax.extend.random import threefry2x32_p
 
 import vmixjax
-from vmixjax._shuffle.cipher import threefry2x32
 from vmixjax._shuffle.stages import Digit, factors, stage_count, stages
 
 PAIRS_SEEN = 2**20
+SECRET = bytes(range(32))
 
 
-def differences(bases, start, count):
-    """Exact odds of the difference of two blocks after so many stages, by digit."""
+def one(bases, start):
+    """The odds of a difference that is known."""
     odds = np.zeros(bases)
     odds[tuple(start)] = 1
+    return odds
+
+
+def differences(bases, odds, count):
+    """Exact odds of the difference of two blocks after so many stages, by digit."""
+    odds = odds.copy()
     for stage in range(count):
         k = stage % len(bases)
         moved = np.moveaxis(odds, k, 0)
@@ -52,7 +55,7 @@ def test_no_pair_of_blocks_shows_where_it_was(n):
     for k, base in enumerate(n):
         start = [0] * len(n)
         start[k] = base - 1
-        odds = differences(n, start, stage_count(n))
+        odds = differences(n, one(n, start), stage_count(n))
         assert odds[(0,) * len(n)] == 0
         assert math.isclose(odds.sum(), 1)
         # Any one digit, and the likeliest difference, within the noise of a test.
@@ -69,13 +72,91 @@ def test_no_pair_of_blocks_shows_where_it_was(n):
 
 def test_half_the_stages_would_show():
     n = (2,) * 8
-    odds = differences(n, [1] + [0] * 7, stage_count(n) // 2)
+    odds = differences(n, one(n, [1] + [0] * 7), stage_count(n) // 2)
     assert odds.max() > 1.5 / 255
 
 
 def test_few_stages_whatever_the_number_of_blocks():
     counts = {n: stage_count(tuple(factors(n) * 2)) for n in (2, 4, 8, 16, 32, 64, 7)}
-    assert counts == {2: 19, 4: 15, 8: 16, 16: 18, 32: 19, 64: 21, 7: 11}
+    assert counts == {2: 19, 4: 15, 8: 16, 16: 18, 32: 20, 64: 24, 7: 11}
+
+
+def halves_and_stripes(n):
+    """Sets of half or a quarter of the blocks of a region, n to a side, by name."""
+    y, x = np.mgrid[:n, :n]
+    sets = {
+        "top": y < n // 2,
+        "left": x < n // 2,
+        "top left": (y < n // 2) & (x < n // 2),
+    }
+    stride = 1
+    while stride < n:
+        sets[f"rows of {stride}"] = y // stride % 2 == 0
+        sets[f"columns of {stride}"] = x // stride % 2 == 0
+        stride *= 2
+    sets["one row"], sets["one column"] = y == 0, x == 0
+    return sets
+
+
+def by_digits(values, n):
+    """A map of blocks (n, n) as `differences` has them: an axis for each digit."""
+    bases = factors(n)
+    # Digits of a number are the axes of its array, the lowest last.
+    grid = values.reshape(*bases[::-1], *bases[::-1])
+    rows, columns = range(len(bases)), range(len(bases), 2 * len(bases))
+    return grid.transpose(*reversed(columns), *reversed(rows))
+
+
+def pairs(members, n):
+    """How many pairs of a set of blocks have which difference, digit by digit."""
+    transformed = np.fft.fftn(by_digits(members.astype(float), n))
+    return np.fft.ifftn(np.abs(transformed) ** 2).real
+
+
+def variance_over_uniform(members, n, count):
+    """Variance of how many blocks of a set stay in it, over that of uniform shuffles.
+
+    Of two blocks, one is anywhere, and their difference where `differences` has it.
+    """
+    blocks, size = n * n, int(members.sum())
+    bases = tuple(factors(n) * 2)
+    odds = differences(bases, pairs(members, n), count)
+    square = float((odds * pairs(members, n)).sum()) / blocks
+    mean = size**2 / blocks
+    uniform = mean * (1 - size / blocks) ** 2 * blocks / (blocks - 1)
+    return (square - mean**2) / uniform
+
+
+@pytest.mark.parametrize("n", [2, 3, 4, 6, 7, 8, 14, 16, 32, 64, 96, 112, 128])
+def test_sets_of_blocks_part_as_if_shuffled_uniformly(n):
+    count = stage_count(tuple(factors(n) * 2))
+    for name, members in halves_and_stripes(n).items():
+        assert abs(variance_over_uniform(members, n, count) - 1) < 0.02, name
+
+
+@pytest.mark.parametrize(("n", "count"), [(32, 19), (64, 21), (96, 21), (128, 23)])
+def test_fewer_than_two_whole_passes_would_show_in_halves(n, count):
+    worst = max(
+        variance_over_uniform(members, n, count)
+        for members in halves_and_stripes(n).values()
+    )
+    assert worst > 1.9
+
+
+@pytest.mark.parametrize(("n", "shuffles"), [(8, 4096), (32, 1024), (64, 512)])
+def test_sets_of_blocks_part_so_in_mixed_images(n, shuffles):
+    config = vmixjax.MixConfig(n, ((n, 1),))
+    for name, members in halves_and_stripes(n).items():
+        if name not in ("top", "left", "rows of 1", f"columns of {n // 2}"):
+            continue
+        image = np.tile(members.astype(np.uint8), (1, shuffles))[..., None]
+        plan = vmixjax.full_plan(image.shape, config)
+        mixed = np.asarray(vmixjax.mix(vmixjax.key(SECRET), image, plan))[..., 0]
+        stayed = (mixed.reshape(n, shuffles, n) & members[:, None]).sum((0, 2))
+        size, blocks = int(members.sum()), n * n
+        uniform = size**2 / blocks * (1 - size / blocks) ** 2 * blocks / (blocks - 1)
+        # Of a variance of so many, four standard errors.
+        assert abs(stayed.var() / uniform - 1) < 4 * math.sqrt(2 / shuffles), name
 
 
 @given(st.integers(1, 10_000))
@@ -119,10 +200,3 @@ def test_no_two_stages_read_the_same_bits(tile, ladder, mode):
 def test_a_network_that_can_be_checked_by_eye():
     (first, *_) = stages(vmixjax.MixConfig(4, ((4, 2),)), 3)
     assert first.digit == Digit(down=False, stride=6, base=2)
-
-
-def test_threefry_is_that_of_jax():
-    words = jax.random.bits(jax.random.key(0), (4, 1000), jnp.uint32)
-    ours = threefry2x32((words[0], words[1]), (words[2], words[3]))
-    for mine, theirs in zip(ours, threefry2x32_p.bind(*words), strict=True):
-        np.testing.assert_array_equal(mine, theirs)

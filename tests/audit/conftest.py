@@ -13,6 +13,7 @@ TINY = {
     "side": 16,
     "recogniser_steps": 30,
     "recogniser_width": 8,
+    "smoothing_rounds": 2,
     "restoration_steps": 10,
     "restoration_width": 8,
     "repeats": 3,

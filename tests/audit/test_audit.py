@@ -52,15 +52,28 @@ def test_an_audit_writes_its_report_and_goes_on_where_it_was(digits, tmp_path, c
     made = {(one["method"], one["attack"]) for one in found["findings"]}
     names = [one["name"] for one in found["methods"]]
     tried = {name: {attack for m, attack in made if m == name} for name in names}
-    everywhere = {"none", "restoration"}
+    everywhere = {"none", "restoration", "classifier"}
     assert tried == {
         "mix:8/2": everywhere | {"thumbnail", "average", "known_pairs", "jigsaw"},
         names[1]: everywhere | {"thumbnail", "known_pairs"},
     }
     assert re.fullmatch(r"le:(2|4|8)", names[1])
-    assert all(0 <= one["reidentified"] <= 1 for one in found["findings"])
+    of_classes = [one for one in found["findings"] if one["attack"] == "classifier"]
+    assert all(
+        0 <= one["reidentified"] <= 1
+        for one in found["findings"]
+        if one not in of_classes
+    )
     assert found["classes"] == 10
     assert all(0 <= one["learned"] <= 1 for one in found["methods"])
+    # An attacker's network is that of anybody, but where the owner has one key for all.
+    learned = found["methods"][0]["learned"]
+    assert of_classes[0]["recognised"] == pytest.approx(learned)
+    assert [one["ssim"] for one in of_classes] == [None, None]
+    networks = {path.name for path in (out / "work").glob("*network.npz")}
+    le = names[1].replace(":", "-")
+    assert networks >= {f"{le}-network.npz", f"{le}-attackers-network.npz"}
+    assert "mix-8-2-attackers-network.npz" not in networks
     for part in ("membership", "inversions"):
         assert [one["method"] for one in found[part]] == ["clean", "mix:8/2"]
     (sharing,) = found["key_sharing"]

@@ -170,5 +170,6 @@ def test_each_attack_says_what_it_is_and_each_budget_is_for_all():
     for attack in ATTACKS.values():
         assert attack.about
         assert not attack.about.endswith(".")
-        assert attack.recover or attack.study
+        assert attack.recover or attack.recognise or attack.study
+        assert not (attack.recover and attack.recognise)
         assert attack.budgets.keys() in ({}.keys(), {"quick", "hour", "full"})

@@ -1,3 +1,4 @@
+import dataclasses
 import re
 import shutil
 import subprocess
@@ -20,9 +21,12 @@ BROWSER = next(
 def page():
     rng = np.random.default_rng(0)
     some = lambda: rng.integers(0, 256, (4, 16, 16, 3), np.uint8)  # noqa: E731
+    nothing = dict.fromkeys(("psnr", "ssim", "edges", "reidentified", "faces"))
+    told = finding("mix:8", "classifier", recognised=0.25, **nothing)
     found = evidence(
         finding("mix:8", "none", faces=0.0),
         finding("mix:8", "restoration", ssim=0.4, recognised=0.3),
+        dataclasses.replace(told, ssim_each=()),
         finding("blur:<2>", "none", ssim=0.7),
     )
     sheets = [
@@ -53,6 +57,17 @@ def test_each_row_marks_its_strongest_attack(page):
     # An attack that was not made has no number.
     blurred = re.findall(r"title of blur:&lt;2&gt;</th>(.*?)</tr>", table)
     assert blurred[0] == '<td class="best">0.70</td><td>-</td>'
+
+
+def test_who_gives_no_images_has_a_column_where_classes_are_told_alone(page):
+    likeness, recognition = (
+        page[page.index(words) :] for words in ("Likeness is SSIM", "Recognition: ")
+    )
+    heads = [re.search(r"<tr>(.*?)</tr>", x)[1] for x in (likeness, recognition)]
+    assert ["classifier" in head for head in heads] == [False, True]
+    row = re.search(r"title of mix:8</th>(.*?)</tr>", recognition)[1]
+    cells = re.findall(r"<td.*?>(.*?)</td>", row)
+    assert sorted(cells) == ["10%", "25%", "30%"]
 
 
 def test_what_training_gives_away_is_said_in_numbers(page):

@@ -65,6 +65,21 @@ def test_attacks_that_are_worse_than_a_guess_recover_nothing():
     assert (verdict.grade, verdict.attack, verdict.share) == ("nothing", "none", 0)
 
 
+def test_who_tells_classes_without_a_picture_counts_as_recognition_alone():
+    nothing = {"psnr": None, "ssim": None, "edges": None, "reidentified": None}
+    told = finding("m", "classifier", recognised=0.66, **nothing)
+    told = dataclasses.replace(told, ssim_each=())
+    found = evidence(finding("m", "none", ssim=0.37, recognised=0.2), told)
+    assert shares(found, told) == {"recognition": pytest.approx(0.8)}
+    verdict = judge(found, "m")
+    assert (verdict.attack, verdict.measure) == ("classifier", "recognition")
+    assert (verdict.likest, verdict.by) == ("none", "none")
+    assert verdict.best == {
+        "likeness (SSIM)": pytest.approx(0.3),
+        "recognition": pytest.approx(0.8),
+    }
+
+
 def test_recognition_by_luck_is_none():
     # Three standard errors over a tenth, of 100 images, are 19 %.
     lucky = evidence(finding("m", "none", recognised=0.19))
@@ -145,8 +160,8 @@ def test_that_images_give_each_other_away_is_said_first():
     assert verdict.share < 0.1
 
 
-def test_images_that_overlap_and_tell_no_more_are_named_without_alarm():
-    assert "are too few so far" in overlapping(0.11).sentence
+def test_images_that_overlap_and_tell_no_more_are_no_news():
+    assert "overlap" not in overlapping(0.11).sentence
     untried = overlapping(0.64, attack="")
     assert "which was not tried" in untried.sentence.partition(". ")[0]
 

@@ -89,15 +89,13 @@ def test_names_become_numbers_and_come_back(photos, tmp_path):
     folder, images = photos
     mixed, vault, back = (tmp_path / name for name in ("mixed", "vault", "back"))
     assert main(["mix", str(folder), str(mixed), "--vault", str(vault), *SMALL]) == 0
-    assert files(mixed) == [
-        "00003.png",
-        "cats/00000.png",
-        "cats/00001.png",
-        "dogs/00002.png",
-        "release.json",
-    ]
+    *names, manifest = files(mixed)
+    assert manifest == "release.json"
+    assert sorted(name[-9:] for name in names) == [f"{i:05}.png" for i in range(4)]
+    assert sorted(name[:-9] for name in names) == ["", "cats/", "cats/", "dogs/"]
     one = ["unmix", str(mixed), str(back), "--vault", str(vault), "--id"]
-    for image in ("cats/two.png", "dogs/00002.png"):
+    (dog,) = (name for name in names if name.startswith("dogs/"))
+    for image in ("cats/two.png", dog):
         assert main([*one, image, "--overwrite"]) == 0
     assert files(back) == ["cats/two.png", "dogs/one.png"]
     for name in files(back):
@@ -151,9 +149,11 @@ def test_strength_is_a_place_in_the_reachable_range(tmp_path, capsys, options, s
     source, mixed = tmp_path / "in.png", tmp_path / "mixed"
     image = oracle.smooth_image(128, 128)
     write_png(source, image)
+    config = vmixjax.MixConfig(ladder=((4, 1), (8, 1), (16, 1), (32, 1)))
+    options = [*options, "--ladder", *(f"{s}:{b}" for s, b in config.ladder)]
     assert main(["mix", str(source), str(mixed), "--json", *options]) == 0
     result = json.loads(capsys.readouterr().out)["vfe"]
-    lowest, highest = map(float, vmixjax.vfe_range(image, vmixjax.MixConfig()))
+    lowest, highest = map(float, vmixjax.vfe_range(image, config))
     target = lowest + share * (highest - lowest)
     assert result["before"]["mean"] == pytest.approx(float(vmixjax.vfe(image, 32)))
     after = read_image(mixed / "00000.png")
@@ -235,8 +235,8 @@ def test_bad_files_are_named_and_the_rest_goes_on(photos, tmp_path, capsys):
     assert "Traceback" not in said.err
     result = json.loads(said.out)
     assert (result["images"], result["skipped"]) == (4, 5)
-    for name, line in zip(bad, result["left_out"], strict=True):
-        assert name in line
+    assert len(result["left_out"]) == len(bad)
+    assert all(any(name in line for line in result["left_out"]) for name in bad)
     # What is handed out says how many there were, and nothing more of them.
     handed_out = (mixed / "release.json").read_text()
     assert not any(name.split(".")[0] in handed_out for name in bad)
@@ -309,7 +309,7 @@ def test_vfe_measures(photos, capsys):
     assert main(["vfe", str(folder), "--json", *SMALL]) == 0
     found = json.loads(capsys.readouterr().out)["images"]
     assert len(found) == 4
-    config = vmixjax.MixConfig(8, ((8, 2), (8, 1)))
+    config = vmixjax.MixConfig(8, ((8, 1),))
     top = next(row for row in found if row["path"].endswith("top.png"))
     assert (top["height"], top["width"], top["channels"]) == (16, 16, 2)
     assert top["vfe"] == pytest.approx(oracle.vfe_map(images["top.png"], 8).mean())

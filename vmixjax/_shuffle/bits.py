@@ -7,15 +7,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vmixjax._shuffle.cipher import threefry2x32
+from vmixjax._shuffle.cipher import BLOCK_WORDS, KEY_WORDS, unrolled
 from vmixjax._shuffle.layout import Materialize, TileRows, zero_rows
+from vmixjax._shuffle.prng import Purpose
 from vmixjax._shuffle.stages import Stage, by_rolls, random_bytes
 from vmixjax.config import MixConfig
 
-# Sets our Threefry counters apart from those of fold_in, split and bits, so that a
-# key that was also used for something else gives unrelated bytes here.
-_DOMAIN = 0x56 << 24
-_BITS_PER_CALL = 64
+_WORD_BYTES = 4
 
 
 class Bits(NamedTuple):
@@ -38,26 +36,20 @@ class Bits(NamedTuple):
 
 
 class _Source(NamedTuple):
-    """What bits are drawn from: stages, and the counters of Threefry at each place.
+    """What bits are drawn from, and for whom.
 
     Attributes:
       stages: that ask for them.
-      tile: side of a tile.
-      key: uint32 (N, 1, 1) twice, or (N, 1, width) for images side by side.
-      number: as key, which row of tiles of its image.
-      column: uint32, the block's place along the row, (x of its first pixel, channel)
-        as one number; broadcasts to (N, 1, width).
-      level: uint8 (N, 1, width), the level of the tile.
+      bytes: random ones of all places, by byte, each as rows one below the other:
+        uint8 (N, some rows, W * C)s.
+      level: uint8 (N, 1, W * C), the level of the tile.
       in_blocks: where tiles are shuffled in blocks of a size, by that size; single
         pixels left out.
       materialize: for what is read several times.
     """
 
     stages: tuple[Stage, ...]
-    tile: int
-    key: tuple[jax.Array, jax.Array]
-    number: jax.Array
-    column: jax.Array
+    bytes: list[list[jax.Array]]
     level: jax.Array
     in_blocks: dict[int, jax.Array]
     materialize: Materialize
@@ -81,18 +73,18 @@ def draw(
     bits = Bits({}, {}, {})
     for byte in sorted({s.byte for s in stages}):
         readers = [s for s in stages if s.byte == byte]
-        digit = readers[0].digit
-        numbers = _numbers(byte, digit.base, source)
-        if by_rolls(digit.base):
+        base = readers[0].digit.base
+        numbers = _numbers(byte, base, source)
+        if by_rolls(base):
             for stage in readers:
-                bits.rolls[byte, stage.slot] = _spread(
-                    jnp.concatenate(numbers, 1), stage, materialize
-                )
-        elif digit.down:
+                slots = jnp.concatenate(numbers, 1)
+                bits.rolls[byte, stage.slot] = _of_slot(slots, stage, materialize)
+            continue
+        if any(s.digit.down for s in readers):
             bits.down[byte] = jnp.concatenate(numbers, 1)
-        else:
-            lines = _across(numbers, readers, zeros)
-            bits.across.update({(byte, slot): line for slot, line in lines.items()})
+        across = [s for s in readers if not s.digit.down]
+        for slot, line in _across(numbers, across, zeros).items():
+            bits.across[byte, slot] = line
     return bits
 
 
@@ -110,34 +102,96 @@ def _source(
             here = level == number
             in_blocks[block] = in_blocks[block] | here if block in in_blocks else here
     in_blocks = {block: materialize(here) for block, here in in_blocks.items()}
-    abreast, width = rows.number.shape[1], level.shape[2]
-    if abreast == 1:
-        words = materialize(jnp.concatenate([rows.key[:, 0], rows.number], 1))
-        counters = [words[:, i, None, None] for i in range(3)]
-    else:
-        each = width // abreast
-        counters = [
-            materialize(jnp.repeat(x, each, axis=1)[:, None])
-            for x in (rows.key[..., 0], rows.key[..., 1], rows.number)
-        ]
-    along = np.arange(width, dtype=np.uint32) % np.uint32(width // abreast)
-    pixel, channel, distinct = along // channels, along % channels, channels
-    if config.shares_permutation:
-        channel, distinct = np.zeros_like(channel), 1
-    column = jnp.asarray(pixel * distinct + channel)
-    for block, here in in_blocks.items():
-        first = pixel // block * block
-        column = jnp.where(here, first * distinct + channel, column)
     return _Source(
         stages=stages,
-        tile=config.tile_size,
-        key=(counters[0], counters[1]),
-        number=counters[2],
-        column=materialize(column) if in_blocks else column,
+        bytes=_random_bytes(rows, stages, config, channels, in_blocks, materialize),
         level=level,
         in_blocks=in_blocks,
         materialize=materialize,
     )
+
+
+def _random_bytes(
+    rows: TileRows,
+    stages: tuple[Stage, ...],
+    config: MixConfig,
+    channels: int,
+    in_blocks: dict[int, jax.Array],
+    materialize: Materialize,
+) -> list[list[jax.Array]]:
+    """Bytes of all places, the same along each row of a block; see `_Source`.
+
+    One block of the cipher serves the places of one column of one tile, or of the same
+    column of as many tiles, side by side, as it has words for: byte after byte, each in
+    words whose lowest bytes belong to the first rows, their next ones to the next.
+    Where blocks are larger than a place, tiles share none: which column stands for a
+    block is a matter of their levels.
+    """
+    tile, tiles = config.tile_size, rows.levels.shape[1] // rows.number.shape[1]
+    total = max(s.byte + random_bytes(s.digit.base) for s in stages)
+    each = -(-tile // _WORD_BYTES)  # words that a byte of a column takes
+    sharing = 1 if in_blocks else max(1, BLOCK_WORDS // (total * each))
+    own = 1 if config.shares_permutation else channels  # with bits of their own
+    column = np.arange(-(-tiles // sharing) * tile * own, dtype=np.uint32)
+    words = _words(
+        rows,
+        _first_columns(column, own, rows, in_blocks, channels),
+        blocks=-(-total * each * sharing // BLOCK_WORDS),
+    )
+
+    def lines(byte: int) -> jax.Array:
+        first = [(i * total + byte) * each for i in range(sharing)]
+        parts = [jnp.stack(words[i : i + each], 1) for i in first]
+        drawn = _in_turns(parts, tile * own)[..., : tiles * tile * own]
+        if own < channels:
+            drawn = materialize(jnp.repeat(drawn, channels, axis=3))
+        return drawn.reshape(*drawn.shape[:2], -1)
+
+    def rows_of(lines: jax.Array) -> list[jax.Array]:
+        return [
+            (lines >> np.uint32(8 * i)).astype(jnp.uint8)[:, : tile - first]
+            for i, first in enumerate(range(0, tile, each))
+        ]
+
+    return [rows_of(lines(byte)) for byte in range(total)]
+
+
+def _first_columns(
+    column: np.ndarray,
+    own: int,
+    rows: TileRows,
+    in_blocks: dict[int, jax.Array],
+    channels: int,
+) -> jax.Array:
+    """For each column that of the first place of its block: (N, 1, k, columns)."""
+    count, abreast = rows.number.shape
+    first = jnp.asarray(column)
+    for block, here in in_blocks.items():
+        # All channels of a place have the level of its tile.
+        of_own = here.reshape(count, 1, abreast, -1)[..., :: channels // own]
+        in_place = column // own // block * block * own + column % own
+        first = jnp.where(of_own, in_place, first)
+    return first
+
+
+def _words(rows: TileRows, column: jax.Array, *, blocks: int) -> list[jax.Array]:
+    """Words of so many blocks of each column, uint32 (N, k, columns)s in order."""
+    block = np.arange(blocks, dtype=np.uint32)[:, None, None]
+    number = rows.number[:, None, :, None]
+    counter = (column, jnp.asarray(block), number, jnp.asarray(Purpose.SHUFFLE.word))
+    key = [rows.key[:, None, :, i, None] for i in range(KEY_WORDS)]
+    words = unrolled(key, counter)
+    return [word[:, i] for i in range(blocks) for word in words]
+
+
+def _in_turns(parts: list[jax.Array], length: int) -> jax.Array:
+    """Lines of words (N, some, k, columns), of which tiles take so many in turns."""
+    if len(parts) == 1:
+        return parts[0]
+    # One axis at a time: under explicit sharding JAX follows only such reshapes.
+    *outer, columns = parts[0].shape
+    grid = [x.reshape(*outer, columns // length, length) for x in parts]
+    return jnp.stack(grid, 4).reshape(*outer, -1)
 
 
 def _numbers(byte: int, base: int, source: _Source) -> list[jax.Array]:
@@ -146,54 +200,33 @@ def _numbers(byte: int, base: int, source: _Source) -> list[jax.Array]:
     Returns:
       uint8, or uint16 for bases above 256; rows one below the other: (N, some, W * C)s.
     """
-    numbers = _bytes(byte, source)
+    mask = source.materialize(_mask(byte, source))
+    numbers = [part & mask for part in source.bytes[byte]]
     if base > 2:
-        low = _bytes(byte + 1, source) if random_bytes(base) == 2 else None
+        low = None
+        if random_bytes(base) == 2:
+            low = [part & mask for part in source.bytes[byte + 1]]
         numbers = _scaled(numbers, low, base)
     for block, here in source.in_blocks.items():
         numbers = [_same_in_blocks(jnp.concatenate(numbers, 1), block, here)]
     return numbers
 
 
-def _bytes(byte: int, source: _Source) -> list[jax.Array]:
-    """One random byte, or half of one, for each place: uint8 (N, some rows, W * C)s.
-
-    A call of Threefry makes the bytes of eight rows, or the halves of sixteen.
-    """
-    stages, tile = source.stages, source.tile
-    binary = [s for s in stages if s.byte == byte and s.digit.base == 2]
-    size = 4 if binary and max(s.bit for s in binary) < 4 else 8
-    calls = -(-tile * size // _BITS_PER_CALL)
-    total = max(s.byte + random_bytes(s.digit.base) for s in stages)
-    first = (source.number * np.uint32(total) + np.uint32(byte)) * np.uint32(calls)
-    call = first + np.arange(calls, dtype=np.uint32)[:, None] + np.uint32(_DOMAIN)
-    words = threefry2x32(source.key, (call, source.column))
-    mask = source.materialize(_mask(byte, size, source))
-    word_rows = jnp.concatenate([word & mask for word in words], 1)
-    count = word_rows.shape[1]
-    return [
-        (word_rows >> np.uint32(size * i)).astype(jnp.uint8)[:, : tile - count * i]
-        for i in range(-(-tile // count))
-    ]
-
-
-def _mask(byte: int, size: int, source: _Source) -> jax.Array:
-    """uint32 (N, 1, W * C): the bits that the stages of each tile's level read."""
+def _mask(byte: int, source: _Source) -> jax.Array:
+    """uint8 (N, 1, W * C): the bits that the stages of each tile's level read."""
     width = source.level.shape[2]
-    mask = jnp.zeros(source.level.shape, jnp.uint32)
+    mask = jnp.zeros_like(source.level)
     for number in sorted({n for s in source.stages for n in s.levels}):
         read = np.zeros(width, np.uint8)
         for stage in source.stages:
-            last = stage.byte + random_bytes(stage.digit.base)
-            if number not in stage.levels or not stage.byte <= byte < last:
+            if number not in stage.levels or stage.byte != byte:
                 continue
             if stage.digit.base > 2:
                 read |= np.uint8(255)
             else:
                 here = stage.digit.down | (digits(stage, width) == 0)
                 read |= here.astype(np.uint8) << stage.bit
-        pattern = np.uint32(sum(1 << i for i in range(0, 32, size)))
-        mask = jnp.where(source.level == number, read * pattern, mask)
+        mask = jnp.where(source.level == number, read, mask)
     return mask
 
 
@@ -214,6 +247,15 @@ def _scaled(
             number, bits = number << np.uint32(8) | low[i], 16
         scaled.append((number * np.uint32(base) >> np.uint32(bits)).astype(dtype))
     return scaled
+
+
+def _first_of_each(lines: jax.Array, block: int, channels: int) -> jax.Array:
+    """Gives all places along a row (N, some, W * C) of a block what its first has."""
+    place = np.arange(lines.shape[2]) // channels % block
+    spread = lines
+    for i in range(1, block):
+        spread = jnp.where(place == i, jnp.roll(lines, i * channels, 2), spread)
+    return spread
 
 
 def _same_in_blocks(rows: jax.Array, block: int, here: jax.Array) -> jax.Array:
@@ -242,7 +284,7 @@ def _across(
     return lines
 
 
-def _spread(rows: jax.Array, stage: Stage, materialize: Materialize) -> jax.Array:
+def _of_slot(rows: jax.Array, stage: Stage, materialize: Materialize) -> jax.Array:
     """Gives whole groups what is drawn at the places of the stage's slot."""
     axis, stride = 1 if stage.digit.down else 2, stage.digit.stride
     digit = digits(stage, rows.shape[axis])

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 
 from vmixjax._shuffle import at_once
 from vmixjax._shuffle.apply import apply_stages
+from vmixjax._shuffle.cipher import KEY_WORDS
 from vmixjax._shuffle.layout import Batch, TileRows
 from vmixjax.config import MixConfig
 
@@ -51,8 +52,11 @@ def permute_images(batch: Batch, config: MixConfig, inverse: bool) -> jax.Array:
 
 def _runs_on_one_device(images: jax.Array) -> bool:
     """Whether nobody will split the batch: a loop over it would undo the split."""
-    if getattr(jax.typeof(images), "vma", ()):  # inside shard_map: already split
+    kind = jax.typeof(images)
+    if getattr(kind, "vma", ()):  # inside shard_map: already split
         return True
+    if any(kind.sharding.spec):  # explicitly split, if only over one device
+        return False
     return jax.default_backend() != "cpu" or jax.device_count() == 1
 
 
@@ -70,7 +74,9 @@ def _units(batch: Batch, tile: int) -> TileRows:
     shape = (-1, abreast, rows) if abreast > 1 else (-1, 1, 1)
     return TileRows(
         batch.images.reshape(*shape, tile, width * channels),
-        jnp.broadcast_to(batch.key_data[:, None], (count, rows, 2)).reshape(*shape, 2),
+        jnp.broadcast_to(batch.key_data[:, None], (count, rows, KEY_WORDS)).reshape(
+            *shape, KEY_WORDS
+        ),
         number.reshape(*shape, 1),
         batch.levels.reshape(*shape, width // tile),
     )
@@ -85,7 +91,7 @@ def _apply_to_chunk(
     mixed = apply_stages(
         TileRows(
             values.swapaxes(2, 3).reshape(some * rows, tile, -1),
-            keys.reshape(some * rows, abreast, 2),
+            keys.reshape(some * rows, abreast, KEY_WORDS),
             number.reshape(some * rows, abreast),
             levels.reshape(some * rows, -1),
         ),

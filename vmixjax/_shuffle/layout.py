@@ -15,7 +15,7 @@ class Batch(NamedTuple):
     """What is shuffled: a batch of images, or without the axes B, one.
 
     Attributes:
-      key_data: uint32 (B, 2), the words of Threefry keys.
+      key_data: uint32 (B, 8), the words of keys.
       images: (B, H, W, C).
       levels: uint8 (B, H // T, W // T).
     """
@@ -30,7 +30,7 @@ class TileRows(NamedTuple):
 
     Attributes:
       values: (N, T, k * W * C).
-      key: uint32 (N, k, 2), the words of the key of each image.
+      key: uint32 (N, k, 8), the words of the key of each image.
       number: uint32 (N, k), which row of tiles of its image each is, from the top.
       levels: uint8 (N, k * W // T).
     """

@@ -7,10 +7,10 @@ selects between neighbours at fixed distances: no sort, no index map and no gath
 which suits vector units everywhere, TPUs above all. Backwards, the same stages undo
 it.
 
-The random bytes are Threefry-2x32 words of explicit counters (row of tiles, byte, row;
-place along the row, of the block's first pixel), eight rows to a call. No JAX flag,
-batch shape, device count or backend can change a bit: all of it is integer arithmetic,
-one place at a time.
+The random bytes are those of ChaCha8 at explicit counters (place along the row, of the
+block's first pixel; row of tiles), one for a column of a tile or of several. No JAX
+flag, batch shape, image size, device count or backend can change a bit: all of it is
+integer arithmetic, one place at a time.
 
 References:
   The stages are ours, of the kind of Benes' and of Thorp's shuffle; the paper (Li et
@@ -40,7 +40,7 @@ def permute(
     """Shuffles the blocks of each region, or with `inverse` brings them back.
 
     Args:
-      key_data: uint32 (2,), the words of a Threefry key.
+      key_data: uint32 (8,), the words of a key.
       image: (H, W, C), any dtype; so is what comes back, each value exactly once.
       levels: uint8 (H // T, W // T), the level of each tile, 0 to len(ladder).
       config: tile size, ladder and channel mode.

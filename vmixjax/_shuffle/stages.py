@@ -77,8 +77,11 @@ def stages(config: MixConfig, channels: int) -> tuple[Stage, ...]:
 
 
 def stage_count(bases: tuple[int, ...]) -> int:
-    """Stages, digits in turn, after which no pair of blocks shows where it was."""
-    count = 0
+    """Stages, digits in turn, after which no pair of blocks shows where it was.
+
+    Two whole passes at least: a digit that turned once halves groups as they are.
+    """
+    count = 2 * len(bases)
     for k, base in enumerate(bases):
         others = math.prod(bases) // base
         together, visits = 1 / math.prod(bases[:k]), 1
@@ -140,18 +143,17 @@ def _deal_bits(turns: list[tuple[Digit, tuple[int, ...]]]) -> tuple[Stage, ...]:
     """
     dealt: dict[int, tuple[int, int, int]] = {}
     used: dict[tuple[Digit, tuple[int, ...]], tuple[int, int, int]] = {}
-    byte = 0
+    bits = 0
     for down in (False, True):
-        bits = 0
         for i, turn in enumerate(turns):
             if turn[0].down != down or turn[0].base > 2:
                 continue
             if down and turn in used and used[turn][2] == 0:
                 used[turn] = dealt[i] = (*used[turn][:2], 1)
             else:
-                used[turn] = dealt[i] = (byte + bits // 8, bits % 8, 0)
+                used[turn] = dealt[i] = (*divmod(bits, 8), 0)
                 bits += 1
-        byte += -(-bits // 8)
+    byte = -(-bits // 8)
     for i, turn in enumerate(turns):
         base = turn[0].base
         if base == 2:

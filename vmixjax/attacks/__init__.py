@@ -2,8 +2,8 @@
 
 Each is `attack(key, protected, threat_model, ...) -> reconstruction`: `key` makes the
 attacker's own random choices, `protected` is uint8 (B, H, W, C), and so is what comes
-back. What more an attack needs (other mixes of the same images, pairs, gradients) is
-its own keyword-only argument.
+back; `recognition` alone gives no images, but classes. What more an attack needs
+(other mixes of the same images, pairs, gradients) is its own keyword-only argument.
 
 Each file ends in its entry, `ATTACK`, which says how an audit makes it; `ATTACKS` has
 them by name.
@@ -17,8 +17,10 @@ ATTACKS = Registry(
     Attack,
     {
         "thumbnail": "vmixjax.attacks.region_means:ATTACK",
+        "smoothing": "vmixjax.attacks.total_variation:ATTACK",
         "restoration": "vmixjax.attacks.reconstruction:ATTACK",
         "jigsaw": "vmixjax.attacks.jigsaw:ATTACK",
+        "classifier": "vmixjax.attacks.recognition:ATTACK",
         "average": "vmixjax.attacks.averaging:ATTACK",
         "shifted_grids": "vmixjax.attacks.shifted_grids:ATTACK",
         "known_pairs": "vmixjax.attacks.known_plaintext:ATTACK",

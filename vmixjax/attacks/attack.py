@@ -28,7 +28,9 @@ class Attack:
       recover: Gives images back: (key of its own random choices, protected images
         uint8 (B, H, W, C), threat model, budget) -> uint8 (B, H, W, C). What more it
         needs, it asks the threat model for. None where it gives no images.
-      applies: Whether `recover` makes sense against a protection, on images of a side.
+      recognise: Where it gives no images, tells their classes all the same: (as
+        `recover`) -> int32 (B,). It is asked only where there are classes.
+      applies: Whether either makes sense against a protection, on images of a side.
       needs_scenes: Whether `recover` is of use only where some of the owner's images
         show the same scene.
       study: What it shows beyond the images that it gives back, if anything.
@@ -40,6 +42,9 @@ class Attack:
     recover: Callable[[jax.Array, jax.Array, ThreatModel, Budget], jax.Array] | None = (
         None
     )
+    recognise: (
+        Callable[[jax.Array, jax.Array, ThreatModel, Budget], jax.Array] | None
+    ) = None
     applies: Callable[[Protection, int], bool] = lambda protection, side: True
     needs_scenes: bool = False
     study: Study | None = None

@@ -12,7 +12,8 @@ chance:
 What it solves in part only: blocks of 2 in regions of 8, 26 % (12 % count as right
 before it); blocks of 4 in regions of 32, 12 % (5 %). Single pixels it does not
 put back, though they come back smoother. Its time grows with the number of blocks,
-and so with 1 / block^2.
+and so with 1 / block^2. Blocks that were turned and recoloured as well are for
+`turned_jigsaw`.
 """
 
 import jax
@@ -25,6 +26,7 @@ from vmixjax.attacks._assembly import assemble
 from vmixjax.attacks._colours import partners
 from vmixjax.attacks.attack import Attack, Budget
 from vmixjax.attacks.threat_model import ThreatModel
+from vmixjax.attacks.turned_jigsaw import turned_jigsaw
 from vmixjax.config import CHANNEL_MODES, Channels, check_channels
 
 MOST_PIECES = 256
@@ -93,17 +95,25 @@ def _recover(
     key: jax.Array, protected: jax.Array, threat_model: ThreatModel, budget: Budget
 ) -> jax.Array:
     del budget
+    if threat_model.turned:
+        return turned_jigsaw(key, protected, threat_model)
     assert threat_model.channels is not None
     return jigsaw(key, protected, threat_model, channels=threat_model.channels)
 
 
 ATTACK = Attack(
     name="jigsaw",
-    about="blocks are put together where their borders fit",
+    about="blocks are put together where their borders fit, turned and recoloured back "
+    "where they were",
     recover=_recover,
     applies=lambda protection, side: (
         protection.block > 1
-        and protection.channels is not None
-        and not CHANNEL_MODES[protection.channels].crosses_channels
+        and (
+            protection.turned
+            or (
+                protection.channels is not None
+                and not CHANNEL_MODES[protection.channels].crosses_channels
+            )
+        )
     ),
 )

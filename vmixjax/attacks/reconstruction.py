@@ -20,6 +20,7 @@ from vmixjax._grid import unfold
 from vmixjax.attacks._region_features import RegionFeatures
 from vmixjax.attacks.attack import Attack, Budget
 from vmixjax.attacks.threat_model import ThreatModel
+from vmixjax.attacks.total_variation import ranks, refined
 from vmixjax.methods import Protect
 from vmixjax.networks import trainer
 from vmixjax.networks.inputs import in_chunks, mirror_half, protect_all
@@ -298,7 +299,7 @@ def _check_sides(name: str, images: jax.Array, region: int | None, block: int) -
 def _recover(
     key: jax.Array, protected: jax.Array, threat_model: ThreatModel, budget: Budget
 ) -> jax.Array:
-    return reconstruction(
+    restored = reconstruction(
         key,
         protected,
         threat_model,
@@ -307,12 +308,17 @@ def _recover(
         batch_size=16,
         width=budget["restoration_width"],
     )
+    channels = threat_model.channels
+    if threat_model.region is None or channels is None or not ranks(threat_model):
+        return restored
+    return refined(restored, protected, threat_model, channels=channels)
 
 
 ATTACK = Attack(
     name="restoration",
     about="a U-Net, trained on public images that the attacker protected with keys of "
-    "their own, predicts the original",
+    "their own, predicts the original; where the values of regions are known, what it "
+    "predicts is brought nearer to them",
     recover=_recover,
     budgets={
         "quick": {"restoration_steps": 250, "restoration_width": 32},

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import jax
@@ -15,9 +15,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from vmixjax.attacks.attack import Budget
-from vmixjax.attacks.threat_model import ThreatModel
+from vmixjax.attacks.threat_model import ThreatModel, no_classifier
+from vmixjax.keys import image_key
 from vmixjax.methods import Protect, Protection
-from vmixjax.mixing import image_key
+
+if TYPE_CHECKING:
+    from vmixjax.networks import Classifier
 
 if TYPE_CHECKING:
     from vmixjax.scenes import Scene
@@ -55,6 +58,7 @@ class Trial:
       seed: Of all random choices.
       budget: Sizes of what takes time.
       scenes: Which of the owner's images show the same scene, and how they lie.
+      classifier: Gives the attacker's network, as `ThreatModel` has it.
     """
 
     protection: Protection
@@ -66,6 +70,7 @@ class Trial:
     seed: int
     budget: Budget
     scenes: tuple[Scene, ...] = ()
+    classifier: Callable[[], Classifier] = no_classifier
 
     def key(self, *names: str) -> jax.Array:
         """Makes the key of a random choice: the same wherever the names are."""
@@ -108,10 +113,12 @@ class Trial:
             self.public_labels,
             self.protection.channels,
             self.protection.half_bytes,
+            self.protection.turned,
             self._repeats,
             self._pairs,
             self._views,
             self.overlaps,
+            self.classifier,
         )
 
     @property

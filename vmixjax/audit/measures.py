@@ -12,6 +12,9 @@ from vmixjax.metrics import Measure
 LIKENESS = "ssim"
 """The metric by which single images are ordered, in pictures of an audit."""
 
+RECOGNISED = "recognised"
+"""The metric that an attack is measured by that tells classes and gives no images."""
+
 TILE = 8
 """Of the VFE in the report, in pixels: every image is made of whole eights."""
 

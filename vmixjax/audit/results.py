@@ -18,7 +18,7 @@ class AttackResult:
       method: Its name, as in `AuditResults.methods`.
       attack: Its name, or `NOTHING_DONE`.
       values: Of each metric, by name, over all images; None where it has none.
-      ssim_each: Likeness of each image.
+      ssim_each: Likeness of each image; none where no images came back.
       seconds: How long the attack took.
     """
 
@@ -27,6 +27,11 @@ class AttackResult:
     values: Mapping[str, float | None]
     ssim_each: tuple[float, ...]
     seconds: float
+
+    @property
+    def gives_images(self) -> bool:
+        """Whether images came back, and not their classes alone."""
+        return bool(self.ssim_each)
 
     def value(self, metric: str) -> float:
         """The value of a metric that all images have."""

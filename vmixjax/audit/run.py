@@ -13,7 +13,7 @@ from vmixjax.atomic import atomic_path
 from vmixjax.attacks import ATTACKS, Attack
 from vmixjax.attacks.trial import UNPROTECTED
 from vmixjax.audit.matching import matched
-from vmixjax.audit.measures import mean_vfe, measure
+from vmixjax.audit.measures import RECOGNISED, mean_vfe, measure
 from vmixjax.audit.results import (
     NOTHING_DONE,
     AttackResult,
@@ -136,7 +136,7 @@ def _check_names() -> None:
     taken = {field.name for field in dataclasses.fields(AuditResults)}
     taken |= {"verdicts", "learned", "network", NOTHING_DONE}
     for attack in ATTACKS.values():
-        names = [attack.name] if attack.recover is not None else []
+        names = [attack.name] if attack.recover or attack.recognise else []
         names += [attack.study.name] if attack.study is not None else []
         for name in names:
             if name in taken:
@@ -164,11 +164,11 @@ def _findings(
     for one in methods:
         overlaps = session.trial(one).overlaps
         fitting = (
-            attack
-            for attack in attacks
-            if attack.recover
-            and attack.applies(one, side)
-            and (overlaps or not attack.needs_scenes)
+            x
+            for x in attacks
+            if (x.recover or (x.recognise and session.has_classes))
+            and x.applies(one, side)
+            and (overlaps or not x.needs_scenes)
         )
         tried += [(one, attack) for attack in (None, *fitting)]
     findings = []
@@ -177,8 +177,14 @@ def _findings(
         bar.set_postfix_str(f"{one.name}, {name}")
 
         def find(one: Protection = one, attack: Attack | None = attack) -> Any:
-            images, seconds = session.recovered(one, attack)
-            return {**measure(session.measures, images), "seconds": seconds}
+            if attack is not None and attack.recover is None:
+                told, seconds = session.recognised(one, attack)
+                nothing = dict.fromkeys(METRICS)
+                found: dict[str, Any] = {**nothing, RECOGNISED: told, "ssim_each": []}
+            else:
+                images, seconds = session.recovered(one, attack)
+                found = measure(session.measures, images)
+            return {**found, "seconds": seconds}
 
         findings.append(_result(session, one.name, name, find))
     return tuple(findings)
@@ -266,7 +272,8 @@ def _overlap_sheet(
 def _sheet(results: AuditResults, session: AuditSession, one: Protection) -> Sheet:
     """Images from the best recovered to the worst, evenly chosen."""
     likest = judge(results, one.name).likest
-    found = {finding.attack: finding for finding in results.of(one.name)}
+    given = (finding for finding in results.of(one.name) if finding.gives_images)
+    found = {finding.attack: finding for finding in given}
     ssim = np.asarray(found[likest].ssim_each)
     order = np.argsort(-ssim, kind="stable")
     places = np.linspace(0, len(order) - 1, min(SHOWN, len(order)))

@@ -95,14 +95,18 @@ class AuditSession:
 
     def trial(self, protection: Protection) -> Trial:
         """The images under a protection."""
-        return dataclasses.replace(self._clean, protection=protection)
+        return dataclasses.replace(
+            self._clean,
+            protection=protection,
+            classifier=lambda: self._attackers_network(protection),
+        )
 
     # What can be learned from images, and recognised in them
 
     @functools.cached_property
     def classifier(self) -> Classifier | None:
         """The classifier that was trained on clean public images."""
-        return self._network(UNPROTECTED) if self.has_classes else None
+        return self._attackers_network(UNPROTECTED) if self.has_classes else None
 
     @functools.cached_property
     def measures(self) -> dict[str, Measure | None]:
@@ -121,25 +125,37 @@ class AuditSession:
             labels = trial.labels
             assert labels is not None
             protected = trial.protect(trial.images)
-            return self._network(protection).accuracy(protected, labels)
+            return self._users_network(protection).accuracy(protected, labels)
 
         return float(self.store.values((protection.name, "learned"), find))
 
-    def _network(self, protection: Protection) -> Classifier:
-        trial = self.trial(protection)
-        owner_key = trial.owner_key
-        # Of one key for all, a network learns from what the owner's makes of images.
-        protect: Protect = (
-            (lambda _, image: protection.protect(owner_key, image))
-            if protection.keys == "one"
-            else protection.protect
+    def _users_network(self, protection: Protection) -> Classifier:
+        """A classifier trained on images that the owner protected."""
+        if protection.keys != "one":
+            # By keys of its own for each, like an attacker's: one network is enough.
+            return self._attackers_network(protection)
+        owner_key = self.trial(protection).owner_key
+        return self._network(
+            protection,
+            "network",
+            lambda _, image: protection.protect(owner_key, image),
         )
+
+    def _attackers_network(self, protection: Protection) -> Classifier:
+        """A classifier trained on images that an attacker protected."""
+        name = "attackers-network" if protection.keys == "one" else "network"
+        return self._network(protection, name, protection.protect)
+
+    def _network(
+        self, protection: Protection, name: str, protect: Protect
+    ) -> Classifier:
+        trial = self.trial(protection)
         key = trial.key("learned", protection.name)
         labels, budget = trial.public_labels, trial.budget
         assert labels is not None
         channels, width = trial.public.shape[-1], budget["recogniser_width"]
         return self.store.classifier(
-            (protection.name, "network"),
+            (protection.name, name),
             untrained_classifier(key, channels, trial.classes, width=width),
             lambda: train_classifier(
                 key,
@@ -177,6 +193,17 @@ class AuditSession:
 
         stored = self.store.arrays((protection.name, name), find)
         return stored["images"], float(stored["seconds"])
+
+    def recognised(self, protection: Protection, attack: Attack) -> tuple[float, float]:
+        """The share of classes that an attack tells, and the seconds it took."""
+        assert attack.recognise is not None
+        start = time.monotonic()
+        trial = self.trial(protection)
+        key = trial.key(attack.name, protection.name)
+        images = trial.protect(trial.images)
+        classes = attack.recognise(key, images, trial.threat_model, trial.budget)
+        share = float(np.mean(np.asarray(classes) == np.asarray(trial.labels)))
+        return share, time.monotonic() - start
 
     def studied(self, protection: Protection, attack: Attack) -> StudyResult:
         """What an attack's study finds on a protection."""

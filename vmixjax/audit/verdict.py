@@ -99,16 +99,15 @@ class Verdict:
             return text + (
                 "may give each other away, which was not tried: leave out --attacks. "
             )
-        ways = (
-            f"put together, they come {self.together:.0%} of the way from a guess to "
-            f"the original by likeness, where each alone comes {self.alone:.0%}, and a "
-            f"key for each does not help"
-        )
         if self.together < self.alone + _MORE:
-            return (
-                text + f"could give each other away, but are too few so far: {ways}. "
-            )
-        return text + f"give each other away: {ways}. Leave out all but one of each. "
+            # Too few, or too much alike, to tell more than each does.
+            return ""
+        return text + (
+            f"give each other away: put together, they come {self.together:.0%} of "
+            f"the way from a guess to the original by likeness, where each alone comes "
+            f"{self.alone:.0%}, and a key for each does not help. Leave out all but "
+            f"one of each. "
+        )
 
     @property
     def _of_attacks(self) -> str:
@@ -154,7 +153,8 @@ def judge(results: AuditResults, method: str) -> Verdict:
         if by == measure and value >= share - _TIE
     )
     grade = next(words for least, words in GRADES if share >= least)
-    linking = max(findings, key=lambda finding: finding.value("reidentified"))
+    given = [finding for finding in findings if finding.gives_images]
+    linking = max(given, key=lambda finding: finding.value("reidentified"))
     luck = _by_luck(1 / results.images, results.images)
     linked = linking.value("reidentified") > luck
     if grade == "nothing" and linked:
@@ -167,7 +167,7 @@ def judge(results: AuditResults, method: str) -> Verdict:
         attack=attack,
         measure=measure,
         best=best,
-        likest=max(findings, key=lambda finding: finding.value("ssim")).attack,
+        likest=max(given, key=lambda finding: finding.value("ssim")).attack,
         linked=linking.value("reidentified") if linked else None,
         by=linking.attack,
         **_of_overlaps(results, method),
@@ -188,7 +188,11 @@ def _of_overlaps(results: AuditResults, method: str) -> dict[str, Any]:
         )
         return min(max((found - guess) / (1 - guess), 0.0), 1.0)
 
-    found = {finding.attack: share(finding) for finding in results.of(method)}
+    found = {
+        finding.attack: share(finding)
+        for finding in results.of(method)
+        if finding.ssim_each
+    }
     together = found.pop(overlaps.attack, None)
     if overlaps.attack and together is None:
         return {}
@@ -198,8 +202,9 @@ def _of_overlaps(results: AuditResults, method: str) -> dict[str, Any]:
 
 def shares(results: AuditResults, finding: AttackResult) -> dict[str, float]:
     """Computes how far a finding lies between a guess and the original, by measure."""
-    guess = results.guess.value("ssim")
-    values = {LIKENESS: (finding.value("ssim") - guess) / (1 - guess)}
+    guess, values = results.guess.value("ssim"), {}
+    if finding.gives_images:
+        values[LIKENESS] = (finding.value("ssim") - guess) / (1 - guess)
     chance = 1 / results.classes if results.classes else 1.0
     clean, recognised = results.clean, finding.values["recognised"]
     # A classifier that hardly knows the originals measures nothing.

@@ -60,7 +60,7 @@ class Mix:
     """Side of a tile in pixels."""
     ladder: Annotated[
         tuple[str, ...] | None,
-        optional("REGION:BLOCK...", "8:2 8:1 16:1 32:1, as far as tiles allow"),
+        optional("REGION:BLOCK...", "8:1 16:1 32:1, as far as tiles allow"),
     ] = None
     """Levels of mixing, weakest first: sizes of regions and blocks in pixels."""
     channels: Channels = "independent"
@@ -79,6 +79,8 @@ class Mix:
     """Those to let through although they may show what the images show."""
     keep_names: bool = False
     """Keep the names of images, instead of numbers. Names may name people."""
+    keep_order: bool = False
+    """Keep the order of SRC, instead of a shuffled one. It may tell which is which."""
     vault: Annotated[Path | None, optional("DIR", "the secret is forgotten")] = None
     """Folder that will hold what undoes the mixing. Never hand it out."""
     vault_passphrase_file: PassphraseFile = None
@@ -109,6 +111,12 @@ def run(options: Mix) -> int:
     from vmixjax.release.progress import Progress
 
     engine, progress = _engine(options), Progress("mixing")
+    largest = max(block for _, block in config.recipe.config.ladder)
+    if largest > 1:
+        progress.say(
+            f"blocks of {largest} stay whole, like pieces of a jigsaw, and attackers "
+            f"put some of them together again; blocks of 1 leave no pieces"
+        )
     with errors_name(options.dst):
         manifest = mix_release(config, engine, progress, workers=options.workers)
     if options.json:

@@ -26,7 +26,7 @@ def dp_pix(
     pixels have k epsilon. So has an image that is protected twice.
 
     Args:
-      key: One typed Threefry key, of its own for each image.
+      key: One typed key, of its own for each image.
       image: (H, W, C) uint8, H and W multiples of `block`.
       epsilon: The strength, lower is stronger; over 0.
       block: Side of a block in pixels, 1 to 4096.
@@ -36,7 +36,7 @@ def dp_pix(
       uint8 (H, W, C), rounded and clipped to 0 to 255 after the noise.
 
     Raises:
-      TypeError: An image that is not uint8, a key that is not typed Threefry.
+      TypeError: An image that is not uint8, a key of another kind.
       ValueError: Sides that the block does not divide, an epsilon not over 0.
 
     References:

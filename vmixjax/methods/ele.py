@@ -12,7 +12,7 @@ def ele(key: jax.Array, image: jax.typing.ArrayLike, *, block: int = 4) -> jax.A
     """Scrambles as `le` does, but each block by its own permutation; then moves blocks.
 
     Args:
-      key: One typed Threefry key; as published, the same for all images.
+      key: One typed key; as published, the same for all images.
       image: (H, W, C) uint8, H and W multiples of `block`.
       block: As for `le`.
 

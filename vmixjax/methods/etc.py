@@ -15,7 +15,7 @@ def etc(key: jax.Array, image: jax.typing.ArrayLike, *, block: int = 8) -> jax.A
     solver needs.
 
     Args:
-      key: One typed Threefry key: as published for storage, of its own for each image;
+      key: One typed key: as published for storage, of its own for each image;
         where networks learn from it, the same for all.
       image: (H, W, C) uint8, H and W multiples of `block`.
       block: The strength, lower is stronger: side of a block in pixels. Published with
@@ -59,5 +59,9 @@ METHOD = from_function(
     keys="each",
     title="block scrambling, EtC",
     strengths=(16, 8, 4, 2),
-    known=lambda shape, block: {"region": whole_image(shape), "block": block},
+    known=lambda shape, block: {
+        "region": whole_image(shape),
+        "block": block,
+        "turned": True,
+    },
 )

@@ -22,7 +22,7 @@ def gaussian_noise(
     """Adds Gaussian noise to every value, then rounds and clips to 0 to 255.
 
     Args:
-      key: One typed Threefry key, of its own for each image.
+      key: One typed key, of its own for each image.
       image: (H, W, C) uint8.
       sigma: The strength, higher is stronger: standard deviation of the noise on the
         scale of 0 to 255, over 0. `noise_epsilon` tells what it guarantees.
@@ -31,7 +31,7 @@ def gaussian_noise(
       uint8 (H, W, C). The mean of many is biased near 0 and 255, where it is clipped.
 
     Raises:
-      TypeError: An image that is not uint8, a key that is not typed Threefry.
+      TypeError: An image that is not uint8, a key of another kind.
       ValueError: A batch instead of one image, a sigma not over 0.
 
     References:

@@ -25,7 +25,7 @@ def le(key: jax.Array, image: jax.typing.ArrayLike, *, block: int = 4) -> jax.Ar
     and pairs become bytes again. One permutation serves all blocks.
 
     Args:
-      key: One typed Threefry key; as published, the same for all images.
+      key: One typed key; as published, the same for all images.
       image: (H, W, C) uint8, H and W multiples of `block`.
       block: Side of a block in pixels; the published one is 4. The strength: more
         places to go to, but fewer blocks with less in common.
@@ -34,7 +34,7 @@ def le(key: jax.Array, image: jax.typing.ArrayLike, *, block: int = 4) -> jax.Ar
       uint8 (H, W, C).
 
     Raises:
-      TypeError: An image that is not uint8, a key that is not typed Threefry.
+      TypeError: An image that is not uint8, a key of another kind.
       ValueError: A batch instead of one image, sides that the block does not divide.
 
     References:

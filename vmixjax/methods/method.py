@@ -54,6 +54,8 @@ class Protection:
         `vmixjax.MixConfig`; None where values do not only move, but change.
       half_bytes: Whether what moves inside regions, in all of them alike, are half
         bytes, some of them inverted.
+      turned: Whether each block that moves is also turned or mirrored, inverted or
+        not, and has its channels exchanged, in a way of its own.
       mixes: Whether it is mixing, and not something to compare mixing with.
       name: `METHOD[:STRENGTH]`.
       title: What people read.
@@ -69,6 +71,7 @@ class Protection:
     block: int = 1
     channels: Channels | None = None
     half_bytes: bool = False
+    turned: bool = False
     mixes: bool = False
     name: str = ""
     title: str = ""

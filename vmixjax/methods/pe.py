@@ -16,7 +16,7 @@ def pe(key: jax.Array, image: jax.typing.ArrayLike, *, share: float = 0.5) -> ja
     before, for any key, and often a picture.
 
     Args:
-      key: One typed Threefry key: of its own for each image, or, in its weaker form,
+      key: One typed key: of its own for each image, or, in its weaker form,
         the same for all.
       image: (H, W, C) uint8.
       share: The strength, 0 to 1: of values that are inverted, each at random; 0.5 is
@@ -26,7 +26,7 @@ def pe(key: jax.Array, image: jax.typing.ArrayLike, *, share: float = 0.5) -> ja
       uint8 (H, W, C).
 
     Raises:
-      TypeError: An image that is not uint8, a key that is not typed Threefry.
+      TypeError: An image that is not uint8, a key of another kind.
       ValueError: A batch instead of one image, a share out of range.
 
     References:

@@ -16,7 +16,7 @@ def permute_blocks(
     what shuffling can hide, and of what it leaves to learn from.
 
     Args:
-      key: One typed Threefry key, of its own for each image.
+      key: One typed key, of its own for each image.
       image: (H, W, C) uint8, H and W multiples of `block`.
       block: The strength, lower is stronger: side of a block in pixels.
 

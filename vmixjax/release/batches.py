@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from vmixjax._shuffle.prng import CHACHA8
 from vmixjax.config import MixConfig
 from vmixjax.entropy import vfe
 from vmixjax.mixing import mix, unmix
@@ -148,7 +149,7 @@ def _plan(
 def mix_batch(
     images: jax.Array, keys: jax.Array, levels: jax.Array, config: MixConfig
 ) -> tuple[jax.Array, jax.Array]:
-    """Gives mixed images (N, H, W, C) and their VFE (N,); keys are uint32 (2,)."""
+    """Gives mixed images (N, H, W, C) and their VFE (N,); keys are uint32 (8,)."""
     mixed = _each(mix, images, keys, levels, config)
     return mixed, jax.vmap(lambda image: vfe(image, config.tile_size))(mixed)
 
@@ -175,7 +176,7 @@ def _each(
     config: MixConfig,
 ) -> jax.Array:
     def one(image: jax.Array, words: jax.Array, levels: jax.Array) -> jax.Array:
-        key = jax.random.wrap_key_data(words, impl="threefry2x32")
+        key = jax.random.wrap_key_data(words, impl=CHACHA8)
         planned = Plan(levels, jnp.float32(jnp.nan), jnp.bool_(True), config)
         return shuffle(key, image, planned)
 

@@ -74,6 +74,7 @@ class ReleaseConfig:
       recipe: How images are mixed.
       format: Name of the release's format.
       keep_names: Whether images keep their names.
+      keep_order: Whether they keep their order.
       shard_size: Images to a shard.
       strict: Whether one image that is not fit ends the run.
       allow_overlaps: Whether images are mixed although many show the same scene.
@@ -91,6 +92,7 @@ class ReleaseConfig:
     drop: tuple[str, ...] = ()
     keep: tuple[str, ...] = ()
     keep_names: bool = False
+    keep_order: bool = False
     shard_size: int = 1024
     strict: bool = False
     allow_overlaps: bool = False
@@ -165,6 +167,7 @@ class ReleaseConfig:
             **recipe,
             "format": self.format,
             "names": "kept" if self.keep_names else "numbers",
+            "order": "kept" if self.keep_order else "shuffled",
             "drop": sorted(self.drop),
             "keep": sorted(self.keep),
             "shard_size": self.shard_size,

@@ -8,10 +8,12 @@ from typing import Any
 from vmixjax.data.example import Pixels, Schema, Source
 from vmixjax.data.formats import FORMATS
 from vmixjax.data.writing import Shard, Sink
+from vmixjax.keys import new_secret
 from vmixjax.release.config import ReleaseConfig
 from vmixjax.release.journal import Journal
-from vmixjax.release.keys import new_secret, read_secret
+from vmixjax.release.keys import read_secret
 from vmixjax.release.manifest import release_identity
+from vmixjax.release.order import Reordered, keyed_order
 from vmixjax.release.private import read_passphrase
 from vmixjax.release.reading import Threads, readable
 from vmixjax.release.shards import Tell, list_shards, stops_at_errors, write_shard
@@ -25,7 +27,8 @@ class ReleaseJob:
 
     Attributes:
       config: What is asked for.
-      source, sink, transform: See there.
+      source: Source, in the order of the release.
+      sink, transform: See there.
       secret: Secret that keys are derived from.
       about: How the release is mixed, for its manifest.
       identity: Identity of the release; see `release_identity`.
@@ -110,7 +113,9 @@ def open_job(
         about = config.about(source)
         yield ReleaseJob(
             config=config,
-            source=source,
+            source=source
+            if config.keep_order
+            else Reordered(source, keyed_order(secret)),
             sink=sink,
             transform=transform,
             secret=secret,

@@ -1,7 +1,6 @@
 """Per-image keys, derived from the owner's secret."""
 
 import hashlib
-import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,16 +9,11 @@ import numpy as np
 
 from vmixjax.config import MixConfig
 from vmixjax.errors import RunError
+from vmixjax.keys import SECRET_BYTES
 from vmixjax.release.private import read_private
 
-_BYTES = 32
 _DIFFERENT = 16
 """Random bytes of a secret are 30 different ones on average; so few, never."""
-
-
-def new_secret() -> bytes:
-    """Takes a secret from the operating system: 32 random bytes."""
-    return os.urandom(_BYTES)
 
 
 def read_secret(path: Path) -> bytes:
@@ -30,12 +24,13 @@ def read_secret(path: Path) -> bytes:
       OSError: It is not there, or cannot be read.
     """
     option = "--secret-file"
-    secret = read_private(path, option, _BYTES + 1)
-    make = f"`(umask 077; head -c {_BYTES} /dev/urandom > FILE)` makes one"
-    if len(secret) != _BYTES:
-        holds = f"{len(secret)}" if len(secret) < _BYTES else f"more than {_BYTES}"
+    secret = read_private(path, option, SECRET_BYTES + 1)
+    needed = SECRET_BYTES
+    make = f"`(umask 077; head -c {needed} /dev/urandom > FILE)` makes one"
+    if len(secret) != needed:
+        holds = f"{len(secret)}" if len(secret) < needed else f"more than {needed}"
         raise RunError(
-            f"{option} {path} holds {holds} bytes, and needs {_BYTES} random ones: "
+            f"{option} {path} holds {holds} bytes, and needs {needed} random ones: "
             f"{make}"
         )
     if not looks_random(secret):
@@ -74,14 +69,13 @@ def image_id(name: str, pixels: bytes, levels: np.ndarray, config: MixConfig) ->
 
 
 def derive_key(secret: bytes, identity: bytes) -> np.ndarray:
-    """Derives the key of an image: keyed BLAKE2b of its id, as uint32 (2,).
+    """Derives the key of an image: keyed BLAKE2b of its id, as uint32 (8,).
 
-    These are the data of a typed Threefry key, `jax.random.wrap_key_data`. A key has 64
-    bits, so this is obfuscation with an audit and not encryption, however long the
-    secret is.
+    These are the data of a typed key of 256 bits: as long as the secret, so nothing
+    shorter can be searched for.
     """
     words = hashlib.blake2b(
-        identity, key=secret, digest_size=8, person=b"vmixjax key"
+        identity, key=secret, digest_size=SECRET_BYTES, person=b"vmixjax key"
     ).digest()
     return np.frombuffer(words, "<u4").astype(np.uint32)
 

@@ -18,7 +18,7 @@ from vmixjax.errors import RunError
 from vmixjax.release.keys import digest
 from vmixjax.release.schema import Layout, Manifest, Tally
 
-_LAYOUT = 2
+_LAYOUT = 3
 _SOFTWARE = ("vmixjax", "jax", "jaxlib", "numpy", "pillow")
 
 

@@ -13,7 +13,7 @@ from vmixjax.errors import RunError
 from vmixjax.release.config import ReleaseConfig
 from vmixjax.release.job import ReleaseJob, open_job
 from vmixjax.release.journal import Begun, Journal
-from vmixjax.release.keys import digest
+from vmixjax.release.keys import digest, read_secret
 from vmixjax.release.manifest import (
     describe,
     is_signed,
@@ -63,6 +63,9 @@ def mix_release(
     journal.check(config.about(source))
     # What goes on was looked at when it began: a release is begun only after that.
     if not journal.goes_on():
+        if config.secret_file is not None:
+            # What is wrong with it should not be told only after the look.
+            read_secret(config.secret_file)
         source = RememberingSource(source)
         check_overlaps(config, source, progress, workers=workers)
     with open_job(config, source) as job, ThreadPoolExecutor() as threads:

@@ -20,13 +20,16 @@ from vmixjax.data.room import Claim, NoRoom, Room, at_once
 from vmixjax.errors import ImageError, RunError
 from vmixjax.release.config import ReleaseConfig
 from vmixjax.release.progress import Progress
-from vmixjax.scenes import Descriptor, Index, Scene, describe, link
+from vmixjax.scenes import Descriptor, Index, Scene, describe, link, one_thread
 
 _VIEWS = 4
 """Views of a scene that add something, at which a run stops."""
 
+_SMALL = 64
+"""Pixels along the longer side of images that may be alike and no views of a scene."""
+
 _SCENE, _ALL = 400, 100
-"""But not for one image in so many of a single scene, and in so many of all scenes."""
+"""Of such, one image in so many of one scene, and in so many of all, stop no run."""
 
 _CHUNK = 64
 """Images that a thread describes before it takes others."""
@@ -36,6 +39,9 @@ _ENOUGH, _COMPARED = 112, 1024
 
 _ROOM = 2**27
 """Bytes of images that are described at once, for each thread."""
+
+_SILENT = 5.0
+"""Seconds of looking before a bar is shown."""
 
 _NAMED = 4
 """Images of a scene that are named."""
@@ -67,7 +73,10 @@ def check_overlaps(
         return
     regions = {region for region, _ in config.recipe.config.ladder}
     found = sorted(
-        (_Found(scene, scene.count_grids(regions)) for scene in scenes),
+        (
+            _Found(scene, scene.count_grids(regions), images.are_small(scene))
+            for scene in scenes
+        ),
         key=lambda found: (-found.grids, -len(found.scene.views)),
     )
     tell = _tell(found, images)
@@ -82,10 +91,11 @@ def check_overlaps(
 
 @dataclasses.dataclass(frozen=True)
 class _Found:
-    """A scene, and how many of its views add something."""
+    """A scene, how many of its views add something, and whether they are small."""
 
     scene: Scene
     grids: int
+    small: bool
 
 
 class _Images:
@@ -120,6 +130,11 @@ class _Images:
         except ImageError:
             return None
 
+    def are_small(self, scene: Scene) -> bool:
+        """Tells whether images of a scene are so small that much is alike in them."""
+        small = self.source.look(*self.place(scene.views[0].index), _ENOUGH)
+        return max(small.height, small.width) < _SMALL
+
     def name(self, number: int) -> str:
         """Gives the name of an image."""
         split, index = self.place(number)
@@ -150,7 +165,8 @@ def _search(images: _Images, progress: Progress, workers: int) -> list[Scene]:
         return len(numbers)
 
     with (
-        progress.of(images.count, title="looking for the same scenes"),
+        one_thread(),
+        progress.of(images.count, title="looking for overlaps", delay=_SILENT),
         ThreadPoolExecutor(workers) as threads,
     ):
         try:
@@ -159,7 +175,7 @@ def _search(images: _Images, progress: Progress, workers: int) -> list[Scene]:
         except BaseException:
             threads.shutdown(cancel_futures=True)
             raise
-    return link(index.pack(), images.load)
+        return link(index.pack(), images.load)
 
 
 class _Claims:
@@ -182,11 +198,11 @@ class _Claims:
 
 
 def _is_too_much(found: Sequence[_Found], images: int) -> bool:
-    """Whether views add too much; a few near-copies are in any large collection."""
+    """Whether views add too much; small images may be alike without being views."""
     counting = [one for one in found if one.grids >= _VIEWS]
     together = sum(len(one.scene.views) for one in counting)
-    return bool(counting) and (
-        counting[0].grids * _SCENE >= images or together * _ALL >= images
+    return any(not one.small or one.grids * _SCENE >= images for one in counting) or (
+        together > 0 and together * _ALL >= images
     )
 
 

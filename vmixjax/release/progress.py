@@ -29,7 +29,12 @@ class Progress:
 
     @contextlib.contextmanager
     def of(
-        self, images: int, there: int = 0, *, title: str | None = None
+        self,
+        images: int,
+        there: int = 0,
+        *,
+        title: str | None = None,
+        delay: float = 0.0,
     ) -> Iterator[None]:
         """Shows a bar for so many images, of which some are there already.
 
@@ -37,6 +42,7 @@ class Progress:
           images: Number of all images.
           there: Number of those that are there.
           title: Another title for this bar.
+          delay: Seconds before which it is not shown.
         """
         watched = sys.stderr.isatty()
         with tqdm(
@@ -50,6 +56,7 @@ class Progress:
             # Without a terminal there is no telling how wide it is.
             ncols=None if watched else 79,
             disable=images < 2,
+            delay=delay,
         ) as self._bar:
             yield
         self._bar = None

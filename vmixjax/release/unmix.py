@@ -13,6 +13,7 @@ from vmixjax.data.writing import MANIFEST, WORK, Shard, Sink, sweep
 from vmixjax.errors import ImageError, RunError, VaultError
 from vmixjax.release.journal import BEGUN
 from vmixjax.release.manifest import read_manifest
+from vmixjax.release.order import Reordered, inverse, keyed_order
 from vmixjax.release.private import read_passphrase
 from vmixjax.release.progress import Progress
 from vmixjax.release.reading import Threads, readable, start_threads
@@ -81,6 +82,8 @@ def unmix_release(
         # Originals that a run which was killed left under way.
         sweep(dst)
         try:
+            if image is None and format.has_order:
+                source = _in_source_order(src, source, vault)
             with progress.of(sum(shard.stop - shard.start for shard in shards)):
                 restored = _restore(shards, source, vault, sink, threads, tell)
             if image is None:
@@ -105,6 +108,19 @@ def _check_places(src: Path, dst: Path, overwrite: bool) -> None:
         raise RunError(
             f"DST {dst} holds a release that is not finished; name another folder"
         )
+
+
+def _in_source_order(src: Path, source: Source, vault: Vault) -> Source:
+    """The release in the order that its images had, if it is whole and known."""
+    try:
+        manifest, written = read_manifest(src)
+    except RunError:
+        return source
+    shuffled = manifest.about.order == "shuffled"
+    whole = manifest.about.examples == dict(source.splits)
+    if not (shuffled and whole and vault.vouches_for(manifest, written)):
+        return source
+    return Reordered(source, inverse(keyed_order(vault.secret)))
 
 
 def _restore(

@@ -38,11 +38,14 @@ radians."""
 _SIDE = 1024
 """Longer side of the pictures that are laid over each other."""
 
+_COARSE = 192
+"""And of those that are compared first, since most candidates show nothing the same."""
+
 _LEAST = 8
 """Pixels, of each side of what two images both show."""
 
-_POINTS, _TRACKED = 200, 0.35
-"""Points that are followed from one picture to the other, and how many must agree."""
+_POINTS = 200
+"""Points that are followed from one picture to the other."""
 
 _EXACT = 0.75
 """Pixels by which they may be off."""
@@ -50,8 +53,12 @@ _EXACT = 0.75
 _FINE = 2.0
 """Sigma, in pixels, of the blur that is taken away: shades alone make no likeness."""
 
-_LIKENESS = 0.7
-"""Correlation of what both show, at least."""
+_LIKENESS = 0.7, 6.0, 0.92
+"""Correlation of what both show, at least; what is added to it, through the side of
+that in pixels, since in few pixels much looks alike, such as digits; and at most."""
+
+_TRACKED = 0.45, 10.0, 0.8
+"""Part of the points that must agree, likewise."""
 
 _WHOLE = 0.2
 """Pixels to the next whole one that are put down to rounding."""
@@ -142,6 +149,17 @@ def compare(first: Picture, second: Picture, about: Placement) -> Placement | No
     Returns:
       How it does, exact to a part of a pixel; None if they are not alike there.
     """
+    larger = max(first.grey.shape) / _COARSE
+    if larger > 2:
+        one, other = (_coarser(it, it.per_pixel * larger) for it in (first, second))
+        of = _compare(one, other, about)
+        if of is None:
+            return None
+        about = of
+    return _compare(first, second, about)
+
+
+def _compare(first: Picture, second: Picture, about: Placement) -> Placement | None:
     one, other = _as_fine(first, second, about)
     placement = _in_pictures(about, one.per_pixel, other.per_pixel)
     laid = _lay(one.grey, other.grey, placement)
@@ -151,7 +169,7 @@ def compare(first: Picture, second: Picture, about: Placement) -> Placement | No
     if exact is None:
         return None
     laid = _lay(one.grey, other.grey, exact)
-    if laid is None or _likeness(one.grey, laid) < _LIKENESS:
+    if laid is None or _likeness(one.grey, laid) < laid.asks(*_LIKENESS):
         return None
     return _rounded(_in_images(exact, one.per_pixel, other.per_pixel), other)
 
@@ -162,6 +180,11 @@ class _Laid(NamedTuple):
     grey: np.ndarray
     rows: slice
     columns: slice
+
+    def asks(self, least: float, more: float, most: float) -> float:
+        """Gives what is asked of the part: more of a small one."""
+        height, width = (part.stop - part.start for part in (self.rows, self.columns))
+        return min(most, least + more / math.sqrt(height * width))
 
 
 def _vote(source: np.ndarray, target: np.ndarray) -> Placement | None:
@@ -290,7 +313,7 @@ def _track(one: np.ndarray, laid: _Laid, of: Placement) -> Placement | None:
         here, there, points, start, winSize=(window, window), maxLevel=3
     )
     kept = found[:, 0] == 1
-    least = max(_CORNERS, round(_TRACKED * len(points)))
+    least = max(_CORNERS, math.ceil(laid.asks(*_TRACKED) * len(points)))
     if kept.sum() < least:
         return None
     corner = np.array([laid.columns.start, laid.rows.start], np.float32)

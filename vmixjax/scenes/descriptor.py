@@ -10,7 +10,9 @@ References:
   its orientation: views of a scene that other grids can be laid over are not turned.
 """
 
+import contextlib
 import threading
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import cv2
@@ -25,11 +27,14 @@ _TINY = 40
 _CORNERS = {LARGE: 112, SMALL: 40}
 """Most corners of an image, by the side of its small picture."""
 
+_LEAST = 24
+"""Longer side of images that are looked at: there is no scene in fewer pixels."""
+
 _PATCH = 15
 """Side of what is compared around a corner. Of the 31 pixels that are usual, more would
 lie beyond the border of a view, or be displaced by another scale."""
 
-_QUALITY, _APART = 0.001, 4
+_QUALITY, _APART = 0.0003, 4
 """How weak a corner may be beside the strongest; pixels between two of them."""
 
 _FLAT = 12
@@ -76,7 +81,9 @@ def describe(image: np.ndarray, size: tuple[int, int] | None = None) -> Descript
     nothing = Descriptor(
         height, width, np.empty((0, 2), np.uint8), np.empty((0, BYTES), np.uint8)
     )
-    if min(small.shape) < _PATCH or np.ptp(small) < _FLAT:
+    if max(height, width) < _LEAST or min(small.shape) < _PATCH:
+        return nothing
+    if np.ptp(small) < _FLAT:
         return nothing
     most = _CORNERS[_side(height, width)]
     # Any: OpenCV's types say less of what it takes than it does.
@@ -134,10 +141,25 @@ def _small(height: int, width: int) -> tuple[int, int]:
 
 def _stretched(image: np.ndarray) -> np.ndarray:
     """Spreads values of any range over 8 bits: those of 16 may have only 10 or 12."""
-    values = np.nan_to_num(image.astype(np.float32))
-    low, high = values.min(), values.max()
-    spread = (values - low) * (255 / max(high - low, np.finfo(np.float32).tiny))
-    return spread.astype(np.uint8)
+    values = np.nan_to_num(image.astype(np.float64), posinf=0.0, neginf=0.0)
+    low, high = float(values.min()), float(values.max())
+    if high - low < np.finfo(np.float32).tiny:
+        return np.zeros(image.shape, np.uint8)
+    return ((values - low) * (255 / (high - low))).astype(np.uint8)
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """Keeps OpenCV from starting threads of its own, where there are others already.
+
+    That is a setting of the whole process: it is put back at the end.
+    """
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(before)
 
 
 class _Here(threading.local):

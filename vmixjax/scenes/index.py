@@ -122,18 +122,9 @@ class Packed:
         Returns:
           int64 (P, 2), the earlier image first; pairs with more in common come first.
         """
-        first, second = self._alike()
-        pairs = self._owners[first].astype(np.int64) * len(self._sizes)
-        pairs += self._owners[second]
-        # The first of each pair is in order already, and so is its image.
-        order = np.argsort(pairs, kind="stable")
-        first, second, pairs = first[order], second[order], pairs[order]
-        agree = np.zeros(len(pairs), bool)
-        for apart in (1, 2, 3):
-            (at,) = np.nonzero(pairs[apart:] == pairs[:-apart])
-            on = at + apart
-            agree[on] |= self._agree(first[at], second[at], first[on], second[on])
-        found, counts = _distinct(pairs[agree])
+        parts = [self._agreeing(codes) for codes in self._alike()]
+        parts = parts or [(np.empty(0, np.int64),) * 2]
+        found, counts = (np.concatenate([part[i] for part in parts]) for i in (0, 1))
         strong, weak = found[counts > 1], found[counts == 1]
         most = _WEAK + len(self._sizes) // _WEAK_PART
         weak = weak[:: max(1, -(-len(weak) // most))]
@@ -141,15 +132,42 @@ class Packed:
         found = np.concatenate([strong[order], weak])
         return np.stack([found // len(self._sizes), found % len(self._sizes)], 1)
 
-    def _alike(self) -> tuple[np.ndarray, np.ndarray]:
-        """Pairs of corners of different images with nearly the same bits."""
+    def _alike(self) -> Iterator[np.ndarray]:
+        """Pairs of corners of different images with nearly the same bits.
+
+        Yields:
+          Codes of some of them, in order; all that have the same first image.
+        """
         count = max(len(self._bits), 1)
         found = [np.empty(0, np.int64)]
         for start in _STARTS:
             found += [a * count + b for a, b in self._neighbours(start)]
-        codes, _ = _distinct(np.concatenate(found))
-        first = codes // count
-        return first, codes - first * count
+        codes = np.concatenate(found)
+        del found
+        codes.sort()
+        begin = 0
+        while begin < len(codes):
+            last = codes[min(begin + _SLICE, len(codes)) - 1]
+            stop = int(self._ends[self._owners[last // count] + 1]) * count
+            end = int(np.searchsorted(codes, stop))
+            yield codes[begin:end]
+            begin = end
+
+    def _agreeing(self, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Codes of pairs of images, and how many of their corners lie alike."""
+        codes, _ = _distinct(codes)
+        first = codes // len(self._bits)
+        second = codes - first * len(self._bits)
+        pairs = self._owners[first].astype(np.int64) * len(self._sizes)
+        pairs += self._owners[second]
+        order = np.argsort(pairs, kind="stable")
+        first, second, pairs = first[order], second[order], pairs[order]
+        agree = np.zeros(len(pairs), bool)
+        for apart in (1, 2, 3):
+            (at,) = np.nonzero(pairs[apart:] == pairs[:-apart])
+            on = at + apart
+            agree[on] |= self._agree(first[at], second[at], first[on], second[on])
+        return _distinct(pairs[agree])
 
     def _neighbours(self, start: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Corners that are alike, among those whose bits from a byte on are alike."""
@@ -210,6 +228,8 @@ def _distinct(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
     As `numpy.unique`, which takes several times longer for millions of them.
     """
+    if not len(codes):
+        return codes, np.empty(0, np.int64)
     codes = np.sort(codes)
     (starts,) = np.nonzero(np.diff(codes, prepend=-1))
     return codes[starts], np.diff(starts, append=len(codes))

@@ -50,7 +50,9 @@ def metric_tables(results: AuditResults) -> list[tuple[str, Table | None]]:
 
 
 def _metric_table(results: AuditResults, metric: Metric) -> Table:
-    columns, rows = attacks_of(results), []
+    made = {x.attack for x in results.findings if x.values[metric.name] is not None}
+    columns = [name for name in attacks_of(results) if name in made]
+    rows = []
     for method in results.methods:
         found = {one.attack: one.values[metric.name] for one in results.of(method.name)}
         best = max(
@@ -136,7 +138,8 @@ def method_strips(
     results: AuditResults, sheet: Sheet, attacks: Iterable[str]
 ) -> Iterable[Strip]:
     """Originals, and what attacks on a method gave back of them."""
-    likeness = {one.attack: one.value("ssim") for one in results.of(sheet.method)}
+    found = [one for one in results.of(sheet.method) if one.gives_images]
+    likeness = {one.attack: one.value("ssim") for one in found}
     title = titles_of(results)[sheet.method]
     yield _originals(sheet)
     for name in attacks:

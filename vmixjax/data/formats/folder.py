@@ -267,5 +267,6 @@ FORMAT = Format(
     # It takes whatever no other format does.
     recognises=lambda path: True,
     is_release=lambda path: True,
+    has_order=False,
     most_images=_MOST_IMAGES,
 )

@@ -58,6 +58,8 @@ class Format:
         sources do then.
       has_names: Whether its records have names of their own; otherwise they have
         numbers, and those behind images that were left out move up.
+      has_order: Whether its records follow each other, as they were written; otherwise
+        they are found by their names.
       most_images: The most images to a shard; None for any number.
     """
 
@@ -69,6 +71,7 @@ class Format:
     is_release: Callable[[Path], bool]
     needs_pixels: bool = False
     has_names: bool = True
+    has_order: bool = True
     most_images: int | None = None
 
 

@@ -13,7 +13,8 @@ from cryptography.exceptions import InvalidTag
 
 from vmixjax.atomic import atomic_path
 from vmixjax.errors import VaultError
-from vmixjax.release.keys import looks_random, new_secret
+from vmixjax.keys import new_secret
+from vmixjax.release.keys import looks_random
 from vmixjax.release.manifest import is_signed
 from vmixjax.release.private import check_private, check_private_folder
 from vmixjax.release.schema import Manifest

@@ -1,0 +1,76 @@
+"""The order of a release: shuffled by the secret, so that it tells nothing.
+
+In the order of the source, whoever knows its names would know which image each is, and
+neighbours, which often show the same, would stay neighbours.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from vmixjax.data.example import Example, Source
+from vmixjax.data.room import Claim, at_once
+
+Order = Callable[[str, int], np.ndarray]
+"""Gives, for a split with so many examples, the number that each place is taken by."""
+
+
+def keyed_order(secret: bytes) -> Order:
+    """Makes the order that a secret gives: that of 64 random bits for each example.
+
+    They are what SHAKE256 gives of the secret, of this purpose and of the split.
+    """
+
+    def order(split: str, count: int) -> np.ndarray:
+        purpose = b"vmixjax order\0" + split.encode("utf-8", "surrogateescape")
+        drawn = hashlib.shake_256(secret + purpose).digest(8 * count)
+        return np.argsort(np.frombuffer(drawn, "<u8"), kind="stable")
+
+    return order
+
+
+def inverse(order: Order) -> Order:
+    """Makes the order that undoes another."""
+    return lambda split, count: np.argsort(order(split, count), kind="stable")
+
+
+class Reordered(Source):
+    """A source whose examples have other numbers.
+
+    Args:
+      source: The source.
+      order: For each new number the one that the example has there.
+    """
+
+    def __init__(self, source: Source, order: Order) -> None:
+        self._source = source
+        self._numbers = {
+            split: order(split, count) for split, count in source.splits.items()
+        }
+        self.name, self.splits, self.fields = source.name, source.splits, source.fields
+        self.pixels, self.places = source.pixels, source.places
+
+    def read(self, split: str, index: int, claim: Claim = at_once) -> Example:
+        """Reads one example, by its new number."""
+        return self._source.read(split, self._number(split, index), claim)
+
+    def values(self, split: str, index: int) -> Mapping[str, Any]:
+        """Reads what belongs to an image, by its new number."""
+        return self._source.values(split, self._number(split, index))
+
+    def extras(self, split: str, index: int) -> Iterator[str]:
+        """Says what an example carries beyond what it should."""
+        return self._source.extras(split, self._number(split, index))
+
+    def loose(self) -> Iterator[str]:
+        """Says what lies outside of all examples."""
+        return self._source.loose()
+
+    def traces(self) -> Iterator[str]:
+        """Lists what tells the source from others: its order does not."""
+        return self._source.traces()
+
+    def _number(self, split: str, index: int) -> int:
+        return int(self._numbers[split][index])
