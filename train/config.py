@@ -33,6 +33,9 @@ class Data:
     """Learn from the first so many only."""
     augment: Literal["none", "flip", "crop", "crop-flip"] = "none"
     """Random shifts by up to an eighth of a side, and mirroring, before mixing."""
+    shift: Literal["regions", "pixels"] = "regions"
+    """Shifts by whole regions, which tell whoever gets the batches nothing new; or by
+    pixels, which undo the mixing: only for batches that stay on this machine."""
     cache_mib: int = 2048
     """Data sets up to this size, decoded, are kept in memory."""
 
@@ -149,6 +152,10 @@ def from_values(values: dict[str, Any]) -> Config:
     Raises:
       ValueError: Options that there are not, or values that they cannot have.
     """
+    data = values.get("data", {})
+    if isinstance(data, dict) and "augment" in data and "shift" not in data:
+        # Runs from before there was a choice shifted by pixels.
+        values = {**values, "data": {**data, "shift": "pixels"}}
     config = msgspec.convert(values, Config)
     if unknown := _flat(values).keys() - _flat(dataclasses.asdict(config)).keys():
         raise ValueError(f"there is no option {min(unknown)}")

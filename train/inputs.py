@@ -4,6 +4,7 @@ Pure functions of arrays. Every random choice of an image comes from its own key
 depends on nothing but seed, step and the image's id.
 """
 
+import math
 from collections.abc import Callable
 
 import dm_pix as pix
@@ -18,6 +19,9 @@ from vmixjax.planning import plan_at
 
 Prepare = Callable[[jax.Array, jax.Array], jax.Array]
 """(keys (B,), images uint8 (B, H, W, C)) -> inputs of the model, float32."""
+
+_Shift = Callable[[jax.Array, jax.Array], jax.Array]
+"""(key, image (H, W, C)) -> the image, shifted at random."""
 
 _AUGMENTATION = 1
 """Folded into an image's key: mixing uses the key itself."""
@@ -47,6 +51,13 @@ def check_shape(config: Config, shape: tuple[int, int, int]) -> None:
         raise RunError(
             f"images of {height} x {width} are not whole tiles of {tile}: resize them "
             f"with --data.image-size {size}, or choose another --mixing.tile-size"
+        )
+    done = config.mixing.where == "done" and config.mixing.form != "plain"
+    if done and "crop" in config.data.augment and config.data.shift == "pixels":
+        raise RunError(
+            f"--data.shift pixels moves what is mixed already off its regions, which "
+            f"--mixing.form {config.mixing.form} takes for granted: use --data.shift "
+            f"regions, or --mixing.form plain"
         )
 
 
@@ -79,21 +90,58 @@ def testing(config: Config) -> Prepare:
 
 
 def augmented(config: Config, keys: jax.Array, images: jax.Array) -> jax.Array:
-    """Shifts and mirrors images (B, H, W, C) at random; edges are reflected."""
+    """Shifts and mirrors images (B, H, W, C) at random; edges are reflected.
+
+    Images that are mixed afterwards, or are already, are shifted by whole regions
+    unless the config says otherwise. Mirrored, they have the same regions, too.
+    """
     augment = config.data.augment
     shape = images.shape[1:]
-    margin = max(1, min(shape[:2]) // 8)
+    whole = config.mixing.where != "off" and config.data.shift == "regions"
+    shift = _shifted_by_regions(config, shape) if whole else _shifted_by_pixels(shape)
 
     def one(key: jax.Array, image: jax.Array) -> jax.Array:
         crop_key, flip_key = jax.random.split(jax.random.fold_in(key, _AUGMENTATION))
         if "crop" in augment:
-            sides = ((margin, margin), (margin, margin), (0, 0))
-            image = pix.random_crop(crop_key, jnp.pad(image, sides, "reflect"), shape)
+            image = shift(crop_key, image)
         if "flip" in augment:
             image = pix.random_flip_left_right(flip_key, image)
         return image
 
     return jax.vmap(one)(keys, images)
+
+
+def _shifted_by_pixels(shape: tuple[int, ...]) -> _Shift:
+    """Makes what shifts an image by up to an eighth of a side."""
+    margin = max(1, min(shape[:2]) // 8)
+    sides = ((margin, margin), (margin, margin), (0, 0))
+
+    def shift(key: jax.Array, image: jax.Array) -> jax.Array:
+        return pix.random_crop(key, jnp.pad(image, sides, "reflect"), shape)
+
+    return shift
+
+
+def _shifted_by_regions(config: Config, shape: tuple[int, ...]) -> _Shift:
+    """Makes what shifts an image so that its regions stay the same regions.
+
+    By up to an eighth of a side, or one region where that is more; not at all where one
+    is more than a quarter: what would be left is no longer the image.
+    """
+    # A shift that keeps regions of all sizes whole.
+    side = math.lcm(*(size for size, _ in config.mixing.ladder))
+    shortest = min(shape[:2])
+    most = max(1, shortest // 8 // side) if 4 * side <= shortest else 0
+    margin = most * side
+    sides = ((margin, margin), (margin, margin), (0, 0))
+
+    def shift(key: jax.Array, image: jax.Array) -> jax.Array:
+        down, across = side * jax.random.randint(key, (2,), 0, 2 * most + 1)
+        # Each edge is in its reflection too: else regions there would hold other sums.
+        padded = jnp.pad(image, sides, "symmetric")
+        return jax.lax.dynamic_slice(padded, (down, across, 0), shape)
+
+    return shift
 
 
 def form(config: Config, images: jax.Array) -> jax.Array:

@@ -19,7 +19,9 @@ _MNIST = dataclasses.replace(
     every=470,
 )
 _CIFAR10 = Config(
-    data=Data("tfds:cifar10", augment="crop-flip"),
+    # By pixels, as before there was a choice, since published figures are of that. It
+    # does no harm here: the images are public, and the batches stay where they are.
+    data=Data("tfds:cifar10", augment="crop-flip", shift="pixels"),
     mixing=Mixing(tile_size=4, ladder=((4, 1),)),
     model=Model("resnet18"),
     steps=19_500,

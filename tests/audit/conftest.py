@@ -22,6 +22,9 @@ TINY = {
     "inversion_steps": 5,
     "members": 16,
     "member_steps": 5,
+    "views": 3,
+    "shifted_images": 2,
+    "view_rounds": 1,
 }
 
 

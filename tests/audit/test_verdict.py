@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from made_up import evidence, finding
 
+from vmixjax.audit.results import Overlaps
 from vmixjax.audit.verdict import GRADES, advice, judge, shares
 
 
@@ -132,3 +133,39 @@ def test_the_same_numbers_without_single_images_make_the_json():
     assert "ssim_each" not in values["findings"][0]
     assert "ssim_each" not in values["guess"]
     assert dataclasses.asdict(evidence(finding("m", "none")))["guess"]["ssim_each"]
+
+
+def overlapping(together, attack="puts_together"):
+    """Ten of 100 images overlap; the others are as good as lost."""
+    each = (together,) * 10 + (0.1,) * 90
+    found = evidence(
+        finding("mix:8", "none", ssim=0.15),
+        dataclasses.replace(
+            finding("mix:8", "puts_together", ssim=0.15), ssim_each=each
+        ),
+    )
+    overlaps = Overlaps(tuple(range(10)), attack)
+    return judge(dataclasses.replace(found, overlaps=overlaps), "mix:8")
+
+
+def test_that_images_give_each_other_away_is_said_first():
+    verdict = overlapping(0.64)
+    assert verdict.sentence.startswith(
+        "10 of the images overlap others and give each other away: put together, they "
+        "come 60% of the way from a guess to the original by likeness, where each "
+        "alone comes 0%"
+    )
+    assert "The protected image itself shows" in verdict.sentence
+    # The rest is of all images, as ever.
+    assert verdict.share < 0.1
+
+
+def test_images_that_overlap_and_tell_no_more_are_no_news():
+    assert "overlap" not in overlapping(0.11).sentence
+    untried = overlapping(0.64, attack="")
+    assert "which was not tried" in untried.sentence.partition(". ")[0]
+
+
+def test_of_images_that_do_not_overlap_nothing_is_said():
+    verdict = judge(evidence(finding("m", "none")), "m")
+    assert "overlap" not in verdict.sentence

@@ -10,9 +10,12 @@ import pytest
 import train.compare
 
 ROOT = Path(__file__).parents[2]
-README, LIBRARY, GUIDANCE = (
+README, LIBRARY, GUIDANCE, TRAINING = (
     (ROOT / page).read_text()
-    for page in ("README.md", "docs/library.md", "docs/guidance.md")
+    for page in (
+        "README.md",
+        *(f"docs/{name}.md" for name in ("library", "guidance", "training")),
+    )
 )
 
 
@@ -157,3 +160,30 @@ def test_shared_keys_and_trained_networks(cifar10):
             f"{told['members']:.0%} / {told['others']:.0%}",
         )
         assert row(title, *cells) in GUIDANCE
+
+
+def test_what_shifted_grids_give_back():
+    found = load("docs/audits/shifted_grids.json")
+    lines = [line for line in GUIDANCE.splitlines() if " dB, SSIM " in line]
+    shown = 0
+    for name in found.keys() - {"shifts_found"}:
+        of = found[name]
+        cells = (
+            f"{of['psnr']:.1f} dB, SSIM {of['ssim']:.2f}",
+            f"{of['means_psnr']:.1f} dB, {of['means_ssim']:.2f}",
+            f"{of['exact']:.0%}".replace("%", " %"),
+        )
+        shown += sum(line.endswith(f"| {' | '.join(cells)} |") for line in lines)
+    assert shown == len(found.keys() - {"shifts_found"}) >= 3
+    assert f"give {found['crops']['psnr']:.1f} dB back" in TRAINING
+    overlaps = load("docs/audits/overlaps.json")
+    together, alone = (
+        one(overlaps["findings"], method="mix:16", attack=attack)["ssim"]
+        for attack in ("shifted_grids", "thumbnail")
+    )
+    text = " ".join(GUIDANCE.split())
+    assert (
+        f"an SSIM of {together:.2f} comes back from regions of 16 at 64 pixels, where "
+        f"means have {alone:.2f}"
+    ) in text
+    assert overlaps["overlapping"] == 200

@@ -207,3 +207,6 @@ def test_configs_survive_json(tmp_path):
         values = json.loads(json.dumps(dataclasses.asdict(config)))
         assert from_values(values) == config
     assert not list(differences(Config(), Config()))
+    before = dataclasses.asdict(Config())
+    del before["data"]["shift"]
+    assert from_values(before).data.shift == "pixels"

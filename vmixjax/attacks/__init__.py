@@ -22,6 +22,7 @@ ATTACKS = Registry(
         "jigsaw": "vmixjax.attacks.jigsaw:ATTACK",
         "classifier": "vmixjax.attacks.recognition:ATTACK",
         "average": "vmixjax.attacks.averaging:ATTACK",
+        "shifted_grids": "vmixjax.attacks.shifted_grids:ATTACK",
         "known_pairs": "vmixjax.attacks.known_plaintext:ATTACK",
         "gradient_inversion": "vmixjax.attacks.gradient_inversion:ATTACK",
         "membership": "vmixjax.attacks.membership:ATTACK",

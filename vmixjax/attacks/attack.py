@@ -31,6 +31,8 @@ class Attack:
       recognise: Where it gives no images, tells their classes all the same: (as
         `recover`) -> int32 (B,). It is asked only where there are classes.
       applies: Whether either makes sense against a protection, on images of a side.
+      needs_scenes: Whether `recover` is of use only where some of the owner's images
+        show the same scene.
       study: What it shows beyond the images that it gives back, if anything.
       budgets: Sizes that no other attack uses, by name, for each budget of an audit.
     """
@@ -44,6 +46,7 @@ class Attack:
         Callable[[jax.Array, jax.Array, ThreatModel, Budget], jax.Array] | None
     ) = None
     applies: Callable[[Protection, int], bool] = lambda protection, side: True
+    needs_scenes: bool = False
     study: Study | None = None
     budgets: dict[str, Budget] = dataclasses.field(default_factory=dict)
 

@@ -1,5 +1,7 @@
 """What an attacker knows: the algorithm, its settings, public images; never a key."""
 
+from __future__ import annotations
+
 import dataclasses
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -12,12 +14,13 @@ from vmixjax.methods import Protect
 
 if TYPE_CHECKING:
     from vmixjax.networks import Classifier
+    from vmixjax.scenes import Scene
 
 
 def _withheld(count: int) -> Any:
     raise ValueError(
         f"the threat model has none of the {count} that the attack asks for: make it "
-        f"with repeats=... or pairs=..., functions that give them"
+        f"with repeats=..., pairs=... or views=..., functions that give them"
     )
 
 
@@ -49,6 +52,11 @@ class ThreatModel:
         its own, uint8 (M, B, H, W, C).
       pairs: Gives so many images that the attacker knows, uint8 (M, H, W, C), and the
         same as the owner protected them.
+      views: Gives so many protections of the protected images, each shifted before,
+        with edges reflected, and by keys of its own, uint8 (M, B, H, W, C); and by how
+        many pixels, int (M, B, 2).
+      scenes: How those of the protected images lie to each other that show the same
+        scene, where there are any.
       classifier: Gives a network that the attacker trained to tell classes of public
         images, protected by keys of the attacker's own; an audit needs one anyway, to
         measure what protected images are still good for.
@@ -64,4 +72,6 @@ class ThreatModel:
     turned: bool = False
     repeats: Callable[[int], np.ndarray] = _withheld
     pairs: Callable[[int], tuple[jax.Array, jax.Array]] = _withheld
-    classifier: "Callable[[], Classifier]" = no_classifier
+    views: Callable[[int], tuple[np.ndarray, np.ndarray]] = _withheld
+    scenes: tuple[Scene, ...] = ()
+    classifier: Callable[[], Classifier] = no_classifier

@@ -3,6 +3,8 @@
 Every random choice follows from the audit's seed and from names.
 """
 
+from __future__ import annotations
+
 import dataclasses
 import zlib
 from collections.abc import Callable, Sequence
@@ -19,6 +21,9 @@ from vmixjax.methods import Protect, Protection
 
 if TYPE_CHECKING:
     from vmixjax.networks import Classifier
+
+if TYPE_CHECKING:
+    from vmixjax.scenes import Scene
 
 CLASSIFIER_BATCH = 64
 """Images for each step of a classifier's training: for the same time, many small steps
@@ -52,6 +57,7 @@ class Trial:
       classes: How many classes there are; 0 without labels.
       seed: Of all random choices.
       budget: Sizes of what takes time.
+      scenes: Which of the owner's images show the same scene, and how they lie.
       classifier: Gives the attacker's network, as `ThreatModel` has it.
     """
 
@@ -63,7 +69,8 @@ class Trial:
     classes: int
     seed: int
     budget: Budget
-    classifier: "Callable[[], Classifier]" = no_classifier
+    scenes: tuple[Scene, ...] = ()
+    classifier: Callable[[], Classifier] = no_classifier
 
     def key(self, *names: str) -> jax.Array:
         """Makes the key of a random choice: the same wherever the names are."""
@@ -109,8 +116,21 @@ class Trial:
             self.protection.turned,
             self._repeats,
             self._pairs,
+            self._views,
+            self.overlaps,
             self.classifier,
         )
+
+    @property
+    def overlaps(self) -> tuple[Scene, ...]:
+        """The scenes whose images tell more together than each alone.
+
+        Images whose grids lie alike on the scene are as one.
+        """
+        region = self.protection.region
+        if region is None:
+            return ()
+        return tuple(one for one in self.scenes if one.count_grids([region]) > 1)
 
     def _repeats(self, count: int) -> np.ndarray:
         again = (self.protect(self.images, f"again {i}") for i in range(count))
@@ -119,6 +139,26 @@ class Trial:
     def _pairs(self, count: int) -> tuple[jax.Array, jax.Array]:
         known = self.public[:count]
         return known, self.protect(known, "pairs")
+
+    def _views(self, count: int) -> tuple[np.ndarray, np.ndarray]:
+        height, width = self.images.shape[1:3]
+        # A grid that lies a whole region further is the same grid.
+        reach = min(self.protection.region or height, height - 1, width - 1)
+        rng = np.random.default_rng([self.seed, count])
+        shifts = rng.integers(1 - reach, reach, (count, len(self.images), 2))
+        padded = np.pad(
+            np.asarray(self.images),
+            ((0, 0), (reach, reach), (reach, reach), (0, 0)),
+            "reflect",
+        )
+        views = []
+        for i, shift in enumerate(shifts):
+            moved = [
+                image[reach + top :, reach + left :][:height, :width]
+                for image, (top, left) in zip(padded, shift, strict=True)
+            ]
+            views.append(np.asarray(self.protect(jnp.asarray(moved), f"shifted {i}")))
+        return np.stack(views), shifts
 
 
 def protect_each(protect: Protect, keys: jax.Array, images: jax.Array) -> jax.Array:

@@ -83,6 +83,19 @@ class MethodResult:
 
 
 @dataclasses.dataclass(frozen=True)
+class Overlaps:
+    """Which of the owner's images show a scene that others show on another grid.
+
+    Attributes:
+      images: Their numbers.
+      attack: The attack that puts them together; empty if it was not made.
+    """
+
+    images: tuple[int, ...]
+    attack: str
+
+
+@dataclasses.dataclass(frozen=True)
 class AuditResults:
     """All that an audit measured.
 
@@ -98,6 +111,7 @@ class AuditResults:
       findings: Of each attack on each method.
       studies: Rows of each study by its name, each with its `method`.
       settings: What reproduces the audit.
+      overlaps: Images that give each other away; None where there are none.
     """
 
     images: int
@@ -112,6 +126,7 @@ class AuditResults:
     findings: tuple[AttackResult, ...]
     studies: Mapping[str, tuple[Mapping[str, Any], ...]]
     settings: Mapping[str, Any]
+    overlaps: Overlaps | None = None
 
     def of(self, method: str) -> list[AttackResult]:
         """The findings about one method."""
@@ -132,6 +147,7 @@ class AuditResults:
                 name: [dict(row) for row in rows] for name, rows in self.studies.items()
             },
             "settings": dict(self.settings),
+            "overlapping": 0 if self.overlaps is None else len(self.overlaps.images),
         }
 
 
@@ -157,7 +173,10 @@ class Figures:
     Attributes:
       methods: Of each method, from the image that is recovered best to the worst.
       studies: Of each study that has pictures, by its name.
+      overlaps: Of the method that is judged, from images that show the same scene as
+        others; None where there are none, or they were not put together.
     """
 
     methods: tuple[Sheet, ...]
     studies: Mapping[str, tuple[Sheet, ...]] = dataclasses.field(default_factory=dict)
+    overlaps: Sheet | None = None

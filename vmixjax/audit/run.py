@@ -20,6 +20,7 @@ from vmixjax.audit.results import (
     AuditResults,
     Figures,
     MethodResult,
+    Overlaps,
     Sheet,
 )
 from vmixjax.audit.session import Audit, AuditSession
@@ -77,9 +78,11 @@ def run_audit(audit: Audit, work: Path) -> tuple[AuditResults, Figures]:
         findings=findings,
         studies=studies,
         settings=settings,
+        overlaps=_overlaps(session, methods[0], findings),
     )
     sheets = tuple(_sheet(results, session, one) for one in methods)
-    return results, Figures(sheets, study_sheets)
+    together = _overlap_sheet(results, session, methods[0])
+    return results, Figures(sheets, study_sheets, together)
 
 
 def _claim(work: Path, settings: dict[str, Any]) -> None:
@@ -159,11 +162,13 @@ def _findings(
     side = session.audit.private.shape[0]
     tried: list[tuple[Protection, Attack | None]] = []
     for one in methods:
+        overlaps = session.trial(one).overlaps
         fitting = (
             x
             for x in attacks
             if (x.recover or (x.recognise and session.has_classes))
             and x.applies(one, side)
+            and (overlaps or not x.needs_scenes)
         )
         tried += [(one, attack) for attack in (None, *fitting)]
     findings = []
@@ -183,6 +188,21 @@ def _findings(
 
         findings.append(_result(session, one.name, name, find))
     return tuple(findings)
+
+
+def _overlaps(
+    session: AuditSession, first: Protection, findings: Sequence[AttackResult]
+) -> Overlaps | None:
+    """The images that show a scene which others show on another grid."""
+    scenes = session.trial(first).overlaps
+    images = sorted(view.index for scene in scenes for view in scene.views)
+    if not images:
+        return None
+    made = (one.attack for one in findings if one.method == first.name)
+    putting = (
+        name for name in made if name != NOTHING_DONE and ATTACKS[name].needs_scenes
+    )
+    return Overlaps(tuple(images), next(putting, ""))
 
 
 def _guess(session: AuditSession) -> AttackResult:
@@ -231,6 +251,22 @@ def _studies(
             sheet = Sheet(one.name, result.originals, result.pictures)
             sheets[study.name] = (*sheets.get(study.name, ()), sheet)
     return rows, sheets
+
+
+def _overlap_sheet(
+    results: AuditResults, session: AuditSession, first: Protection
+) -> Sheet | None:
+    """Images that others give away, evenly chosen, as protected and put together."""
+    overlaps = results.overlaps
+    if overlaps is None or not overlaps.attack:
+        return None
+    places = np.linspace(0, len(overlaps.images) - 1, SHOWN).round().astype(int)
+    chosen = np.asarray(overlaps.images)[np.unique(places)]
+    pictures = {
+        name: session.recovered(first, ATTACKS.get(name))[0][chosen]
+        for name in (NOTHING_DONE, overlaps.attack)
+    }
+    return Sheet(first.name, session.audit.private.images[chosen], pictures)
 
 
 def _sheet(results: AuditResults, session: AuditSession, one: Protection) -> Sheet:

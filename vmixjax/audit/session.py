@@ -18,6 +18,7 @@ from vmixjax.audit.store import Store
 from vmixjax.methods import Protect, Protection
 from vmixjax.metrics import METRICS, Measure, Reference
 from vmixjax.networks import Classifier, train_classifier, untrained_classifier
+from vmixjax.scenes import Scene, View, find_scenes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,7 +80,18 @@ class AuditSession:
             classes=len(private.classes),
             seed=audit.seed,
             budget=audit.budget,
+            scenes=self._scenes(),
         )
+
+    def _scenes(self) -> tuple[Scene, ...]:
+        """The scenes that several of the owner's images show, at the audit's size."""
+
+        def find() -> list[list[View]]:
+            found = find_scenes(self.audit.private.images)
+            return [list(scene.views) for scene in found]
+
+        stored = self.store.values(("scenes",), find)
+        return tuple(Scene(tuple(View(*view) for view in views)) for views in stored)
 
     def trial(self, protection: Protection) -> Trial:
         """The images under a protection."""

@@ -6,6 +6,9 @@ by somebody who saw nothing, and that of the original itself.
 
 import dataclasses
 import math
+from typing import Any
+
+import numpy as np
 
 from vmixjax.audit.results import NOTHING_DONE, AttackResult, AuditResults
 
@@ -32,6 +35,9 @@ _OF_ITS_CLASS = {
 
 LIKENESS, RECOGNITION = "likeness (SSIM)", "recognition"
 
+_MORE = 0.02
+"""Images that come so much further together than alone give each other away."""
+
 _TIE = 0.05
 """Shares less apart than this differ by luck alone: the simpler attack is named, and
 likeness before recognition."""
@@ -53,6 +59,10 @@ class Verdict:
       linked: Share of images whose original was picked out of all; None if no attack
         does so more often than chance.
       by: The attack that does so most often.
+      overlapping: How many images show a scene that others show on another grid.
+      together: Part of the way that these come by likeness, put together; None where
+        there are none, or it was not tried.
+      alone: The same by the best attack that looks at each alone.
     """
 
     method: str
@@ -64,6 +74,9 @@ class Verdict:
     likest: str
     linked: float | None
     by: str
+    overlapping: int = 0
+    together: float | None = None
+    alone: float | None = None
 
     @property
     def words(self) -> str:
@@ -74,7 +87,30 @@ class Verdict:
 
     @property
     def sentence(self) -> str:
-        """For people."""
+        """For people: that images give each other away is said before all else."""
+        return self._of_overlaps + self._of_attacks
+
+    @property
+    def _of_overlaps(self) -> str:
+        if not self.overlapping:
+            return ""
+        text = f"{self.overlapping} of the images overlap others and "
+        if self.together is None or self.alone is None:
+            return text + (
+                "may give each other away, which was not tried: leave out --attacks. "
+            )
+        if self.together < self.alone + _MORE:
+            # Too few, or too much alike, to tell more than each does.
+            return ""
+        return text + (
+            f"give each other away: put together, they come {self.together:.0%} of "
+            f"the way from a guess to the original by likeness, where each alone comes "
+            f"{self.alone:.0%}, and a key for each does not help. Leave out all but "
+            f"one of each. "
+        )
+
+    @property
+    def _of_attacks(self) -> str:
         by = "The protected image itself shows" if self.attack == NOTHING_DONE else ""
         what = by or f"The strongest attack ({self.attack}) recovers"
         text = f"{what} {self.words}"
@@ -134,7 +170,34 @@ def judge(results: AuditResults, method: str) -> Verdict:
         likest=max(given, key=lambda finding: finding.value("ssim")).attack,
         linked=linking.value("reidentified") if linked else None,
         by=linking.attack,
+        **_of_overlaps(results, method),
     )
+
+
+def _of_overlaps(results: AuditResults, method: str) -> dict[str, Any]:
+    """What images that show the same scene tell together, and what each alone."""
+    overlaps = results.overlaps
+    if overlaps is None:
+        return {}
+    images = list(overlaps.images)
+
+    def share(finding: AttackResult) -> float:
+        guess, found = (
+            float(np.mean(np.asarray(one.ssim_each)[images]))
+            for one in (results.guess, finding)
+        )
+        return min(max((found - guess) / (1 - guess), 0.0), 1.0)
+
+    found = {
+        finding.attack: share(finding)
+        for finding in results.of(method)
+        if finding.ssim_each
+    }
+    together = found.pop(overlaps.attack, None)
+    if overlaps.attack and together is None:
+        return {}
+    alone = max(found.values())
+    return {"overlapping": len(images), "together": together, "alone": alone}
 
 
 def shares(results: AuditResults, finding: AttackResult) -> dict[str, float]:

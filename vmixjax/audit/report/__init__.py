@@ -45,6 +45,11 @@ def render(results: AuditResults, figures: Figures) -> str:
             if sheet.method == first.name
             for strip in method_strips(results, sheet, shown)
         ],
+        overlaps=(
+            list(method_strips(results, figures.overlaps, figures.overlaps.pictures))
+            if figures.overlaps is not None
+            else []
+        ),
         metrics=metric_tables(results),
         results=results,
         settings=json.dumps(results.settings, indent=1),
