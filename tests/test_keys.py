@@ -72,7 +72,8 @@ def test_keys_under_vmap_jit_and_sharding():
     keys = jax.vmap(vmixjax.image_key, (None, 0))(key, ids)
     for i in range(6):
         assert keys[i] == jax.jit(vmixjax.image_key)(key, i)
-    mesh = jax.make_mesh((1,), ("x",))
+    axis = jax.sharding.AxisType.Explicit
+    mesh = jax.make_mesh((1,), ("x",), axis_types=(axis,))
     spread = jax.device_put(keys, jax.NamedSharding(mesh, jax.P("x")))
     mix = jax.vmap(lambda key: vmixjax.mix(key, IMAGE, PLAN))
     assert (jax.jit(mix)(spread) == mix(keys)).all()
