@@ -56,7 +56,7 @@ def test_a_release_is_data(tmp_path, kind):
             for i in range(count):
                 write_png(folder / f"{i}.png", picture(i))
     mixed = tmp_path / "mixed"
-    arguments = [str(tmp_path / "plain"), str(mixed), "--format", kind]
+    arguments = [str(tmp_path / "plain"), str(mixed), "--format", kind, "--keep-order"]
     assert main(["mix", *arguments, "--tile-size", "4"]) == 0
     for split, count in (("train", 3), ("test", 2)):
         found = data.load(Data(f"{kind}:{mixed}"), split)
