@@ -32,11 +32,10 @@ def align(
 ) -> jax.Array:
     """Finds the shifts of views against the first of them.
 
-    At first the enlarged means of the first view are all that is known of the scene.
-    Each view is laid where its own means fit best. Then the scene is solved for from a
-    random half of the views, and the others are moved towards where they fit it, in
-    turns, by parts of pixels. So no view is compared with what was made of itself,
-    which fits it wherever it lay.
+    At first each view is laid where its means fit those of the first, enlarged. Then
+    the scene is solved for from a random half of the views, and the others are moved
+    towards where they fit it, in turns, by parts of pixels: so no view is compared with
+    what was made of itself, which fits it wherever it lay.
 
     Args:
       key: Of which half comes first.
@@ -75,18 +74,23 @@ def align(
     def again(shifts: jax.Array, key: jax.Array) -> tuple[jax.Array, None]:
         use = jax.random.permutation(key, count) % 2 == 0
         found = laid(*scene_of(shifts, use.astype(jnp.float32)))
-        step = jnp.clip(_BEYOND * (found - shifts), -1, 1)
-        moved = jnp.where(use[:, None], shifts, shifts + step)
+        step = jnp.clip(_BEYOND * (found - shifts), -1, 1) * ~use[:, None]
+        moved = shifts + step
         # Together views may drift away from the first: all go by it again.
         return jnp.clip(moved - moved[0], -reach, reach), None
 
-    smooth = jax.image.resize(means[0], (height, width, means.shape[-1]), "cubic")
-    margin = ((reach, reach), (reach, reach))
-    scene = jnp.pad(smooth, (*margin, (0, 0)))
-    shifts = laid(scene, jnp.pad(jnp.ones((height, width)), margin))
-    shifts = shifts.at[0].set(0.0)
+    shifts = laid(*_first_scene(means[0], (height, width), reach)).at[0].set(0.0)
     shifts, _ = jax.lax.scan(again, shifts, jax.random.split(key, rounds))
     return shifts.round().astype(jnp.int32)
+
+
+def _first_scene(
+    means: jax.Array, size: tuple[int, int], reach: int
+) -> tuple[jax.Array, jax.Array]:
+    """What the means of one view show of the scene, and where it shows any of it."""
+    smooth = jax.image.resize(means, (*size, means.shape[-1]), "cubic")
+    margin = ((reach, reach), (reach, reach))
+    return jnp.pad(smooth, (*margin, (0, 0))), jnp.pad(jnp.ones(size), margin)
 
 
 def _shifted(starts: jax.Array, side: int, length: int) -> jax.Array:

@@ -6,6 +6,7 @@ at other phases give other means, and enough of them leave one scene only.
 
 import dataclasses
 import functools
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -151,28 +152,19 @@ def solve_scene(
     scale = jnp.sum(weight) / jnp.maximum(jnp.sum(weight > 0), 1)
     mean = jnp.sum(goal, (0, 1)) / jnp.sum(weight, (0, 1))
 
-    def closer(
-        scene: jax.Array, smooth: jax.Array, pull: jax.Array, to: jax.Array, steps: int
-    ) -> jax.Array:
-        edges = _edges(scene)
+    def data(x: jax.Array) -> jax.Array:
+        return sum((one.back(one.of(x), first) for one in known), first) / scale
 
-        def normal(x: jax.Array) -> jax.Array:
-            data = sum(one.back(one.of(x), first) for one in known)
-            return data + scale * (smooth * _roughness(x, edges) + pull * x)
-
-        solved, _ = jax.scipy.sparse.linalg.cg(
-            normal, goal + scale * pull * to, x0=scene, maxiter=steps, tol=1e-7
-        )
-        return jnp.clip(solved, 0, 255)
+    closer = functools.partial(_closer, data=data, goal=goal / scale)
 
     def smoothed(scene: jax.Array, smooth: jax.Array) -> tuple[jax.Array, None]:
-        return closer(scene, smooth, jnp.float32(0), first, _FIRST), None
+        return closer(scene, smooth, jnp.float32(0), first, steps=_FIRST), None
 
     def ordered(
         scene: jax.Array, weights: tuple[jax.Array, jax.Array]
     ) -> tuple[jax.Array, None]:
         to = scene + _BEYOND * (_with_values(scene, views, sorted_values) - scene)
-        return closer(scene, *weights, to, _LATER), None
+        return closer(scene, *weights, to, steps=_LATER), None
 
     scene = jnp.broadcast_to(mean, first.shape)
     early, _, end = _SMOOTHNESS
@@ -182,6 +174,28 @@ def solve_scene(
     sorted_values = [jnp.sort(_regions(one.images, one.region), -1) for one in views]
     weights = jnp.geomspace(smoothness, end, rounds), jnp.geomspace(*_VALUES, rounds)
     return jax.lax.scan(ordered, scene, weights)[0]
+
+
+def _closer(
+    scene: jax.Array,
+    smooth: jax.Array,
+    pull: jax.Array,
+    to: jax.Array,
+    *,
+    data: Callable[[jax.Array], jax.Array],
+    goal: jax.Array,
+    steps: int,
+) -> jax.Array:
+    """A scene nearer to the least squares of data, roughness and a pull to another."""
+    edges = _edges(scene)
+
+    def normal(x: jax.Array) -> jax.Array:
+        return data(x) + smooth * _roughness(x, edges) + pull * x
+
+    solved, _ = jax.scipy.sparse.linalg.cg(
+        normal, goal + pull * to, x0=scene, maxiter=steps, tol=1e-7
+    )
+    return jnp.clip(solved, 0, 255)
 
 
 def seen_from(scene: jax.Array, view: Placed) -> jax.Array:

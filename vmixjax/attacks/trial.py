@@ -21,8 +21,6 @@ from vmixjax.methods import Protect, Protection
 
 if TYPE_CHECKING:
     from vmixjax.networks import Classifier
-
-if TYPE_CHECKING:
     from vmixjax.scenes import Scene
 
 CLASSIFIER_BATCH = 64
