@@ -4,6 +4,7 @@ To be read in this order:
 
     stages.py       which digits of a block's number turn, when, by which bits
     cipher.py       random words from a key and a counter
+    prng.py         the keys of that cipher, as JAX has keys
     layout.py       how images lie in memory while stages are applied
     bits.py         the random bits that the stages ask for, place by place
     apply.py        the stages, applied to rows of tiles, forwards or backwards
