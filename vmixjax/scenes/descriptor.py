@@ -34,8 +34,9 @@ _PATCH = 15
 """Side of what is compared around a corner. Of the 31 pixels that are usual, more would
 lie beyond the border of a view, or be displaced by another scale."""
 
-_QUALITY, _APART = 0.0003, 4
-"""How weak a corner may be beside the strongest; pixels between two of them."""
+_QUALITY, _APART = 1e-5, 8
+"""How weak a corner may be beside the strongest; pixels between two of them. So far
+apart, strong ones in one part of a view leave weak ones for the part that is shared."""
 
 _FLAT = 12
 """Values between the darkest and the brightest pixel of what shows nothing."""
