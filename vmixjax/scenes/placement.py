@@ -22,7 +22,7 @@ _OFF = 2.5
 """Pixels of small pictures by which they may be off."""
 
 _MATCHES, _TRIED = 48, 200
-"""Of the corners of two images: the nearest; and placements that two of them make."""
+"""Of the corners of two images: so many; and placements that two of them make."""
 
 _ENLARGED = 1.3
 """Scale between two small pictures up to which their corners are alike."""
@@ -58,15 +58,17 @@ def place(first: Descriptor, second: Descriptor) -> Placement | None:
     if min(len(first.bits), len(second.bits)) < _CORNERS:
         return None
     words = second.bits.view(np.uint64), first.bits.view(np.uint64)
-    differ = np.bitwise_count(words[0][:, None] ^ words[1]).sum(2, dtype=np.uint8)
+    differ = np.bitwise_count(words[0][:, None] ^ words[1]).sum(2, dtype=np.int16)
     # Both ways: of those that are each other's nearest, there are too few.
     theirs = np.concatenate([np.arange(len(differ)), differ.argmin(0)])
     ours = np.concatenate([differ.argmin(1), np.arange(differ.shape[1])])
     apart = differ[theirs, ours]
-    order = np.lexsort((ours, theirs, apart))
+    # Corners of a sky are all alike: those that are like one other only come first.
+    following = [np.partition(differ, 1, 1)[:, 1], np.partition(differ, 1, 0)[1]]
+    order = np.lexsort((ours, theirs, 2 * apart - np.concatenate(following)))
     order = order[apart[order] <= _ALIKE]
     codes = theirs[order] * differ.shape[1] + ours[order]
-    order = order[np.diff(codes, prepend=-1) != 0][:_MATCHES]
+    order = order[np.sort(np.unique(codes, return_index=True)[1])][:_MATCHES]
     theirs, ours = theirs[order], ours[order]
     if len(theirs) < _CORNERS:
         return None
