@@ -33,8 +33,18 @@ _COARSE = 192
 _LEAST = 8
 """Pixels, of each side of what two images both show."""
 
+_ABOUT, _BAND = 0.3, (2.0, 6.0)
+"""Correlation, before pictures lie on each other exactly, of those that are compared
+further; and of what: sigmas of the blur that stays and of that which is taken away."""
+
 _POINTS = 200
 """Points that are followed from one picture to the other."""
+
+_STEPS = cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 6, 0.03
+"""So many steps, or to one of so few pixels: points of a false candidate take all."""
+
+_DRAWS = 100
+"""Draws of two points: since half of them agree, or it is none, few are enough."""
 
 _EXACT = 0.75
 """Pixels by which they may be off."""
@@ -96,24 +106,24 @@ def compare(first: Picture, second: Picture, about: Placement) -> Placement | No
     larger = max(first.grey.shape) / _COARSE
     if larger > 2:
         one, other = (_coarser(it, it.per_pixel * larger) for it in (first, second))
-        of = _compare(one, other, about)
-        if of is None:
-            return None
-        about = of
-    return _compare(first, second, about)
+        of = _compare(one, other, about, _ABOUT)
+        return of and _compare(first, second, of)
+    return _compare(first, second, about, _ABOUT)
 
 
-def _compare(first: Picture, second: Picture, about: Placement) -> Placement | None:
+def _compare(
+    first: Picture, second: Picture, about: Placement, least: float = -1.0
+) -> Placement | None:
     one, other = _as_fine(first, second, about)
     placement = _in_pictures(about, one.per_pixel, other.per_pixel)
     laid = _lay(one.grey, other.grey, placement)
-    if laid is None:
+    if laid is None or (least > -1 and _likeness(one.grey, laid, *_BAND) < least):
         return None
     exact = _track(one.grey, laid, placement)
     if exact is None:
         return None
     laid = _lay(one.grey, other.grey, exact)
-    if laid is None or _likeness(one.grey, laid) < laid.asks(*_LIKENESS):
+    if laid is None or _likeness(one.grey, laid, 0.0, _FINE) < laid.asks(*_LIKENESS):
         return None
     return _rounded(in_images(exact, one.per_pixel, other.per_pixel), other)
 
@@ -136,7 +146,7 @@ def _fit(
 ) -> Placement | None:
     """The placement that most points agree with, and at least so many."""
     matrix, inliers = cv2.estimateAffinePartial2D(
-        source, target, method=cv2.RANSAC, ransacReprojThreshold=off
+        source, target, method=cv2.RANSAC, ransacReprojThreshold=off, maxIters=_DRAWS
     )
     if matrix is None or inliers.sum() < least:
         return None
@@ -205,8 +215,9 @@ def _track(one: np.ndarray, laid: _Laid, of: Placement) -> Placement | None:
         return None
     window = min(15, min(here.shape) // 4 * 2 + 1)
     start = points.copy()
+    size = window, window
     ends, found, _ = cv2.calcOpticalFlowPyrLK(
-        here, there, points, start, winSize=(window, window), maxLevel=3
+        here, there, points, start, winSize=size, maxLevel=3, criteria=_STEPS
     )
     kept = found[:, 0] == 1
     least = max(_SEVERAL, math.ceil(laid.asks(*_TRACKED) * len(points)))
@@ -233,15 +244,16 @@ def _as_bright(*parts: np.ndarray) -> list[np.ndarray]:
     return [np.clip(part, low, high).astype(np.uint8) for part in even]
 
 
-def _likeness(one: np.ndarray, laid: _Laid) -> float:
-    """Correlation of the fine detail of what two pictures both show: -1 to 1."""
-    fine = []
+def _likeness(one: np.ndarray, laid: _Laid, stays: float, goes: float) -> float:
+    """Correlation of the detail of what two pictures both show: -1 to 1."""
+    detail = []
     for grey in (one, laid.grey):
         part = grey[laid.rows, laid.columns].astype(np.float32)
-        part -= cv2.GaussianBlur(part, (0, 0), _FINE)
-        fine.append(part - part.mean())
-    size = math.sqrt(float((fine[0] ** 2).sum()) * float((fine[1] ** 2).sum()))
-    return float((fine[0] * fine[1]).sum()) / size if size else 0.0
+        blurred = cv2.GaussianBlur(part, (0, 0), goes)
+        part = (cv2.GaussianBlur(part, (0, 0), stays) if stays else part) - blurred
+        detail.append(part - part.mean())
+    size = math.sqrt(float((detail[0] ** 2).sum()) * float((detail[1] ** 2).sum()))
+    return float((detail[0] * detail[1]).sum()) / size if size else 0.0
 
 
 def _rounded(of: Placement, other: Picture) -> Placement:
