@@ -9,7 +9,8 @@ from vmixjax.data.digits import enlarged_digits
 from vmixjax.scenes import Index, Scene, View, describe, find_scenes, link
 
 SIDE = 224
-# Not the rocket: most of its pieces show the sky, and there is nothing to find.
+# Not the rocket: corners of its sky are all alike, and few decide how pieces lie. The
+# benchmark has it.
 PHOTOGRAPHS = ("astronaut", "coffee", "chelsea", "camera", "coins")
 RNG = np.random.default_rng
 
@@ -23,20 +24,20 @@ def piece(image, top, left, side=SIDE):
     return image[top : top + side, left : left + side]
 
 
-def pairs_of_pieces(seed):
+def pairs_of_pieces(seed, side=SIDE):
     """Two pieces of each photograph that share a quarter of their area, and how."""
     rng = RNG(seed)
     for name in PHOTOGRAPHS:
         image = photograph(name)
         while True:
             height = rng.uniform(0.3, 0.85)
-            shift = np.round(SIDE * (1 - np.array([height, 0.25 / height])))
+            shift = np.round(side * (1 - np.array([height, 0.25 / height])))
             shift = (shift * rng.choice([-1, 1], 2)).astype(int)
-            start = rng.integers(0, np.array(image.shape[:2]) - SIDE + 1)
+            start = rng.integers(0, np.array(image.shape[:2]) - side + 1)
             end = start + shift
-            if (end >= 0).all() and (end + SIDE <= image.shape[:2]).all():
+            if (end >= 0).all() and (end + side <= image.shape[:2]).all():
                 break
-        yield piece(image, *start), piece(image, *end), shift
+        yield piece(image, *start, side), piece(image, *end, side), shift
 
 
 def larger(image):
@@ -47,12 +48,13 @@ def brighter(image):
     return np.clip(image * 1.2, 0, 255).astype(np.uint8)
 
 
+@pytest.mark.parametrize("side", [128, SIDE])
 @pytest.mark.parametrize("change", [np.copy, larger, brighter])
-def test_pairs_that_share_a_quarter_of_their_area_are_found(change):
+def test_pairs_that_share_a_quarter_of_their_area_are_found(change, side):
     found = count = 0
     for seed in range(12):
         images = []
-        for one, other, _ in pairs_of_pieces(seed):
+        for one, other, _ in pairs_of_pieces(seed, side):
             other = change(other)
             images += [one, other if other.ndim == 3 else other[..., None]]
         scenes = find_scenes(images)

@@ -1,7 +1,7 @@
-"""Whether two images show the same scene, and how one lies on the other.
+"""Whether two images show the same scene, by their pixels.
 
-First by their descriptors alone, then by their pixels: what both show is laid over each
-other, exactly, and must be alike everywhere, not in a few corners only.
+What both show is laid over each other, exactly, and must be alike everywhere, not in a
+few corners only.
 
 References:
   M. Fischler and R. Bolles, "Random Sample Consensus", CACM 1981; J.-Y. Bouguet,
@@ -14,22 +14,11 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from vmixjax.scenes.descriptor import Descriptor, resize
+from vmixjax.scenes.descriptor import resize
+from vmixjax.scenes.placement import Placement, in_images
 
-_ALIKE = 24
-"""Bits of 128 that corners which are each other's nearest may differ in."""
-
-_CORNERS = 3
-"""Corners that must lie in one view as they do in the other."""
-
-_OFF = 2.5
-"""Pixels of small pictures by which they may be off."""
-
-_MATCHES, _TRIED = 48, 200
-"""Of the corners of two images: the nearest; and placements that two of them make."""
-
-_ENLARGED = 1.3
-"""Scale between two small pictures up to which their corners are alike."""
+_SEVERAL = 3
+"""Points that can be followed, at least."""
 
 _SCALED, _TURN = 0.1, 0.1
 """By how much pictures may be scaled otherwise than their corners say, and turned, in
@@ -44,11 +33,25 @@ _COARSE = 192
 _LEAST = 8
 """Pixels, of each side of what two images both show."""
 
+_ABOUT, _BAND = 0.3, (2.0, 6.0)
+"""Correlation, before pictures lie on each other exactly, of those that are compared
+further; and of what: sigmas of the blur that stays and of that which is taken away."""
+
 _POINTS = 200
 """Points that are followed from one picture to the other."""
 
+_STEPS = cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 6, 0.03
+"""So many steps, or to one of so few pixels: points of a false candidate take all."""
+
+_DRAWS = 100
+"""Draws of two points: since half of them agree, or it is none, few are enough."""
+
 _EXACT = 0.75
 """Pixels by which they may be off."""
+
+_CONTRAST = 48.0
+"""Standard deviation of the pictures in which they are followed: those of a sky have
+little of their own."""
 
 _FINE = 2.0
 """Sigma, in pixels, of the blur that is taken away: shades alone make no likeness."""
@@ -62,28 +65,6 @@ _TRACKED = 0.45, 10.0, 0.8
 
 _WHOLE = 0.2
 """Pixels to the next whole one that are put down to rounding."""
-
-
-class Placement(NamedTuple):
-    """Pixel (y, x) of one image is (scale * y + top, scale * x + left) of the other."""
-
-    scale: float
-    top: float
-    left: float
-
-    def after(self, other: "Placement") -> "Placement":
-        """Gives the placement that does first the other and then this one."""
-        return Placement(
-            self.scale * other.scale,
-            self.scale * other.top + self.top,
-            self.scale * other.left + self.left,
-        )
-
-    def back(self) -> "Placement":
-        """Gives the placement of the one image on the other."""
-        return Placement(
-            1 / self.scale, -self.top / self.scale, -self.left / self.scale
-        )
 
 
 class Picture(NamedTuple):
@@ -111,33 +92,6 @@ def picture_of(grey: np.ndarray, longer: int) -> Picture:
     return Picture(grey, longer / max(grey.shape))
 
 
-def place(first: Descriptor, second: Descriptor) -> Placement | None:
-    """Tells how a second image lies on the first, by their corners; None: it does not.
-
-    It is exact to some pixels of small pictures.
-    """
-    if min(len(first.bits), len(second.bits)) < _CORNERS:
-        return None
-    words = second.bits.view(np.uint64), first.bits.view(np.uint64)
-    differ = np.bitwise_count(words[0][:, None] ^ words[1]).sum(2, dtype=np.uint8)
-    # Both ways: of those that are each other's nearest, there are too few.
-    theirs = np.concatenate([np.arange(len(differ)), differ.argmin(0)])
-    ours = np.concatenate([differ.argmin(1), np.arange(differ.shape[1])])
-    apart = differ[theirs, ours]
-    order = np.lexsort((ours, theirs, apart))
-    order = order[apart[order] <= _ALIKE]
-    codes = theirs[order] * differ.shape[1] + ours[order]
-    order = order[np.diff(codes, prepend=-1) != 0][:_MATCHES]
-    theirs, ours = theirs[order], ours[order]
-    if len(theirs) < _CORNERS:
-        return None
-    of = _vote(
-        second.corners[theirs].astype(np.float32),
-        first.corners[ours].astype(np.float32),
-    )
-    return of and _in_images(of, first.per_pixel, second.per_pixel)
-
-
 def compare(first: Picture, second: Picture, about: Placement) -> Placement | None:
     """Lays the picture of a second image on that of the first, and compares them.
 
@@ -152,26 +106,26 @@ def compare(first: Picture, second: Picture, about: Placement) -> Placement | No
     larger = max(first.grey.shape) / _COARSE
     if larger > 2:
         one, other = (_coarser(it, it.per_pixel * larger) for it in (first, second))
-        of = _compare(one, other, about)
-        if of is None:
-            return None
-        about = of
-    return _compare(first, second, about)
+        of = _compare(one, other, about, _ABOUT)
+        return of and _compare(first, second, of)
+    return _compare(first, second, about, _ABOUT)
 
 
-def _compare(first: Picture, second: Picture, about: Placement) -> Placement | None:
+def _compare(
+    first: Picture, second: Picture, about: Placement, least: float = -1.0
+) -> Placement | None:
     one, other = _as_fine(first, second, about)
     placement = _in_pictures(about, one.per_pixel, other.per_pixel)
     laid = _lay(one.grey, other.grey, placement)
-    if laid is None:
+    if laid is None or (least > -1 and _likeness(one.grey, laid, *_BAND) < least):
         return None
     exact = _track(one.grey, laid, placement)
     if exact is None:
         return None
     laid = _lay(one.grey, other.grey, exact)
-    if laid is None or _likeness(one.grey, laid) < laid.asks(*_LIKENESS):
+    if laid is None or _likeness(one.grey, laid, 0.0, _FINE) < laid.asks(*_LIKENESS):
         return None
-    return _rounded(_in_images(exact, one.per_pixel, other.per_pixel), other)
+    return _rounded(in_images(exact, one.per_pixel, other.per_pixel), other)
 
 
 class _Laid(NamedTuple):
@@ -187,48 +141,12 @@ class _Laid(NamedTuple):
         return min(most, least + more / math.sqrt(height * width))
 
 
-def _vote(source: np.ndarray, target: np.ndarray) -> Placement | None:
-    """The placement that most matches agree with, of all that two of them make.
-
-    It has no turn. Most matches of small pictures are wrong, and with a turn more of
-    them agree by chance than of those that are right.
-    """
-    one, other = np.triu_indices(len(source), 1)
-    before, after = source[other] - source[one], target[other] - target[one]
-    length = np.maximum(np.hypot(*before.T), 1e-6)
-    scale = (before * after).sum(1) / length**2
-    turned = np.abs(after - scale[:, None] * before).max(1)
-    (fit,) = np.nonzero(
-        (scale > 1 / _ENLARGED)
-        & (scale < _ENLARGED)
-        & (turned < _OFF)
-        & (length > 2 * _OFF)
-    )
-    if not len(fit):
-        return None
-    fit = fit[:: -(-len(fit) // _TRIED)]
-    scale = scale[fit]
-    start = (target[one[fit]] + target[other[fit]]) / 2
-    start -= scale[:, None] * (source[one[fit]] + source[other[fit]]) / 2
-    there = scale[:, None, None] * source + start[:, None]
-    agree = np.abs(there - target).max(2) < _OFF
-    best = int(agree.sum(1).argmax())
-    theirs, ours = source[agree[best]], target[agree[best]]
-    if min(len(set(map(tuple, of.tolist()))) for of in (theirs, ours)) < _CORNERS:
-        return None
-    middle = theirs.mean(0)
-    away = theirs - middle
-    exact = float((away * (ours - ours.mean(0))).sum() / (away**2).sum())
-    left, top = ours.mean(0) - exact * middle
-    return Placement(exact, float(top), float(left))
-
-
 def _fit(
     source: np.ndarray, target: np.ndarray, off: float, least: int
 ) -> Placement | None:
     """The placement that most points agree with, and at least so many."""
     matrix, inliers = cv2.estimateAffinePartial2D(
-        source, target, method=cv2.RANSAC, ransacReprojThreshold=off
+        source, target, method=cv2.RANSAC, ransacReprojThreshold=off, maxIters=_DRAWS
     )
     if matrix is None or inliers.sum() < least:
         return None
@@ -268,18 +186,6 @@ def _in_pictures(of: Placement, one: float, other: float) -> Placement:
     )
 
 
-def _in_images(of: Placement, one: float, other: float) -> Placement:
-    """A placement of pictures, as one of their images."""
-    scale = of.scale * one / other
-    return Placement(
-        scale,
-        *(
-            start * one + (one - 1) / 2 - scale * (other - 1) / 2
-            for start in (of.top, of.left)
-        ),
-    )
-
-
 def _lay(one: np.ndarray, other: np.ndarray, of: Placement) -> _Laid | None:
     """Lays a picture on another; None where they have too little in common."""
     parts = []
@@ -292,7 +198,10 @@ def _lay(one: np.ndarray, other: np.ndarray, of: Placement) -> _Laid | None:
     matrix = np.array([[of.scale, 0, of.left], [0, of.scale, of.top]])
     height, width = one.shape
     laid = cv2.warpAffine(
-        other, matrix, (width, height), borderMode=cv2.BORDER_REPLICATE
+        other.astype(np.float32),
+        matrix,
+        (width, height),
+        borderMode=cv2.BORDER_REPLICATE,
     )
     return _Laid(laid, *parts)
 
@@ -300,20 +209,18 @@ def _lay(one: np.ndarray, other: np.ndarray, of: Placement) -> _Laid | None:
 def _track(one: np.ndarray, laid: _Laid, of: Placement) -> Placement | None:
     """Follows points of what both show, from the one picture to the other."""
     part = laid.rows, laid.columns
-    here, there = (
-        np.ascontiguousarray(one[part]),
-        _as_bright(laid.grey[part], one[part]),
-    )
+    here, there = _as_bright(one[part], laid.grey[part])
     points = cv2.goodFeaturesToTrack(here, _POINTS, 0.001, 3)
-    if points is None or len(points) < _CORNERS:
+    if points is None or len(points) < _SEVERAL:
         return None
     window = min(15, min(here.shape) // 4 * 2 + 1)
     start = points.copy()
+    size = window, window
     ends, found, _ = cv2.calcOpticalFlowPyrLK(
-        here, there, points, start, winSize=(window, window), maxLevel=3
+        here, there, points, start, winSize=size, maxLevel=3, criteria=_STEPS
     )
     kept = found[:, 0] == 1
-    least = max(_CORNERS, math.ceil(laid.asks(*_TRACKED) * len(points)))
+    least = max(_SEVERAL, math.ceil(laid.asks(*_TRACKED) * len(points)))
     if kept.sum() < least:
         return None
     corner = np.array([laid.columns.start, laid.rows.start], np.float32)
@@ -321,21 +228,32 @@ def _track(one: np.ndarray, laid: _Laid, of: Placement) -> Placement | None:
     return moved and moved.after(of)
 
 
-def _as_bright(part: np.ndarray, like: np.ndarray) -> np.ndarray:
-    """Gives a part of a picture the brightness and the contrast of another."""
-    gain = float(like.std()) / max(float(part.std()), 1.0)
-    return cv2.convertScaleAbs(part, alpha=gain, beta=like.mean() - gain * part.mean())
+def _as_bright(*parts: np.ndarray) -> list[np.ndarray]:
+    """Gives two pictures of the same one brightness, one contrast, and uint8.
+
+    What is clipped in one of them is clipped in both.
+    """
+    whole = np.logical_and.reduce([(part > 0) & (part < 255) for part in parts])
+    low, high, even = 0.0, 255.0, []
+    for part in parts:
+        values = part[whole] if whole.any() else part
+        gain = _CONTRAST / max(float(values.std()), 0.1)
+        black = 128 - gain * float(values.mean())
+        even.append(gain * part + black)
+        low, high = max(low, black), min(high, gain * 255 + black)
+    return [np.clip(part, low, high).astype(np.uint8) for part in even]
 
 
-def _likeness(one: np.ndarray, laid: _Laid) -> float:
-    """Correlation of the fine detail of what two pictures both show: -1 to 1."""
-    fine = []
+def _likeness(one: np.ndarray, laid: _Laid, stays: float, goes: float) -> float:
+    """Correlation of the detail of what two pictures both show: -1 to 1."""
+    detail = []
     for grey in (one, laid.grey):
         part = grey[laid.rows, laid.columns].astype(np.float32)
-        part -= cv2.GaussianBlur(part, (0, 0), _FINE)
-        fine.append(part - part.mean())
-    size = math.sqrt(float((fine[0] ** 2).sum()) * float((fine[1] ** 2).sum()))
-    return float((fine[0] * fine[1]).sum()) / size if size else 0.0
+        blurred = cv2.GaussianBlur(part, (0, 0), goes)
+        part = (cv2.GaussianBlur(part, (0, 0), stays) if stays else part) - blurred
+        detail.append(part - part.mean())
+    size = math.sqrt(float((detail[0] ** 2).sum()) * float((detail[1] ** 2).sum()))
+    return float((detail[0] * detail[1]).sum()) / size if size else 0.0
 
 
 def _rounded(of: Placement, other: Picture) -> Placement:

@@ -34,8 +34,12 @@ _PATCH = 15
 """Side of what is compared around a corner. Of the 31 pixels that are usual, more would
 lie beyond the border of a view, or be displaced by another scale."""
 
-_QUALITY, _APART = 0.0003, 4
-"""How weak a corner may be beside the strongest; pixels between two of them."""
+_QUALITY = 1e-5
+"""How weak a corner may be beside the strongest."""
+
+_APART = {LARGE: 8, SMALL: 6}
+"""Pixels between two corners. So far apart, strong ones in one part of a view leave
+weak ones for the part that is shared."""
 
 _FLAT = 12
 """Values between the darkest and the brightest pixel of what shows nothing."""
@@ -85,9 +89,9 @@ def describe(image: np.ndarray, size: tuple[int, int] | None = None) -> Descript
         return nothing
     if np.ptp(small) < _FLAT:
         return nothing
-    most = _CORNERS[_side(height, width)]
+    side = _side(height, width)
     # Any: OpenCV's types say less of what it takes than it does.
-    found: Any = cv2.goodFeaturesToTrack(small, most, _QUALITY, _APART)
+    found: Any = cv2.goodFeaturesToTrack(small, _CORNERS[side], _QUALITY, _APART[side])
     if found is None:
         return nothing
     points = cv2.KeyPoint.convert(found[:, 0], size=_PATCH)

@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
-from vmixjax.scenes.confirm import Picture, Placement, compare, picture_of, place
+from vmixjax.scenes.confirm import Picture, compare, picture_of
 from vmixjax.scenes.descriptor import describe, grey_of
 from vmixjax.scenes.index import Index, Packed
+from vmixjax.scenes.placement import Placement, place
 from vmixjax.scenes.scene import Scene, View
 
 Load = Callable[[int], np.ndarray | None]
