@@ -194,7 +194,7 @@ def full_plan(image_shape: tuple[int, ...], config: MixConfig) -> Plan:
       Ours.
 
     >>> full_plan((64, 32, 3), MixConfig()).levels.tolist()
-    [[4], [4]]
+    [[3], [3]]
     """
     _validate.config(config)
     _validate.image_shape(tuple(image_shape), config.tile_size)
