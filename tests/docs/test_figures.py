@@ -176,6 +176,12 @@ def test_what_shifted_grids_give_back():
         shown += sum(line.endswith(f"| {' | '.join(cells)} |") for line in lines)
     assert shown == len(found.keys() - {"shifts_found"}) >= 3
     assert f"give {found['crops']['psnr']:.1f} dB back" in TRAINING
+    for page in (GUIDANCE, THREATS):
+        right = f"{found['shifts_found']['right']:.0f} were laid where they belong"
+        assert right in " ".join(page.split())
+    for name in found.keys() - {"shifts_found"}:
+        assert f"| {found[name]['psnr']:.1f} dB, " in THREATS
+        assert f" {found[name]['means_psnr']:.1f} dB, " in THREATS
     overlaps = load("docs/audits/overlaps.json")
     together, alone = (
         one(overlaps["findings"], method="mix:16", attack=attack)["ssim"]
