@@ -10,11 +10,11 @@ import pytest
 import train.compare
 
 ROOT = Path(__file__).parents[2]
-README, LIBRARY, GUIDANCE, TRAINING = (
+README, LIBRARY, GUIDANCE, TRAINING, THREATS = (
     (ROOT / page).read_text()
     for page in (
         "README.md",
-        *(f"docs/{name}.md" for name in ("library", "guidance", "training")),
+        *(f"docs/{name}.md" for name in ("library", "guidance", "training", "threats")),
     )
 )
 
