@@ -377,6 +377,30 @@ def test_a_forgotten_secret_means_starting_over(photos, tmp_path, monkeypatch, c
     assert not set(second.items()) & set(first.items())
 
 
+def test_starting_over_leaves_no_file_that_damaged_notes_hide(
+    photos, tmp_path, monkeypatch, capsys
+):
+    mixed = tmp_path / "mixed"
+
+    def crash(*_):
+        raise Crash
+
+    with monkeypatch.context() as patch:
+        patch.setattr("vmixjax.release.mix.write_manifest", crash)
+        with pytest.raises(Crash):
+            main(["mix", str(photos), str(mixed), *OPTIONS])
+    note = sorted((mixed / WORK).glob("train-*.json"))[0]
+    told = json.loads(note.read_text())
+    name = sorted(told["note"]["files"])[0]
+    told["note"]["files"][name] = "0" * 64
+    note.write_text(json.dumps(told))
+    before = tree(mixed)
+    capsys.readouterr()
+    assert main(["mix", str(photos), str(mixed), *OPTIONS]) == 2
+    assert f"{name} is not what the notes on DST" in capsys.readouterr().err
+    assert tree(mixed) == before
+
+
 def test_another_source_or_secret_does_not_go_on(
     photos, tmp_path, secret, monkeypatch, capsys
 ):

@@ -67,6 +67,10 @@ class _Start:
     marks: dict[str, str | None]
 
 
+_LAST = (".json", ".txt")
+"""Suffixes of what formats write after all shards."""
+
+
 class Journal:
     """The notes on one release.
 
@@ -231,7 +235,9 @@ class Journal:
         """Removes what was mixed with a secret that nobody knows any more.
 
         Nobody can tell who wrote the notes, so a file goes only if it is what they say.
+        Were another left, it would stay: files have other names with another secret.
         """
+        mixed: set[str] = set()
         for path in sorted(self._folder.glob("*-*.json")):
             try:
                 files = read_json(path, _Signed, _MOST_BYTES).note.files
@@ -248,7 +254,18 @@ class Journal:
                         f"{self.root}, or name another folder"
                     ) from error
                 if holds(self.root, name, digest):
-                    unlink_inside(self.root, name)
+                    mixed.add(name)
+        for path in self.root.rglob("*"):
+            name = path.relative_to(self.root).as_posix()
+            ours = name in mixed or self._folder in path.parents
+            # What comes after all shards is written anew, under the same names.
+            if not ours and not path.is_dir() and path.suffix not in _LAST:
+                raise RunError(
+                    f"{path} is not what the notes on DST {self.root} say; remove DST, "
+                    f"or name another folder"
+                )
+        for name in mixed:
+            unlink_inside(self.root, name)
         shutil.rmtree(self._folder)
 
     def _compare(self, asked: Mapping[str, Any], about: About) -> None:

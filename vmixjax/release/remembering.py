@@ -16,6 +16,10 @@ from vmixjax.data.room import Claim, Room, at_once
 _BYTES = 2**28
 """Of all examples that are kept."""
 
+_LARGEST = 2**24
+"""Bytes of an image that is kept, at most. From a larger one on, none is: few would
+fill the room, and a fraction of their size is cheap to read."""
+
 _PER_EXAMPLE = 1200
 """Bytes of an example beside its image."""
 
@@ -58,7 +62,7 @@ class RememberingSource(Source):
             return self._source.look(split, index, enough, claim)
         if kept is None:
             kept = self._source.read(split, index, claim)
-            if self._room.take(_size(kept)):
+            if kept.image.nbytes <= _LARGEST and self._room.take(_size(kept)):
                 self._examples[split, index] = kept
             else:
                 self._full.set()
