@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+import os
 import tarfile
+import threading
 
 import numpy as np
 import pytest
@@ -98,6 +100,19 @@ def test_the_same_secret_gives_the_same_order(photos, tmp_path):
         assert main(["mix", str(photos), str(tmp_path / name), *options]) == 0
     expected = list(keyed_order(SECRET)("train", COUNT))
     assert numbers(tmp_path / "one") == numbers(tmp_path / "other") == expected
+
+
+def test_a_secret_may_come_through_a_pipe(photos, tmp_path):
+    pipe, kept = tmp_path / "pipe", tmp_path / "secret"
+    kept.write_bytes(SECRET)
+    kept.chmod(0o600)
+    os.mkfifo(pipe, 0o600)
+    told = threading.Thread(target=pipe.write_bytes, args=(SECRET,), daemon=True)
+    told.start()
+    for name, path in (("piped", pipe), ("kept", kept)):
+        options = [*OPTIONS, "--secret-file", str(path)]
+        assert main(["mix", str(photos), str(tmp_path / name), *options]) == 0
+    assert numbers(tmp_path / "piped") == numbers(tmp_path / "kept")
 
 
 def test_order_can_be_kept(photos, tmp_path):

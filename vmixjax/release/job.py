@@ -70,6 +70,7 @@ def open_job(
     config: ReleaseConfig,
     source: Source,
     *,
+    secret: bytes | None = None,
     only: int | None = None,
 ) -> Iterator[ReleaseJob]:
     """Opens all that it takes to make a release.
@@ -77,6 +78,7 @@ def open_job(
     Args:
       config: What is asked for.
       source: Its data set.
+      secret: What its secret file holds, where that was read already.
       only: Number of the one shard to be mixed, where many workers share a vault: that
         must be there, and what undoes the mixing goes into a file beside it.
 
@@ -86,7 +88,8 @@ def open_job(
     format = FORMATS.find("--format", config.format)
     pixels = _fitted_pixels(config, source) if format.needs_pixels else None
     sink = format.create(config.dst, Schema(source.name, source.fields, pixels))
-    secret = read_secret(config.secret_file) if config.secret_file else None
+    if secret is None and config.secret_file is not None:
+        secret = read_secret(config.secret_file)
     with contextlib.ExitStack() as stack:
         vault: Vault | None = None
         keeper: Vault | RowsFile | None = None

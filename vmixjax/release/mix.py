@@ -61,14 +61,17 @@ def mix_release(
     source: Source = config.source()
     journal = Journal(config.dst)
     journal.check(config.about(source))
+    # Before the look, so that what is wrong with it is told at once; and once only,
+    # since a pipe gives it once.
+    secret = read_secret(config.secret_file) if config.secret_file else None
     # What goes on was looked at when it began: a release is begun only after that.
     if not journal.goes_on():
-        if config.secret_file is not None:
-            # What is wrong with it should not be told only after the look.
-            read_secret(config.secret_file)
         source = RememberingSource(source)
         check_overlaps(config, source, progress, workers=workers)
-    with open_job(config, source) as job, ThreadPoolExecutor() as threads:
+    with (
+        open_job(config, source, secret=secret) as job,
+        ThreadPoolExecutor() as threads,
+    ):
         begun = job.journal.begin(job.about, _marks(job))
         if (config.dst / MANIFEST).exists():
             return _finished(job)
