@@ -357,8 +357,8 @@ def test_an_interrupt_is_one_line(photos, tmp_path, secret):
     assert not list(mixed.rglob("*.part"))
 
 
-def test_a_forgotten_secret_means_starting_over(photos, tmp_path, monkeypatch, capsys):
-    mixed = tmp_path / "mixed"
+def crash_at_the_end(photos, mixed, monkeypatch):
+    """Mixes with a secret that is forgotten, but for the manifest."""
 
     def crash(*_):
         raise Crash
@@ -367,6 +367,11 @@ def test_a_forgotten_secret_means_starting_over(photos, tmp_path, monkeypatch, c
         patch.setattr("vmixjax.release.mix.write_manifest", crash)
         with pytest.raises(Crash):
             main(["mix", str(photos), str(mixed), *OPTIONS])
+
+
+def test_a_forgotten_secret_means_starting_over(photos, tmp_path, monkeypatch, capsys):
+    mixed = tmp_path / "mixed"
+    crash_at_the_end(photos, mixed, monkeypatch)
     first = {n: d for n, d in tree(mixed).items() if not n.startswith(WORK)}
     assert len(first) == COUNT
     capsys.readouterr()
@@ -381,14 +386,7 @@ def test_starting_over_leaves_no_file_that_damaged_notes_hide(
     photos, tmp_path, monkeypatch, capsys
 ):
     mixed = tmp_path / "mixed"
-
-    def crash(*_):
-        raise Crash
-
-    with monkeypatch.context() as patch:
-        patch.setattr("vmixjax.release.mix.write_manifest", crash)
-        with pytest.raises(Crash):
-            main(["mix", str(photos), str(mixed), *OPTIONS])
+    crash_at_the_end(photos, mixed, monkeypatch)
     note = sorted((mixed / WORK).glob("train-*.json"))[0]
     told = json.loads(note.read_text())
     name = sorted(told["note"]["files"])[0]

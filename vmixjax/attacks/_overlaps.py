@@ -14,6 +14,7 @@ from vmixjax.attacks._scene import Placed, parts_of, seen_from, solve_scene
 from vmixjax.attacks.region_means import region_means
 from vmixjax.attacks.threat_model import ThreatModel
 from vmixjax.config import CHANNEL_MODES
+from vmixjax.methods._checks import rounded
 
 if TYPE_CHECKING:
     from vmixjax.scenes import Scene
@@ -58,7 +59,7 @@ def solve_overlaps(
     for scene in scenes:
         indices, placed = _placed(scene, np.asarray(protected), region)
         solved = solve_scene((placed,), joint=joint, rounds=rounds)
-        views = drawn(seen_from(solved, placed))
+        views = rounded(seen_from(solved, placed))
         images[indices] = np.asarray(views)[: len(indices)]
     return jnp.asarray(images)
 
@@ -88,12 +89,6 @@ def _placed(
     images = np.pad(protected[indices], ((0, spare), (0, 0), (0, 0), (0, 0)))
     rows, columns = parts(tops, height), parts(lefts, width)
     return indices, Placed(jnp.asarray(images), rows, columns, region)
-
-
-@jax.jit
-def drawn(values: jax.Array) -> jax.Array:
-    """Rounds to uint8."""
-    return jnp.round(jnp.clip(values, 0, 255)).astype(jnp.uint8)
 
 
 def region_of(threat_model: ThreatModel, shape: tuple[int, ...]) -> int:

@@ -14,6 +14,7 @@ from vmixjax._grid import cut_regions, join_regions
 from vmixjax.attacks import _checks
 from vmixjax.attacks.attack import Attack, Budget
 from vmixjax.attacks.threat_model import ThreatModel
+from vmixjax.methods._checks import rounded
 
 TOGETHER = 64
 """Images that an audit averages at once: their floats must fit into memory."""
@@ -78,7 +79,7 @@ def _still(protected: jax.Array, repeats: jax.Array) -> jax.Array:
     values = jnp.concatenate([protected[None], repeats])
     cut_off = jnp.any((values == 0) | (values == 255), axis=0)
     median = jnp.median(values.astype(jnp.float32), axis=0)
-    return _drawn(jnp.where(cut_off, median, values.astype(jnp.float32).mean(0)))
+    return rounded(jnp.where(cut_off, median, values.astype(jnp.float32).mean(0)))
 
 
 @functools.partial(jax.jit, static_argnums=2)
@@ -92,11 +93,7 @@ def _moving(
     middle = means.mean((3, 4), keepdims=True)
     spread = means.var((3, 4), keepdims=True)
     share = jnp.minimum(chance / count, spread) / jnp.where(spread > 0, spread, 1)
-    return _drawn(join_regions(means + share * (middle - means)))
-
-
-def _drawn(values: jax.Array) -> jax.Array:
-    return jnp.round(values).astype(jnp.uint8)
+    return rounded(join_regions(means + share * (middle - means)))
 
 
 def _recover(

@@ -2,6 +2,7 @@
 
 >>> import jax
 >>> from vmixjax.attacks.threat_model import ThreatModel
+from vmixjax.methods._checks import rounded
 >>> threat_model = ThreatModel(lambda key, image: image, public=None, region=4)
 >>> image = jax.numpy.full((1, 8, 8, 3), 7, jax.numpy.uint8).at[:, :, 4:].set(70)
 >>> region_means(jax.random.key(0), image, threat_model)[0, 0, :, 0].tolist()
@@ -17,6 +18,7 @@ from vmixjax import _grid, _validate
 from vmixjax.attacks import _checks
 from vmixjax.attacks.attack import Attack
 from vmixjax.attacks.threat_model import ThreatModel
+from vmixjax.methods._checks import rounded
 
 
 def region_means(
@@ -54,7 +56,7 @@ def region_means(
 def _drawn(protected: jax.Array, region: tuple[int, int]) -> jax.Array:
     means = _grid.cut_regions(protected, region).astype(jnp.float32).mean((3, 4))
     smooth = jax.image.resize(means, protected.shape, "cubic")
-    return jnp.round(jnp.clip(smooth, 0, 255)).astype(jnp.uint8)
+    return rounded(smooth)
 
 
 ATTACK = Attack(

@@ -19,11 +19,12 @@ import numpy as np
 from vmixjax import _validate
 from vmixjax.attacks import _checks
 from vmixjax.attacks._alignment import align
-from vmixjax.attacks._overlaps import drawn, is_joint, region_of, solve_overlaps
+from vmixjax.attacks._overlaps import is_joint, region_of, solve_overlaps
 from vmixjax.attacks._scene import Placed, parts_of, reflected_parts, solve_scene
 from vmixjax.attacks.attack import Attack, Budget, Study, StudyResult
 from vmixjax.attacks.region_means import region_means
 from vmixjax.attacks.threat_model import ThreatModel
+from vmixjax.methods._checks import rounded
 from vmixjax.metrics import ssim
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ def shifted_grids(
             for i in (0, 1)
         )
         placed = Placed(some, rows, columns, region)
-        solved.append(drawn(solve_scene((placed,), joint=joint, rounds=rounds)))
+        solved.append(rounded(solve_scene((placed,), joint=joint, rounds=rounds)))
     return jnp.stack(solved)
 
 
@@ -180,7 +181,7 @@ def solve_releases(
         )
         for same in zip(*images, strict=True)
     ]
-    return drawn(jnp.stack(solved))
+    return rounded(jnp.stack(solved))
 
 
 def _found(
@@ -196,7 +197,7 @@ def _found(
     rows = parts_of(starts[:, 0], scales, height, height + 2 * region)
     columns = parts_of(starts[:, 1], scales, width, width + 2 * region)
     placed = Placed(views, jnp.asarray(rows), jnp.asarray(columns), region)
-    scene = drawn(solve_scene((placed,), joint=joint, rounds=rounds))
+    scene = rounded(solve_scene((placed,), joint=joint, rounds=rounds))
     return scene[region : region + height, region : region + width]
 
 

@@ -30,6 +30,7 @@ from vmixjax.attacks.attack import Attack, Budget
 from vmixjax.attacks.threat_model import ThreatModel
 from vmixjax.config import CHANNEL_MODES, Channels, check_channels
 from vmixjax.methods import Protection
+from vmixjax.methods._checks import rounded
 
 FIRST, LAST = 200.0, 8.0
 """Weights of total variation in the first and the last round, in grey values."""
@@ -188,7 +189,7 @@ def _smoothed(
 
     dual = jnp.zeros((2, *start.shape))
     (smooth, _), _ = jax.lax.scan(again, (start, dual), jnp.array(weights))
-    return jnp.round(jnp.clip(smooth, 0, 255)).astype(jnp.uint8)
+    return rounded(smooth)
 
 
 def _pixels(images: jax.Array, region: tuple[int, int]) -> jax.Array:
