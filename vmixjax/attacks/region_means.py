@@ -2,7 +2,6 @@
 
 >>> import jax
 >>> from vmixjax.attacks.threat_model import ThreatModel
-from vmixjax.methods._checks import rounded
 >>> threat_model = ThreatModel(lambda key, image: image, public=None, region=4)
 >>> image = jax.numpy.full((1, 8, 8, 3), 7, jax.numpy.uint8).at[:, :, 4:].set(70)
 >>> region_means(jax.random.key(0), image, threat_model)[0, 0, :, 0].tolist()
