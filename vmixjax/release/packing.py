@@ -159,9 +159,7 @@ def pack_tiles(tiles: np.ndarray, layout: Layout) -> np.ndarray:
     return np.pad(tiles, [(0, 0), (0, missing)]).reshape(-1, layout.together)
 
 
-def unpack_tiles(
-    pieces: np.ndarray, image: np.ndarray, layout: Layout
-) -> np.ndarray:
+def unpack_tiles(pieces: np.ndarray, image: np.ndarray, layout: Layout) -> np.ndarray:
     """Inverts `pack_tiles`: (pieces, tiles of a piece, ...) -> (H // T, W // T, ...)."""
     rows, columns = (side // layout.tile_size for side in image.shape[:2])
     return pieces.reshape(rows, -1, *pieces.shape[2:])[:, :columns]
