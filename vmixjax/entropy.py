@@ -110,7 +110,7 @@ def expected_vfe_map(image: jax.typing.ArrayLike, config: MixConfig) -> jax.Arra
     return _expected_vfe_map(_validate.image(image, config.tile_size), config)
 
 
-def tile_energies_of_rows(lines: jax.Array, tile: int, channels: int) -> jax.Array:
+def energies_of_rows(lines: jax.Array, tile: int, channels: int) -> jax.Array:
     """Sums squared differences inside tiles, exactly; of all channels together.
 
     Called where 64 bits are enabled.

@@ -146,7 +146,8 @@ def target_vfe(
       Ours.
     """
     lowest, highest = vfe_range(image, config, sensitivity=sensitivity)
-    return between(lowest, highest, jnp.float32(strength))
+    target = between(lowest, highest, jnp.float32(strength))
+    return jnp.where(jnp.float32(strength) == 1, jnp.inf, target)
 
 
 def plan_at(
@@ -222,9 +223,8 @@ def _checked(
 
 
 def between(lowest: Array, highest: Array, strength: Array) -> Array:
-    """Places a strength, float32, between the ends of a range, as `target_vfe` says."""
-    target = lowest + strength * (highest - lowest)
-    return target.__array_namespace__().where(strength == 1, np.inf, target)
+    """Places a strength in a range; all are float32."""
+    return lowest + strength * (highest - lowest)
 
 
 class Climb(NamedTuple):

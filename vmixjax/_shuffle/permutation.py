@@ -61,8 +61,7 @@ def permute_rows(
     """Shuffles rows of tiles of any images, as `permute` shuffles each image whole.
 
     Args:
-      rows: Values are unsigned integers. Pieces begin, and end unless their row of tiles
-        does, at a multiple of `tiles_together`.
+      rows: Rows of pieces, of unsigned integers; each is of whole `tiles_together`.
       config: Tile size, ladder and channel mode.
       channels: Channels C of all the images.
       inverse: As of `permute`.

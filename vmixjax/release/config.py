@@ -35,12 +35,17 @@ class Recipe:
     target_vfe: float | None = None
     masks: Path | None = None
 
+    @property
+    def takes_strongest(self) -> bool:
+        """Whether all that is private is mixed by the strongest level."""
+        return self.strength == 1 and self.target_vfe is None
+
     def prune_ladder(self) -> "Recipe":
         """Leaves out of the ladder the levels that no tile will have.
 
         Fewer random numbers are drawn then.
         """
-        if self.strength != 1 or self.target_vfe is not None:
+        if not self.takes_strongest:
             return self
         config = dataclasses.replace(self.config, ladder=self.config.ladder[-1:])
         return dataclasses.replace(self, config=config)

@@ -7,7 +7,7 @@ whose it is and where it lay.
 """
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -91,12 +91,14 @@ class Part(NamedTuple):
         return slice(self.slot, self.slot + self.stop - self.start)
 
 
-def share_out(images: Sequence[np.ndarray], layout: Layout) -> Iterator[list[Part]]:
-    """Shares images out among packs, in order: which parts lie in each."""
+def share_out(
+    images: Sequence[np.ndarray], numbers: Iterable[int], layout: Layout
+) -> Iterator[list[Part]]:
+    """Shares some of the images out among packs, in order: which parts lie in each."""
     parts: list[Part] = []
     slot = 0
-    for number, image in enumerate(images):
-        start, count = 0, layout.count(image)
+    for number in numbers:
+        start, count = 0, layout.count(images[number])
         while start < count:
             stop = min(count, start + layout.pieces - slot)
             parts.append(Part(number, start, stop, slot))
@@ -159,16 +161,10 @@ def pack_tiles(tiles: np.ndarray, layout: Layout) -> np.ndarray:
     return np.pad(tiles, [(0, 0), (0, missing)]).reshape(-1, layout.together)
 
 
-def unpack_tiles(pieces: np.ndarray, image: np.ndarray, layout: Layout) -> np.ndarray:
-    """Inverts `pack_tiles`: (pieces, tiles of a piece, ...) -> (H // T, W // T, ...)."""
-    rows, columns = (side // layout.tile_size for side in image.shape[:2])
-    return pieces.reshape(rows, -1, *pieces.shape[2:])[:, :columns]
-
-
 def _views(
     part: Part, values: np.ndarray, image: np.ndarray, layout: Layout
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Views of a part, in a pack and in its image: (T, rows of tiles, values along)s."""
+    """Views of a part, in a pack and in its image: (T, rows of tiles, values along)."""
     tile, length = layout.tile_size, layout.length
     lines = image.reshape(-1, tile, image.shape[1] * layout.channels)
     along = layout.count_along(image)

@@ -105,9 +105,7 @@ def read_windows(
             continue
         window.append(task)
         size += task.example.image.nbytes
-        # Batches are powers of two: so few of them have to be filled up.
-        whole = len(window).bit_count() == 1
-        if len(window) >= _IMAGES or (size >= WINDOW_BYTES and whole):
+        if len(window) >= _IMAGES or size >= WINDOW_BYTES:
             yield window
             window, size = [], 0
     if window:

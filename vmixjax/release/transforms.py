@@ -14,16 +14,16 @@ from vmixjax.data.pixels import cut_off, pixels_digest, unfit
 from vmixjax.data.writing import Shard, Sink
 from vmixjax.errors import ImageError, VaultError
 from vmixjax.release.batches import (
+    Mixed,
     Planned,
-    in_batches,
-    mix_batch,
-    plan_batch,
-    unmix_batch,
+    mix_images,
+    plan_images,
+    unmix_images,
 )
 from vmixjax.release.config import Recipe
 from vmixjax.release.keys import derive_key, image_id
 from vmixjax.release.schema import Range, Tally
-from vmixjax.release.vault import Entry, Row, RowsFile, Vault
+from vmixjax.release.vault import Entry, RowsFile, Vault
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,15 +86,6 @@ class _Fitted(NamedTuple):
     digest: bytes
 
 
-class _Mixed(NamedTuple):
-    """A mixed image, the id of its mixing, the plan, and its VFE."""
-
-    image: np.ndarray
-    identity: bytes
-    planned: Planned
-    vfe: float
-
-
 class Mix(Transform):
     """Mixes images, each with its own key.
 
@@ -134,61 +125,50 @@ class Mix(Transform):
     def apply(
         self, tasks: Sequence[Task], threads: Executor
     ) -> list[Result | ImageError]:
-        results: dict[int, Result | ImageError] = {}
-        rows: list[Row] = []
-        for batch in in_batches(tasks, lambda task: task.prepared.image):
-            for task, mixed in zip(batch, self._mixed(batch), strict=True):
-                result = self._result(task, mixed)
-                results[task.index] = result
-                if self._vault is not None:
-                    entry = self._entry(task, mixed, result)
-                    rows.append(self._vault.seal(mixed.image, entry))
-        if self._vault is not None:
-            self._vault.store(rows)
-        return [results[task.index] for task in tasks]
-
-    def _mixed(self, batch: Sequence[Task]) -> list[_Mixed]:
         config = self._recipe.config
-        fitted: list[_Fitted] = [task.prepared for task in batch]
+        fitted: list[_Fitted] = [task.prepared for task in tasks]
         images = [one.image for one in fitted]
-        masks = [one.mask for one in fitted if one.mask is not None]
-        plans = plan_batch(images, masks or None, self._recipe)
+        plans = plan_images(images, [one.mask for one in fitted], self._recipe, threads)
         levels = [planned.levels for planned in plans]
         identities = [
-            image_id(task.output, task.prepared.digest, planned.levels, config)
-            for task, planned in zip(batch, plans, strict=True)
+            image_id(task.output, one.digest, planned.levels, config)
+            for task, one, planned in zip(tasks, fitted, plans, strict=True)
         ]
         keys = [derive_key(self._secret, identity) for identity in identities]
-        mixed, after = mix_batch(images, keys, levels, config=config)
-        return [
-            _Mixed(mixed[i], identities[i], plans[i], float(after[i]))
-            for i in range(len(batch))
-        ]
+        mixed = mix_images(images, keys, levels, config, threads)
+        results = list(map(self._result, tasks, plans, mixed))
+        if self._vault is not None:
+            entries = map(self._entry, tasks, identities, levels, results)
+            pixels = [one.image for one in mixed]
+            self._vault.store(list(threads.map(self._vault.seal, pixels, entries)))
+        return list(results)
 
-    def _result(self, task: Task, mixed: _Mixed) -> Result:
+    def _result(self, task: Task, planned: Planned, mixed: Mixed) -> Result:
         # What names an image becomes what the release calls it.
         number = PurePosixPath(task.output).stem
         values = {**task.example.values, **dict.fromkeys(self._naming, number)}
         example = dataclasses.replace(task.example, image=mixed.image, values=values)
         tally = Tally(
             images=1,
-            out_of_reach=int(not mixed.planned.reachable),
-            clear=int((mixed.planned.levels == 0).any()),
-            before=Range.of(mixed.planned.vfe),
-            after=Range.of(mixed.vfe),
+            out_of_reach=int(not planned.reachable),
+            clear=int((planned.levels == 0).any()),
+            before=Range.of(mixed.before),
+            after=Range.of(mixed.after),
         )
         return Result(example, task.output, tally)
 
-    def _entry(self, task: Task, mixed: _Mixed, result: Result) -> Entry:
+    def _entry(
+        self, task: Task, identity: bytes, levels: np.ndarray, result: Result
+    ) -> Entry:
         original = task.example
         height, width = original.image.shape[:2]
         return Entry(
-            identity=mixed.identity,
+            identity=identity,
             output=task.output,
             source=original.name,
             restored=original.stem,
             config=self._recipe.config,
-            levels=mixed.planned.levels,
+            levels=levels,
             height=height,
             width=width,
             rest=cut_off(original.image, task.prepared.image),
@@ -238,12 +218,8 @@ class Restore(Transform):
                 known.append((task, entry))
             else:
                 results[task.index] = entry
-        for batch in in_batches(
-            known, lambda one: one[0].example.image, lambda one: one[1].config
-        ):
-            unmixed = self._unmixed(batch, threads)
-            for (task, _), result in zip(batch, unmixed, strict=True):
-                results[task.index] = result
+        for (task, _), result in zip(known, self._unmixed(known, threads), strict=True):
+            results[task.index] = result
         return [results[task.index] for task in tasks]
 
     def _look_up(self, task: Task) -> Entry | ImageError:
@@ -262,17 +238,18 @@ class Restore(Transform):
         return entry
 
     def _unmixed(
-        self, batch: Sequence[tuple[Task, Entry]], threads: Executor
+        self, known: Sequence[tuple[Task, Entry]], threads: Executor
     ) -> Iterator[Result | ImageError]:
-        entries = [entry for _, entry in batch]
-        images = unmix_batch(
-            [task.example.image for task, _ in batch],
+        entries = [entry for _, entry in known]
+        images = unmix_images(
+            [task.example.image for task, _ in known],
             [derive_key(self._vault.secret, entry.identity) for entry in entries],
             [entry.levels for entry in entries],
-            config=entries[0].config,
+            [entry.config for entry in entries],
+            threads,
         )
         right = threads.map(_is_original, entries, images)
-        for (task, entry), image, is_right in zip(batch, images, right, strict=True):
+        for (task, entry), image, is_right in zip(known, images, right, strict=True):
             if not is_right:
                 yield _unknown(task)
                 continue

@@ -5,7 +5,6 @@ import dataclasses
 import functools
 import math
 import os
-from collections.abc import Iterator
 from concurrent.futures import Executor
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from vmixjax.data.pixels import pixels_digest
 from vmixjax.data.room import Claim
 from vmixjax.data.writing import MANIFEST, WORK, Shard
 from vmixjax.errors import ImageError, RunError
-from vmixjax.release.batches import in_batches, vfe_batch
+from vmixjax.release.batches import vfe_of_images
 from vmixjax.release.manifest import read_manifest, release_identity
 from vmixjax.release.private import read_passphrase
 from vmixjax.release.progress import Progress
@@ -214,7 +213,7 @@ class _Images:
     def _check_window(self, tasks: list[Task], threads: Executor) -> None:
         self.report.problems += [line for task in tasks for line in task.prepared]
         self.report.images += len(tasks)
-        for vfe in self._vfes(tasks):
+        for vfe in self._vfes(tasks, threads):
             one = Range.of(vfe)
             self.vfe = one if self.vfe is None else self.vfe + one
         if self.original is not None:
@@ -224,7 +223,7 @@ class _Images:
             for task, result in zip(tasks, results, strict=True):
                 self._check_restored(task, result)
 
-    def _vfes(self, tasks: list[Task]) -> Iterator[float]:
+    def _vfes(self, tasks: list[Task], threads: Executor) -> list[float]:
         tile = self.manifest.about.config.tile_size
         whole = []
         for task in tasks:
@@ -235,8 +234,7 @@ class _Images:
                 )
             else:
                 whole.append(task.example.image)
-        for batch in in_batches(whole, lambda image: image):
-            yield from map(float, vfe_batch(batch, tile_size=tile))
+        return vfe_of_images(whole, tile, threads)
 
     def _check_restored(self, task: Task, result: Result | ImageError) -> None:
         problems = self.report.problems
