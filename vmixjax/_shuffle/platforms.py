@@ -11,7 +11,7 @@ import jax
 
 from vmixjax._shuffle import at_once, chunks
 from vmixjax._shuffle.apply import apply_stages
-from vmixjax._shuffle.layout import Batch, TileRows
+from vmixjax._shuffle.layout import Batch, TileRows, in_memory
 from vmixjax.config import MixConfig
 
 Implementation = Callable[[Batch, MixConfig, bool], jax.Array]
@@ -39,9 +39,14 @@ def permute_rows(
 ) -> jax.Array:
     """Applies the stages to rows of tiles as they lie, all at once."""
 
-    def apply(materialized: bool) -> Callable[[TileRows], jax.Array]:
-        return lambda rows: apply_stages(
+    def apply(rows: TileRows, materialized: bool) -> jax.Array:
+        return apply_stages(
             rows, config, channels, inverse=inverse, materialized=materialized
         )
 
-    return jax.lax.platform_dependent(rows, cpu=apply(True), default=apply(False))
+    return jax.lax.platform_dependent(
+        rows,
+        # In memory, or what is done to the result would compute it anew.
+        cpu=lambda rows: in_memory(apply(rows, True)),
+        default=lambda rows: apply(rows, False),
+    )
