@@ -23,8 +23,8 @@ _SMALL: Size = (375, 500)
 _WIDE = 4
 """Width of a panorama, of its height."""
 
-_RATES = "s/megapixel", "CPU s/megapixel"
-"""Columns that are compared."""
+_TIMES = "s", "CPU s"
+"""Columns that grow with the pixels."""
 
 
 class Runner(Protocol):
@@ -82,10 +82,11 @@ def of_many_sizes(
     rows = []
     for command in _COMMANDS:
         one, many = (
-            _row(f"{command}, {_told(those)}", runs[command, kind], megapixels(those))
+            _rated(_row(f"{command}, {_told(those)}", runs[command, kind]), those)
             for kind, those in kinds.items()
         )
-        rows += [one, many | {f"{c}, of one size": many[c] / one[c] for c in _RATES}]
+        rates = (f"{time}/megapixel" for time in _TIMES)
+        rows += [one, many | {f"{r}, of one size": many[r] / one[r] for r in rates}]
     return rows
 
 
@@ -101,7 +102,7 @@ def of_a_panorama(
             with _folder() as results:
                 runs.append(run(*_COMMANDS["mix"](photograph, results)))
     name = f"mix, one of {height} x {_WIDE * height}"
-    return [_row(name, runs, megapixels([(height, _WIDE * height)]))]
+    return [_rated(_row(name, runs), [(height, _WIDE * height)])]
 
 
 def of_first_answers(*, times: int, run: Runner = run_vmixjax) -> list[dict[str, Any]]:
@@ -117,10 +118,7 @@ def of_first_answers(*, times: int, run: Runner = run_vmixjax) -> list[dict[str,
                         given = _COMMANDS[command](photograph, results / name)
                         one = run(*given, cache=results / "cache")
                         runs[name].append(one)
-            cold, warm = (
-                _row(f"{command}, one, {name}", runs[name], megapixels([_SMALL]))
-                for name in runs
-            )
+            cold, warm = (_row(f"{command}, one, {n}", runs[n]) for n in runs)
             rows += [cold, warm | {"of cold": warm["s"] / cold["s"]}]
     return rows
 
@@ -130,18 +128,21 @@ def _told(sizes: Sequence[Size]) -> str:
     return f"{len(sizes)} of {count} size{'s' if count > 1 else ''}"
 
 
-def _row(name: str, runs: Sequence[Run], pixels: float) -> dict[str, Any]:
-    """Medians of times, beside megapixels; the most of what has a limit."""
-    seconds = statistics.median(run.seconds for run in runs)
-    cpu_seconds = statistics.median(run.cpu_seconds for run in runs)
+def _row(name: str, runs: Sequence[Run]) -> dict[str, Any]:
+    """Medians of times; the most of what has a limit."""
     return {
         "command": name,
-        "s": seconds,
-        "CPU s": cpu_seconds,
+        "s": statistics.median(run.seconds for run in runs),
+        "CPU s": statistics.median(run.cpu_seconds for run in runs),
         "peak MB": max(run.peak_bytes for run in runs) / 1e6,
         "compiled": max(run.compiled for run in runs),
-        **dict(zip(_RATES, (seconds / pixels, cpu_seconds / pixels), strict=True)),
     }
+
+
+def _rated(row: dict[str, Any], sizes: Sequence[Size]) -> dict[str, Any]:
+    """Adds the times by the pixels of photographs of these sizes."""
+    pixels = megapixels(sizes)
+    return row | {f"{time}/megapixel": row[time] / pixels for time in _TIMES}
 
 
 @contextlib.contextmanager

@@ -31,8 +31,12 @@ _UNIT = 1 if sys.platform == "darwin" else 1024
 _COMPILED, _FOUND = "Finished XLA compilation of", "Persistent compilation cache hit"
 """What JAX's log says of each program, and of those that it need not compile."""
 
-_CACHES = ("JAX_COMPILATION_CACHE_DIR", "JAX_ENABLE_COMPILATION_CACHE")
-"""Variables of whoever measures that would change what is measured."""
+_CACHES = (
+    "JAX_COMPILATION_CACHE",
+    "JAX_ENABLE_COMPILATION_CACHE",
+    "JAX_PERSISTENT_CACHE",
+)
+"""How variables of whoever measures begin that would change what is measured."""
 
 
 class Run(NamedTuple):
@@ -79,7 +83,7 @@ def run_python(arguments: Sequence[str], settings: Mapping[str, str]) -> Run:
     Raises:
       RuntimeError: It failed; its last words are in the message.
     """
-    environment = {k: v for k, v in os.environ.items() if k not in _CACHES}
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(_CACHES)}
     environment |= {"JAX_LOG_COMPILES": "1", **settings}
     told = subprocess.run(
         [sys.executable, "-I", "-S", "-c", _LAUNCHER, sys.executable, *arguments],
