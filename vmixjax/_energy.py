@@ -13,7 +13,7 @@ arithmetic and leaves the caller's settings alone.
 import functools
 import math
 from collections.abc import Callable
-from typing import NamedTuple, ParamSpec, TypeVar
+from typing import Any, NamedTuple, ParamSpec, TypeAlias, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -24,6 +24,9 @@ from vmixjax.config import MixConfig
 
 _Args = ParamSpec("_Args")
 _Result = TypeVar("_Result")
+
+Array: TypeAlias = Any
+"""A `jax.Array`, or a `numpy.ndarray` where it was computed already."""
 
 _SUM_BITS = 62
 _MOST_BITS = 16
@@ -49,16 +52,17 @@ class Energies(NamedTuple):
       levels: int64 (1 + len(ladder), H // T, W // T); entry 0 is the energy as the
         image is, entry k its expectation after shuffling at level k.
       inside: int64 (H // T, W // T), the energy as it is, less the tile's border.
-      exponent: int32 scalar; one unit is scale * 4^exponent of squared intensity.
-      scale: see `exponent`.
+      unit: float32 scalar, a power of two; in units of scale * unit^2 of squared
+        intensity are all of them.
+      scale: see `unit`.
     """
 
-    levels: jax.Array
-    inside: jax.Array
-    exponent: jax.Array
+    levels: Array
+    inside: Array
+    unit: Array
     scale: float
 
-    def to_vfe(self, energy: jax.Array, count: int) -> jax.Array:
+    def to_vfe(self, energy: Array, count: int) -> Array:
         """Energies as float32 VFE, each divided by a static count.
 
         All is exact but for roundings that no compiler can move (products with
@@ -66,25 +70,51 @@ class Energies(NamedTuple):
         integer is the same float everywhere, and order is kept.
         """
         limb = 2**24 - 1
-        low = (energy & limb).astype(jnp.float32)
-        middle = (energy >> 24 & limb).astype(jnp.float32)
-        high = (energy >> 48).astype(jnp.float32)
-        whole = high * jnp.float32(2**48) + (middle * jnp.float32(2**24) + low)
-        unit = _power_of_two(self.exponent)
-        return whole * jnp.float32(self.scale / count) * unit * unit
+        low = (energy & limb).astype(np.float32)
+        middle = (energy >> 24 & limb).astype(np.float32)
+        high = (energy >> 48).astype(np.float32)
+        whole = high * np.float32(2**48) + (middle * np.float32(2**24) + low)
+        return whole * np.float32(self.scale / count) * self.unit * self.unit
 
 
-def tile_energies(image: jax.Array, config: MixConfig) -> Energies:
-    """The energies of an image (H, W, C) under every level of a ladder."""
-    tile = config.tile_size
-    room = _room(image.shape, tile)
-    bits = min(int(room / 2), 8 if image.dtype == jnp.uint8 else 16)
+class Precision(NamedTuple):
+    """With how many bits energies of an image are computed.
+
+    Attributes:
+      bits: Of a value.
+      fraction: Of an energy, beyond whole squares of values.
+    """
+
+    bits: int
+    fraction: int
+
+
+def precision(
+    shape: tuple[int, ...], dtype: np.dtype[Any], config: MixConfig
+) -> Precision:
+    """Tells how precise energies of an image (H, W, C) can be.
+
+    Raises:
+      ValueError: Its tiles are too large.
+    """
+    room = _room(shape, config.tile_size)
+    bits = min(int(room / 2), 8 if dtype == jnp.uint8 else 16)
     if bits < _LEAST_BITS:
         raise ValueError(
-            f"tile_size of {tile} is too large to plan for an image of shape "
-            f"{image.shape}; choose one of up to 2048"
+            f"tile_size of {config.tile_size} is too large to plan for an image of "
+            f"shape {shape}; choose one of up to 2048"
         )
-    fraction = min(int(room) - 2 * bits, _MOST_FRACTION)
+    return Precision(bits, min(int(room) - 2 * bits, _MOST_FRACTION))
+
+
+def tile_energies(
+    image: jax.Array, config: MixConfig, precision: Precision
+) -> Energies:
+    """The energies of an image (H, W, C) under every level of a ladder.
+
+    The image may consist of tiles of several, where all have the same precision.
+    """
+    tile, (bits, fraction) = config.tile_size, precision
     values, unit, exponent = _quantise(image, bits)
     inside, border = _as_it_is(values, tile, bits)
     levels = [inside + border << fraction]
@@ -100,7 +130,7 @@ def tile_energies(image: jax.Array, config: MixConfig) -> Energies:
     return Energies(
         levels=jnp.stack(levels),
         inside=inside,
-        exponent=exponent,
+        unit=_power_of_two(exponent),
         scale=unit**2 / 2**fraction,
     )
 

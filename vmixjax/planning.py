@@ -17,13 +17,15 @@ integers, so it is the same alone or in a batch, jitted or not, on any device.
 
 import dataclasses
 import functools
+from typing import NamedTuple
 
 import chex
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from vmixjax import _validate
-from vmixjax._energy import in_64_bits, tile_energies
+from vmixjax._energy import Array, Energies, in_64_bits, precision, tile_energies
 from vmixjax.config import MixConfig
 
 
@@ -144,8 +146,7 @@ def target_vfe(
       Ours.
     """
     lowest, highest = vfe_range(image, config, sensitivity=sensitivity)
-    between = lowest + jnp.float32(strength) * (highest - lowest)
-    return jnp.where(jnp.float32(strength) == 1, jnp.inf, between)
+    return between(lowest, highest, jnp.float32(strength))
 
 
 def plan_at(
@@ -220,6 +221,71 @@ def _checked(
     return image, sensitivity
 
 
+def between(lowest: Array, highest: Array, strength: Array) -> Array:
+    """Places a strength, float32, between the ends of a range, as `target_vfe` says."""
+    target = lowest + strength * (highest - lowest)
+    return target.__array_namespace__().where(strength == 1, np.inf, target)
+
+
+class Climb(NamedTuple):
+    """All steps by which the tiles of an image can climb the ladder.
+
+    Attributes:
+      expected: float32 (1 + tiles * (len(ladder) - 1),), the VFE that is expected after
+        no step, one step...
+      order: (tiles,), flat tile indices in the order in which they climb.
+      private: bool (H // T, W // T).
+    """
+
+    expected: Array
+    order: Array
+    private: Array
+
+    def reach(self, target: Array) -> tuple[Array, Array, Array]:
+        """Climbs until a VFE is expected; all the way where it never is.
+
+        Returns:
+          uint8 levels (H // T, W // T), the VFE expected of them, and whether that is
+          the target at least.
+        """
+        np_or_jnp = self.expected.__array_namespace__()
+        reached = self.expected >= target
+        steps = np_or_jnp.arange(self.expected.size, dtype=np.int32)
+        step = np_or_jnp.where(reached, steps, steps[-1]).min()
+        rank = _argsort(self.order).reshape(self.private.shape)
+        levels = 1 + step // rank.size + (rank < step % rank.size)
+        levels = np_or_jnp.where(self.private, levels, 0).astype(np.uint8)
+        return levels, self.expected[step], reached.any()
+
+
+def climb(energies: Energies, sensitivity: Array | None, channels: int) -> Climb:
+    """Computes what to expect of each step, of an image of so many channels.
+
+    In NumPy's integers where energies are those, in JAX's otherwise: alike.
+    """
+    np_or_jnp = energies.levels.__array_namespace__()
+    features = energies.inside if sensitivity is None else sensitivity
+    private = (
+        np_or_jnp.ones(features.shape, bool) if sensitivity is None else features > 0
+    )
+    order = _argsort(-features.reshape(-1))
+
+    # A tile that is not private climbs nothing, so its steps come last and add 0.
+    gains = np_or_jnp.where(private, np_or_jnp.diff(energies.levels[1:], axis=0), 0)
+    gains = gains.reshape(gains.shape[0], private.size)[:, order].reshape(-1)
+    start = np_or_jnp.where(private, energies.levels[1], energies.levels[0]).sum()
+    totals = np_or_jnp.cumsum(np_or_jnp.concatenate([start[None], gains]))
+    return Climb(energies.to_vfe(totals, private.size * channels), order, private)
+
+
+def _argsort(values: Array) -> Array:
+    """The order of values, equal ones as they come, as int32: JAX's own is int64."""
+    if isinstance(values, np.ndarray):
+        return np.argsort(values, kind="stable").astype(np.int32)
+    place = jnp.arange(values.size, dtype=jnp.int32)
+    return jax.lax.sort((values, place), num_keys=1)[1]
+
+
 @functools.partial(jax.jit, static_argnums=3)
 @in_64_bits
 def _plan(
@@ -228,19 +294,9 @@ def _plan(
     sensitivity: jax.Array | None,
     config: MixConfig,
 ) -> Plan:
-    expected, order, private = _climb(image, sensitivity, config)
-    reached = expected >= target
-    reachable = jnp.any(reached)
-    first = jax.lax.argmax(reached, 0, jnp.int32)
-    step = jnp.where(reachable, first, jnp.int32(expected.size - 1))
-
-    tiles = private.size
-    place = jnp.arange(tiles, dtype=jnp.int32)
-    rank = jnp.zeros(tiles, jnp.int32).at[order].set(place)
-    levels = 1 + step // tiles + (rank < step % tiles)
-    levels = jnp.where(private, levels.reshape(private.shape), 0).astype(jnp.uint8)
+    levels, expected, reachable = _climb(image, sensitivity, config).reach(target)
     chex.assert_type([expected, reachable], [jnp.float32, jnp.bool_])
-    return Plan(levels, expected[step], reachable, config)
+    return Plan(levels, expected, reachable, config)
 
 
 @functools.partial(jax.jit, static_argnums=2)
@@ -248,29 +304,11 @@ def _plan(
 def _range(
     image: jax.Array, sensitivity: jax.Array | None, config: MixConfig
 ) -> tuple[jax.Array, jax.Array]:
-    expected, _, _ = _climb(image, sensitivity, config)
+    expected = _climb(image, sensitivity, config).expected
     return expected[0], expected[-1]
 
 
-def _climb(
-    image: jax.Array, sensitivity: jax.Array | None, config: MixConfig
-) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Computes the expected VFE of an image after each step of the climb.
-
-    Returns:
-      expected: float32 (1 + tiles * (len(ladder) - 1),), after no step, one step...
-      order: int32 (tiles,), flat tile indices in the order in which they climb.
-      private: bool (H // T, W // T).
-    """
-    energies = tile_energies(image, config)
-    features = energies.inside if sensitivity is None else sensitivity
-    private = jnp.full(features.shape, True) if sensitivity is None else features > 0
-    place = jnp.arange(features.size, dtype=jnp.int32)
-    _, order = jax.lax.sort((-features.reshape(-1), place), num_keys=1)
-
-    # A tile that is not private climbs nothing, so its steps come last and add 0.
-    gains = jnp.where(private, jnp.diff(energies.levels[1:], axis=0), 0)
-    gains = gains.reshape(gains.shape[0], private.size)[:, order].reshape(-1)
-    start = jnp.sum(jnp.where(private, energies.levels[1], energies.levels[0]))
-    totals = jnp.cumsum(jnp.concatenate([start[None], gains]))
-    return energies.to_vfe(totals, private.size * image.shape[2]), order, private
+def _climb(image: jax.Array, sensitivity: jax.Array | None, config: MixConfig) -> Climb:
+    exact = precision(image.shape, image.dtype, config)
+    energies = tile_energies(image, config, exact)
+    return climb(energies, sensitivity, image.shape[2])

@@ -11,9 +11,10 @@ To be read in this order:
     at_once.py      a batch of images: all of it at once
     chunks.py       a batch of images: as much at a time as a CPU's caches hold
     platforms.py    which of these runs on which platform; a kernel is one line there
-    permutation.py  `permute`, differentiable and batched, over whichever runs
+    permutation.py  `permute`, differentiable and batched, over whichever runs, and
+                    `permute_rows`, of images in pieces
 """
 
-from vmixjax._shuffle.permutation import permute
+from vmixjax._shuffle.permutation import permute, permute_rows, tiles_together
 
-__all__ = ["permute"]
+__all__ = ["permute", "permute_rows", "tiles_together"]

@@ -22,11 +22,13 @@ def permute_image(one: Batch, config: MixConfig, inverse: bool) -> jax.Array:
     number = np.arange(height // config.tile_size, dtype=np.uint32)
     # One axis at a time: under explicit sharding JAX follows only such reshapes.
     lines = image.reshape(height, width * channels)
+    # Batched as the key is: explicit sharding joins nothing else.
+    nought = key_data[0] & np.uint32(0)
     rows = TileRows(
         lines.reshape(number.size, config.tile_size, width * channels),
         jnp.broadcast_to(key_data, (number.size, 1, KEY_WORDS)),
-        # Batched as the key is: explicit sharding joins nothing else.
-        (jnp.asarray(number) | (key_data[0] & np.uint32(0)))[:, None],
+        (jnp.asarray(number) | nought)[:, None],
+        jnp.broadcast_to(nought, (number.size, 1)),
         levels,
     )
     mixed = apply_stages(rows, config, channels, inverse=inverse, materialized=False)

@@ -88,6 +88,28 @@ def draw(
     return bits
 
 
+def tiles_per_block(stages: Sequence[Stage], config: MixConfig) -> int:
+    """Tells how many tiles, side by side, one block of the cipher serves a column of.
+
+    Such tiles cannot be drawn for apart. Where blocks are larger than a place, tiles
+    share none: which column stands for a block is a matter of their levels.
+    """
+    if any(block > 1 for _, block in config.ladder):
+        return 1
+    words = _total_bytes(stages) * _words_of_a_byte(config.tile_size)
+    return max(1, BLOCK_WORDS // words)
+
+
+def _total_bytes(stages: Sequence[Stage]) -> int:
+    """How many random bytes each place has."""
+    return max(s.byte + random_bytes(s.digit.base) for s in stages)
+
+
+def _words_of_a_byte(tile: int) -> int:
+    """How many words one byte of a column of places takes."""
+    return -(-tile // _WORD_BYTES)
+
+
 def _source(
     rows: TileRows,
     stages: tuple[Stage, ...],
@@ -124,24 +146,23 @@ def _random_bytes(
     One block of the cipher serves the places of one column of one tile, or of the same
     column of as many tiles, side by side, as it has words for: byte after byte, each in
     words whose lowest bytes belong to the first rows, their next ones to the next.
-    Where blocks are larger than a place, tiles share none: which column stands for a
-    block is a matter of their levels.
     """
     tile, tiles = config.tile_size, rows.levels.shape[1] // rows.number.shape[1]
-    total = max(s.byte + random_bytes(s.digit.base) for s in stages)
-    each = -(-tile // _WORD_BYTES)  # words that a byte of a column takes
-    sharing = 1 if in_blocks else max(1, BLOCK_WORDS // (total * each))
+    total, each = _total_bytes(stages), _words_of_a_byte(tile)
+    sharing = tiles_per_block(stages, config)
     own = 1 if config.shares_permutation else channels  # with bits of their own
     column = np.arange(-(-tiles // sharing) * tile * own, dtype=np.uint32)
+    before = rows.first // np.uint32(sharing) * np.uint32(tile * own)
     words = _words(
         rows,
-        _first_columns(column, own, rows, in_blocks, channels),
+        _first_columns(column, own, rows, in_blocks, channels)
+        + before[:, None, :, None],
         blocks=-(-total * each * sharing // BLOCK_WORDS),
     )
 
     def lines(byte: int) -> jax.Array:
-        first = [(i * total + byte) * each for i in range(sharing)]
-        parts = [jnp.stack(words[i : i + each], 1) for i in first]
+        starts = [(i * total + byte) * each for i in range(sharing)]
+        parts = [jnp.stack(words[i : i + each], 1) for i in starts]
         drawn = _in_turns(parts, tile * own)[..., : tiles * tile * own]
         if own < channels:
             drawn = materialize(jnp.repeat(drawn, channels, axis=3))

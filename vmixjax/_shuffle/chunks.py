@@ -78,6 +78,7 @@ def _units(batch: Batch, tile: int) -> TileRows:
             *shape, KEY_WORDS
         ),
         number.reshape(*shape, 1),
+        jnp.zeros((*number.reshape(shape).shape, 1), jnp.uint32),
         batch.levels.reshape(*shape, width // tile),
     )
 
@@ -87,12 +88,13 @@ def _apply_to_chunk(
 ) -> jax.Array:
     """The values of some units, shuffled."""
     some, abreast, rows, tile, length = units.values.shape
-    values, keys, number, levels = (jnp.swapaxes(x, 1, 2) for x in units)
+    values, keys, number, first, levels = (jnp.swapaxes(x, 1, 2) for x in units)
     mixed = apply_stages(
         TileRows(
             values.swapaxes(2, 3).reshape(some * rows, tile, -1),
             keys.reshape(some * rows, abreast, KEY_WORDS),
             number.reshape(some * rows, abreast),
+            first.reshape(some * rows, abreast),
             levels.reshape(some * rows, -1),
         ),
         config,

@@ -26,18 +26,22 @@ class Batch(NamedTuple):
 
 
 class TileRows(NamedTuple):
-    """Rows of tiles, of one image or of many; k images may lie side by side.
+    """Rows of tiles, of one image or of many; k pieces of such may lie side by side.
 
     Attributes:
       values: (N, T, k * W * C).
-      key: uint32 (N, k, 8), the words of the key of each image.
-      number: uint32 (N, k), which row of tiles of its image each is, from the top.
+      key: uint32 (N, k, 8), the words of the key of each piece's image.
+      number: uint32 (N, k), which row of tiles of its image each piece is of, from the
+        top.
+      first: uint32 (N, k), with which tile of that row each piece begins, a multiple of
+        `bits.tiles_per_block`.
       levels: uint8 (N, k * W // T).
     """
 
     values: jax.Array
     key: jax.Array
     number: jax.Array
+    first: jax.Array
     levels: jax.Array
 
 

@@ -25,7 +25,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from vmixjax._shuffle import at_once, platforms
-from vmixjax._shuffle.layout import Batch
+from vmixjax._shuffle.bits import tiles_per_block
+from vmixjax._shuffle.layout import Batch, TileRows
+from vmixjax._shuffle.stages import stages
 from vmixjax.config import MixConfig
 
 
@@ -51,6 +53,29 @@ def permute(
     bits = jax.lax.bitcast_convert_type(image, whole)
     batch = _permute_batch(config, inverse)(key_data[None], bits[None], levels[None])
     return jax.lax.bitcast_convert_type(batch[0], image.dtype)
+
+
+def permute_rows(
+    rows: TileRows, config: MixConfig, channels: int, *, inverse: bool
+) -> jax.Array:
+    """Shuffles rows of tiles of any images, as `permute` shuffles each image whole.
+
+    Args:
+      rows: Values are unsigned integers. Pieces begin, and end unless their row of tiles
+        does, at a multiple of `tiles_together`.
+      config: Tile size, ladder and channel mode.
+      channels: Channels C of all the images.
+      inverse: As of `permute`.
+
+    Returns:
+      Values, as they were laid out.
+    """
+    return platforms.permute_rows(rows, config, channels, inverse)
+
+
+def tiles_together(config: MixConfig, channels: int) -> int:
+    """Tells how many tiles, side by side, can only be shuffled together."""
+    return tiles_per_block(stages(config, channels), config)
 
 
 @permute.defjvp

@@ -10,7 +10,8 @@ from collections.abc import Callable
 import jax
 
 from vmixjax._shuffle import at_once, chunks
-from vmixjax._shuffle.layout import Batch
+from vmixjax._shuffle.apply import apply_stages
+from vmixjax._shuffle.layout import Batch, TileRows
 from vmixjax.config import MixConfig
 
 Implementation = Callable[[Batch, MixConfig, bool], jax.Array]
@@ -31,3 +32,16 @@ def permute_images(batch: Batch, config: MixConfig, inverse: bool) -> jax.Array:
 
     table = {platform: of(made) for platform, made in IMPLEMENTATIONS.items()}
     return jax.lax.platform_dependent(batch, default=of(DEFAULT), **table)
+
+
+def permute_rows(
+    rows: TileRows, config: MixConfig, channels: int, inverse: bool
+) -> jax.Array:
+    """Applies the stages to rows of tiles as they lie, all at once."""
+
+    def apply(materialized: bool) -> Callable[[TileRows], jax.Array]:
+        return lambda rows: apply_stages(
+            rows, config, channels, inverse=inverse, materialized=materialized
+        )
+
+    return jax.lax.platform_dependent(rows, cpu=apply(True), default=apply(False))
