@@ -44,7 +44,9 @@ CODECS: dict[str, Encode] = {
 
 
 @contextlib.contextmanager
-def releases(sizes: Sequence[Size]) -> Iterator[tuple[dict[str, Way], Way]]:
+def releases(
+    sizes: Sequence[Size], config: vmixjax.MixConfig | None = None
+) -> Iterator[tuple[dict[str, Way], Way]]:
     """Ways from JPEG files to PNG files, as many threads for all; `CODECS` first.
 
     The codecs do not look for overlaps, nor check what they wrote, hash it, or force it
@@ -52,6 +54,7 @@ def releases(sizes: Sequence[Size]) -> Iterator[tuple[dict[str, Way], Way]]:
 
     Args:
       sizes: Sizes of the photographs.
+      config: How they are mixed; the default of `vmixjax mix` if None.
 
     Yields:
       The ways, and what takes away all that they wrote. Each way gives the folder that
@@ -76,15 +79,15 @@ def releases(sizes: Sequence[Size]) -> Iterator[tuple[dict[str, Way], Way]]:
             return out
 
         def release(strength: float = 1.0, *, vault: bool = False) -> Path:
-            config = ReleaseConfig(
+            order = ReleaseConfig(
                 str(root / "photographs"),
                 target("release"),
-                Recipe(vmixjax.MixConfig(), strength=strength),
+                Recipe(config or vmixjax.MixConfig(), strength=strength),
                 strict=True,
                 vault=target("vault") if vault else None,
             )
-            mix_release(config, partial(run_local, workers=WORKERS), _Quiet())
-            return config.dst
+            mix_release(order, partial(run_local, workers=WORKERS), _Quiet())
+            return order.dst
 
         yield (
             {
