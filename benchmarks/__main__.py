@@ -19,9 +19,10 @@ import numpy as np
 import tyro
 
 import vmixjax
-from benchmarks import functions, peers, training
+from benchmarks import folders, functions, peers, training
 from benchmarks.measure import medians
-from benchmarks.releases import releases
+from benchmarks.photographs import megapixels, sizes_like_imagenet
+from benchmarks.releases import CODECS, releases
 from train.config import Model
 
 CEILING = "x + 1, the ceiling"
@@ -35,13 +36,17 @@ class Settings:
 
     Attributes:
       tables: which: the functions and their peers on one batch; time per pixel over
-        sizes and regions; first calls; training steps; releases of photographs; every
-        function for every size, dtype, batch.
+        sizes and regions; first calls; training steps; releases of photographs; the
+        command line on folders of them, on one very large one, and on a first one;
+        every function for every size, dtype, batch.
       batch: images of 224 x 224 x 3 in the first table.
       sizes: sides of the images in the grid.
       dtypes: dtypes in the grid.
       batches: batch sizes in the grid.
       most_values: larger batches in the grid are left out.
+      photographs: photographs of many sizes in a release.
+      folder: photographs of many sizes in a folder for the command line.
+      panorama: megapixels of the very large photograph.
       times: rounds.
       out: where to write all figures as JSON.
     """
@@ -52,6 +57,7 @@ class Settings:
         "first",
         "training",
         "release",
+        "folders",
         "grid",
     )
     batch: int = 256
@@ -59,6 +65,9 @@ class Settings:
     dtypes: tuple[str, ...] = ("uint8", "float32")
     batches: tuple[int, ...] = (1, 32, 256)
     most_values: int = 1_000_000_000
+    photographs: int = 1000
+    folder: int = 200
+    panorama: int = 100
     times: int = 9
     out: Path | None = None
 
@@ -142,21 +151,28 @@ def in_training(settings: Settings) -> list[dict[str, Any]]:
 
 
 def in_releases(settings: Settings) -> list[dict[str, Any]]:
-    """A folder of photographs, released, and only decoded and encoded."""
-    count, side = 1000, 224
-    with releases(count, side) as ways:
-        seconds = medians(ways, times=min(settings.times, 5), at_most=60)
+    """Photographs of many sizes, released, and only decoded and encoded."""
+    sizes = sizes_like_imagenet(settings.photographs)
+    with releases(sizes) as (ways, tidy):
+        seconds = medians(ways, times=min(settings.times, 5), at_most=60, tidy=tidy)
     return [
         {
-            "way": f"{name}, {count} x {side}^2",
-            "images per second": count / taken,
-            **{
-                f"of {codec}": seconds[codec] / taken
-                for codec in seconds
-                if codec.startswith("decode")
-            },
+            "way": name,
+            "images per second": len(sizes) / taken,
+            "megapixels per second": megapixels(sizes) / taken,
+            **{f"of {codec}": seconds[codec] / taken for codec in CODECS},
         }
         for name, taken in seconds.items()
+    ]
+
+
+def in_folders(settings: Settings) -> list[dict[str, Any]]:
+    """The command line, each command in a process of its own."""
+    times = min(settings.times, 3)
+    return [
+        *folders.of_many_sizes(sizes_like_imagenet(settings.folder), times=times),
+        *folders.of_a_panorama(settings.panorama, times=times),
+        *folders.of_first_answers(times=times),
     ]
 
 
@@ -218,6 +234,7 @@ def main() -> None:
         "first": first_calls,
         "training": in_training,
         "release": in_releases,
+        "folders": in_folders,
         "grid": grid,
     }
     unknown = set(settings.tables) - set(tables)

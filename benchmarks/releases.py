@@ -3,17 +3,18 @@
 import contextlib
 import io
 import os
+import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
-import numpy as np
 from PIL import Image
-from skimage import data
 
 import vmixjax
 from benchmarks.measure import Way
+from benchmarks.photographs import Size, write_photographs
 from vmixjax.data.codecs.images import read_image
 from vmixjax.data.codecs.png import encode_png
 from vmixjax.release.config import Recipe, ReleaseConfig
@@ -22,48 +23,81 @@ from vmixjax.release.progress import Progress
 
 WORKERS = os.cpu_count() or 1
 
+Encode = Callable[[Path], bytes]
+"""Gives the file of a photograph as PNG."""
+
+
+def _pillow(path: Path, level: int) -> bytes:
+    buffer = io.BytesIO()
+    with Image.open(path) as image:
+        image.save(buffer, format="PNG", compress_level=level)
+    return buffer.getvalue()
+
+
+CODECS: dict[str, Encode] = {
+    "our codec": lambda path: encode_png(read_image(path)),
+    # What Pillow does unless it is told.
+    "Pillow, level 6": partial(_pillow, level=6),
+    "Pillow, level 1": partial(_pillow, level=1),
+}
+"""Ways to decode and encode."""
+
 
 @contextlib.contextmanager
-def releases(count: int, side: int) -> Iterator[dict[str, Way]]:
-    """Ways from JPEG files to PNG files, as many threads for all, below a new folder.
+def releases(
+    sizes: Sequence[Size], config: vmixjax.MixConfig | None = None
+) -> Iterator[tuple[dict[str, Way], Way]]:
+    """Ways from JPEG files to PNG files, as many threads for all; `CODECS` first.
 
-    The codecs do not check what they wrote, hash it, or force it to disk; a release
-    does.
+    The codecs do not look for overlaps, nor check what they wrote, hash it, or force it
+    to disk; a release does.
+
+    Args:
+      sizes: Sizes of the photographs.
+      config: How they are mixed; the default of `vmixjax mix` if None.
+
+    Yields:
+      The ways, and what takes away all that they wrote. Each way gives the folder that
+      it wrote to.
     """
     with tempfile.TemporaryDirectory() as folder:
-        root = Path(folder)
-        files = _photographs(root / "photos", count, side)
-        number = iter(range(10**9))
+        root, written = Path(folder), Path(folder) / "written"
+        files = write_photographs(root / "photographs", sizes)
 
-        def target() -> Path:
-            return root / str(next(number))
+        def target(*parts: str) -> Path:
+            written.mkdir(exist_ok=True)
+            return Path(tempfile.mkdtemp(dir=written)).joinpath(*parts)
 
-        def codec(encode: Callable[[np.ndarray], bytes]) -> None:
+        def convert(encode: Encode) -> Path:
             out = target()
-            out.mkdir()
 
             def one(path: Path) -> None:
-                (out / f"{path.stem}.png").write_bytes(encode(read_image(path)))
+                (out / f"{path.stem}.png").write_bytes(encode(path))
 
             with ThreadPoolExecutor(WORKERS) as threads:
                 list(threads.map(one, files))
+            return out
 
-        def release(strength: float) -> None:
-            recipe = Recipe(vmixjax.MixConfig(), strength=strength)
-            order = ReleaseConfig(str(root / "photos"), target(), recipe)
-            mix_release(
-                order, lambda *given: run_local(*given, workers=WORKERS), _Quiet()
+        def release(strength: float = 1.0, *, vault: bool = False) -> Path:
+            order = ReleaseConfig(
+                str(root / "photographs"),
+                target("release"),
+                Recipe(config or vmixjax.MixConfig(), strength=strength),
+                strict=True,
+                vault=target("vault") if vault else None,
             )
+            mix_release(order, partial(run_local, workers=WORKERS), _Quiet())
+            return order.dst
 
-        yield {
-            "decode, encode": lambda: codec(encode_png),
-            "decode, encode by Pillow": lambda: codec(lambda image: _pillow(image, 6)),
-            "decode, encode by Pillow, quick": lambda: codec(
-                lambda image: _pillow(image, 1)
-            ),
-            "release": lambda: release(1.0),
-            "release at half strength": lambda: release(0.5),
-        }
+        yield (
+            {
+                **{name: partial(convert, CODECS[name]) for name in CODECS},
+                "release": release,
+                "release at half strength": lambda: release(0.5),
+                "release with a vault": lambda: release(vault=True),
+            },
+            lambda: shutil.rmtree(written),
+        )
 
 
 class _Quiet(Progress):
@@ -81,23 +115,3 @@ class _Quiet(Progress):
     ) -> Iterator[None]:
         del images, there, title, delay
         yield
-
-
-def _pillow(image: np.ndarray, level: int) -> bytes:
-    """Level 6 is what Pillow does unless it is told."""
-    buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, format="PNG", compress_level=level)
-    return buffer.getvalue()
-
-
-def _photographs(folder: Path, count: int, side: int) -> list[Path]:
-    """Crops of the photographs that scikit-image ships, as JPEG files."""
-    folder.mkdir()
-    pictures = [data.astronaut(), data.coffee(), data.chelsea(), data.rocket()]
-    rng = np.random.default_rng(0)
-    for i in range(count):
-        picture = pictures[i % len(pictures)]
-        top, left = (rng.integers(0, n - side + 1) for n in picture.shape[:2])
-        crop = picture[top : top + side, left : left + side]
-        Image.fromarray(crop).save(folder / f"{i:05d}.jpg", quality=90)
-    return sorted(folder.iterdir())

@@ -94,7 +94,7 @@ def test_every_option_that_is_named_exists(capsys):
                 MAINS[program].main([command, "--help"])
     known = set(re.findall(r"(?<![\w-])--[a-z][\w.-]*", capsys.readouterr().out))
     # Of `python -m benchmarks`, whose notes are a page, too.
-    known |= {"--help", "--tables", "--out"}
+    known |= {"--help", "--tables", "--out", "--photographs", "--folder", "--panorama"}
     for page in PAGES:
         named = set(re.findall(r"(?<![\w-])--[a-z][\w.-]*[\w]", prose(page)))
         assert named - known == set(), page
