@@ -2,9 +2,9 @@
 
 import dataclasses
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
@@ -12,6 +12,11 @@ from vmixjax.cli.options import mix_config, status
 from vmixjax.command_line import Command, printable
 from vmixjax.config import MixConfig
 from vmixjax.errors import RunError
+
+if TYPE_CHECKING:
+    from vmixjax.data.pixels import Fit
+    from vmixjax.data.room import Claim
+    from vmixjax.release.shards import Tell
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,20 +37,13 @@ class Vfe:
 
 def run(options: Vfe) -> int:
     """Measures images; returns the exit status."""
-    from vmixjax.errors import ImageError
     from vmixjax.release.progress import Progress
 
     config = mix_config(options.tile_size)
     paths = list(_files(options.paths))
-    rows: list[dict[str, Any]] = []
     progress = Progress("measuring")
     with progress.of(len(paths)):
-        for path in paths:
-            try:
-                rows.append(_measured(path, config, options.fit))
-                progress.tell(1, None)
-            except ImageError as error:
-                progress.tell(1, error)
+        rows = list(_measured(paths, config, options.fit, progress.tell))
     if options.json:
         print(json.dumps({"images": rows, "skipped": progress.skipped}, indent=1))
     elif rows:
@@ -64,26 +62,38 @@ def _files(paths: Iterable[Path]) -> Iterator[Path]:
 
 
 def _measured(
-    path: Path, config: MixConfig, how: Literal["pad", "crop"]
-) -> dict[str, Any]:
+    paths: Sequence[Path],
+    config: MixConfig,
+    how: "Fit",
+    tell: "Tell",
+) -> Iterator[dict[str, Any]]:
+    """Rows of the table, one for each image that can be measured, in their order."""
     from vmixjax.data.codecs.images import read_image
+    from vmixjax.data.example import Example
     from vmixjax.data.pixels import fit
-    from vmixjax.entropy import vfe
-    from vmixjax.planning import vfe_range
+    from vmixjax.data.writing import Shard
+    from vmixjax.release.batches import measure_images
+    from vmixjax.release.reading import read_windows, start_threads
+    from vmixjax.release.transforms import Task
 
-    image = read_image(path)
-    fitted = fit(image, config.tile_size, how, str(path))
-    lowest, highest = map(float, vfe_range(fitted, config))
-    height, width, channels = image.shape
-    return {
-        "path": str(path),
-        "height": height,
-        "width": width,
-        "channels": channels,
-        "vfe": float(vfe(fitted, config.tile_size)),
-        "lowest": lowest,
-        "highest": highest,
-    }
+    def read(index: int, claim: "Claim") -> Task:
+        name = str(paths[index])
+        image = read_image(paths[index], claim=claim)
+        fitted = fit(image, config.tile_size, how, name)
+        return Task(index, Example(name, "", "", image), name, fitted)
+
+    everything = Shard("", 0, 1, 0, len(paths), len(paths))
+    with start_threads() as threads:
+        for tasks in read_windows(
+            everything, read, threads, lambda error: tell(1, error)
+        ):
+            images = [task.prepared for task in tasks]
+            measured = measure_images(images, config, threads.codec)
+            for task, figures in zip(tasks, measured, strict=True):
+                height, width, channels = task.example.image.shape
+                size = {"height": height, "width": width, "channels": channels}
+                yield {"path": task.output, **size, **figures._asdict()}
+                tell(1, None)
 
 
 def _table(rows: Iterable[dict[str, Any]]) -> None:
