@@ -125,3 +125,16 @@ def test_memory_is_for_the_result_and_some_rows(make):
     tracemalloc.stop()
     # A buffer that grows has an eighth in reserve.
     assert peak < 1.13 * size + 10 * 2**20
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_reading_takes_one_array(kind):
+    """And a picture of Pillow's, which is not seen here."""
+    buffer = io.BytesIO()
+    Image.fromarray(_smooth(3000, 2000, 3)).save(buffer, kind)
+    data = buffer.getvalue()
+    tracemalloc.start()
+    image = decode_image(data, "image")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < image.nbytes + 5 * 2**20

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 import png
+from PIL import PngImagePlugin
 
 from vmixjax.atomic import atomic_path
 from vmixjax.data.codecs.codec import (
@@ -71,12 +72,12 @@ class _Png:
     Attributes:
       header: The IHDR chunk, 13 bytes.
       transparent: The tRNS chunk, or None.
-      pixels: The IDAT chunks.
+      pixels: The IDAT chunks, as views of the file.
     """
 
     header: bytes
     transparent: bytes | None
-    pixels: list[bytes]
+    pixels: list[memoryview]
 
 
 def chunk_names(data: bytes) -> Iterator[str]:
@@ -127,10 +128,11 @@ def decode_png(data: bytes, claim: Claim = at_once) -> np.ndarray:
     parts = _parse(data)
     width, height, depth, colour = struct.unpack(">IIBB", parts.header[:10])
     check_size(width, height, claim)
-    image, orientation = decode_pillow(data, "PNG")
+    image, orientation = decode_pillow(data, PngImagePlugin.PngImageFile)
     if depth == 16 and colour in _CHANNELS:
         # Pillow has cut these to 8 bits; what it knows of the orientation holds.
-        array = upright(_decode_16(parts, width, height, colour), orientation)
+        del image
+        array = upright(_decode_16(data, parts, width, height, colour), orientation)
     else:
         array = pillow_array(image, orientation)
     if parts.transparent is not None and colour in (0, 2):
@@ -144,7 +146,7 @@ def _parse(data: bytes) -> _Png:
 
     Pillow checks neither the sums of IDAT chunks nor that the file has its end.
     """
-    parts = _Png(b"", None, [])
+    parts, view = _Png(b"", None, []), memoryview(data)
     name, offset = b"", len(SIGNATURE)
     while name != b"IEND":
         if offset + 12 > len(data):
@@ -154,35 +156,39 @@ def _parse(data: bytes) -> _Png:
         if end > len(data):
             raise Refusal("is truncated", COPY_AGAIN)
         (checksum,) = struct.unpack_from(">I", data, end - 4)
-        if zlib.crc32(memoryview(data)[offset + 4 : end - 4]) != checksum:
+        if zlib.crc32(view[offset + 4 : end - 4]) != checksum:
             raise Refusal("is damaged (wrong checksum)", COPY_AGAIN)
-        body = data[offset + 8 : end - 4]
+        body = view[offset + 8 : end - 4]
         if offset == len(SIGNATURE):
             if name != b"IHDR" or length != 13:
                 raise Refusal("is damaged (no header)", COPY_AGAIN)
-            parts.header = body
+            parts.header = bytes(body)
         elif name == b"IDAT":
             parts.pixels.append(body)
         elif name == b"tRNS":
-            parts.transparent = body
+            parts.transparent = bytes(body)
         elif name in (b"acTL", b"fcTL", b"fdAT"):
             raise Refusal("is an animated PNG", ONE_PICTURE)
         offset = end
     return parts
 
 
-def _decode_16(parts: _Png, width: int, height: int, colour: int) -> np.ndarray:
+def _decode_16(
+    data: bytes, parts: _Png, width: int, height: int, colour: int
+) -> np.ndarray:
     """Decodes a 16 bit PNG of any colour type but grey to (H, W, C) uint16."""
     array = np.empty((height, width * _CHANNELS[colour]), np.uint16)
     # pypng inflates without bound, and what is inflated can be a thousand times what
     # is stored. Interlacing adds less than the factor here.
     check_inflated(parts.pixels, 2 * (array.nbytes + height) + 1024)
-    # Nothing but pixels goes to pypng: it would scale by sBIT and warn about others.
-    chunks = [(b"IHDR", parts.header), *((b"IDAT", body) for body in parts.pixels)]
-    stripped = io.BytesIO()
-    png.write_chunks(stripped, [*chunks, (b"IEND", b"")])
-    stripped.seek(0)
-    rows = png.Reader(file=stripped).read()[2]
+    file = io.BytesIO(data)
+    if not _PIXELS.issuperset(chunk_names(data)):
+        # Nothing but pixels goes to pypng: it would scale by sBIT, and warn of others.
+        chunks = [(b"IHDR", parts.header), *((b"IDAT", body) for body in parts.pixels)]
+        file = io.BytesIO()
+        png.write_chunks(file, [*chunks, (b"IEND", b"")])
+        file.seek(0)
+    rows = png.Reader(file=file).read()[2]
     count = 0
     for count, row in enumerate(rows, start=1):
         array[count - 1] = row
@@ -191,11 +197,11 @@ def _decode_16(parts: _Png, width: int, height: int, colour: int) -> np.ndarray:
     return array.reshape(height, width, -1)
 
 
-def check_inflated(blocks: Iterable[bytes], limit: int) -> int:
+def check_inflated(blocks: Iterable[bytes | memoryview], limit: int) -> int:
     """Measures a zlib stream, given in blocks; one over the limit is refused."""
     stream, total = zlib.decompressobj(), 0
     for block in blocks:
-        rest = block
+        rest: bytes | memoryview = block
         while rest and not stream.eof:
             total += len(stream.decompress(rest, 1 << 20))
             if total > limit:
