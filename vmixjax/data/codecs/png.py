@@ -288,12 +288,12 @@ def _pieces(image: np.ndarray) -> Iterator[bytes]:
     """Makes the zlib stream of an image's rows, some rows at a time."""
     height, row = len(image), image[0].nbytes
     count = math.ceil(height / min(height, math.ceil(height * row / _PIECE)))
-    # Odd, or all rows of the sample might be the first ones of regions.
+    # Odd, and from an odd row: or all of the sample might be first rows of regions.
     step = min(count, count * row // _SAMPLE | 1)
     start, checksum = _ZLIB_HEADER, zlib.adler32(b"")
     for top in range(0, height, count):
         bottom = min(top + count, height)
-        first = min(top + step // 2, bottom - 1)
+        first = min(top + (step // 2 | 1), bottom - 1)
         sample = _filtered(image, slice(first, bottom, step), _RUNS.filter)
         pays = len(_deflated(sample, _RUNS)) < _WORTHWHILE * sample.size
         way = _RUNS if pays else _STORED
@@ -328,7 +328,7 @@ def _stored_bytes(rows: np.ndarray) -> np.ndarray:
 
 
 def _deflated(rows: np.ndarray, way: _Way, *, last: bool = True) -> bytes:
-    """Gives rows as blocks of deflate that end at a whole byte; others may follow."""
+    """Gives rows as blocks of deflate; unless last, others can follow them."""
     stream = zlib.compressobj(way.level, zlib.DEFLATED, -15, 9, way.strategy)
     return stream.compress(rows.data) + stream.flush(
         zlib.Z_FINISH if last else zlib.Z_SYNC_FLUSH
