@@ -19,7 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vmixjax._grid import cut
+from vmixjax._sums import BlockSums, as_it_is, block_sums, pixel_sums
 from vmixjax.config import MixConfig
 
 _Args = ParamSpec("_Args")
@@ -27,9 +27,6 @@ _Result = TypeVar("_Result")
 
 Array: TypeAlias = Any
 """A `jax.Array`, or a `numpy.ndarray` where it was computed already."""
-
-# Rows of a tile that are written out; taller tiles are made of so many at a time.
-_MOST_ROWS = 32
 
 _SUM_BITS = 62
 _MOST_BITS = 16
@@ -119,9 +116,9 @@ def tile_energies(
     """
     tile, (bits, fraction) = config.tile_size, precision
     values, unit, exponent = _quantise(image, bits)
-    inside, border = _as_it_is(values, tile, bits)
+    inside, border = as_it_is(values, tile, bits)
     levels = [inside + border << fraction]
-    pixels = _pixel_sums(values, config, bits)
+    pixels = pixel_sums(values, config, bits)
     for region, block in config.ladder:
         shuffled = functools.partial(
             _shuffled,
@@ -134,11 +131,11 @@ def tile_energies(
         # The vertical direction is the horizontal one of the transposed image.
         if block == 1:
             sums = pixels[region]
-            turned = _BlockSums(*(x.swapaxes(0, -2) for x in sums))
+            turned = BlockSums(*(x.swapaxes(0, -2) for x in sums))
         else:
             crosses = config.crosses_channels
-            sums = _block_sums(values, region, block, crosses, bits)
-            turned = _block_sums(values.swapaxes(0, 1), region, block, crosses, bits)
+            sums = block_sums(values, region, block, crosses, bits)
+            turned = block_sums(values.swapaxes(0, 1), region, block, crosses, bits)
         levels.append(shuffled(sums) + shuffled(turned).T)
     return Energies(
         levels=jnp.stack(levels),
@@ -182,162 +179,8 @@ def _power_of_two(exponent: jax.Array) -> jax.Array:
     return jax.lax.bitcast_convert_type(biased << np.uint32(23), jnp.float32)
 
 
-def _sum_of_squares(values: jax.Array, axes: tuple[int, ...], bits: int) -> jax.Array:
-    """Exact sum of squares, in 32 bits as long as those suffice."""
-    count = math.prod(values.shape[axis] for axis in axes)
-    enough = 2 * bits + math.log2(max(count, 1)) <= 31
-    values = values.astype(jnp.int32 if enough else jnp.int64)
-    return jnp.sum(values * values, axis=axes, dtype=values.dtype).astype(jnp.int64)
-
-
-def squares_down(
-    lines: jax.Array,
-    tile: int,
-    channels: int,
-    intensity: Callable[[jax.Array], jax.Array],
-) -> jax.Array:
-    """Squared differences of rows of tiles (N, T, W * C), summed down: (N, W * C).
-
-    Rows are summed first, written out, over whole lines of the image as they are
-    stored: so the compiler keeps no wide copy of it, nor sums over short axes.
-    """
-    count, _, length = lines.shape
-    rows = max(d for d in range(1, _MOST_ROWS + 1) if tile % d == 0)
-    lines = lines.reshape(count, tile // rows, rows, length)
-    # What is below the last of some rows: the first of the next, or nothing.
-    following = jnp.pad(lines[:, 1:, 0], [(0, 0), (0, 1), (0, 0)])
-    last = np.arange(length) // channels % tile == tile - 1
-    energy = edge = np.zeros((), intensity(lines).dtype)
-    for i in range(rows):
-        below = lines[:, :, i + 1] if i + 1 < rows else following
-        here, below = intensity(lines[:, :, i]), intensity(below)
-        down = jnp.square(below - here)
-        beside = here[..., channels:] - here[..., :-channels]
-        beside = jnp.where(last[:-channels], here[..., :-channels], beside)
-        energy += down[..., :-channels] + jnp.square(beside)
-        edge += down[..., -channels:] + jnp.square(here[..., -channels:])
-    columns = jnp.concatenate([energy, edge], -1)
-    return jnp.sum(columns, axis=1, dtype=columns.dtype)
-
-
-def _as_it_is(values: jax.Array, tile: int, bits: int) -> tuple[jax.Array, jax.Array]:
-    """Energy inside each tile and at its right and bottom border, as it is."""
-    height, width, channels = values.shape
-    lines = values.reshape(height, width * channels)
-    lines = lines.reshape(height // tile, tile, width * channels)
-    enough = 2 * (bits + 1) + math.log2(2 * tile) <= 31
-    wide = jnp.int32 if enough else jnp.int64
-    columns = squares_down(lines, tile, channels, lambda x: x.astype(wide))
-
-    def tiles(x: jax.Array) -> jax.Array:
-        grid = x.reshape(height // tile, width // tile, tile * channels)
-        return jnp.sum(grid, axis=2, dtype=jnp.int64)
-
-    border = tiles(jnp.square(lines[:, -1].astype(jnp.int64)))
-    right = cut(values, tile)[:, :, :, -1]
-    border += _sum_of_squares(right, (1, 3), bits)
-    return tiles(columns) - border, border
-
-
-class _BlockSums(NamedTuple):
-    """Sums over the N blocks of each region, R and L their last and first columns.
-
-    All int64. Over channels, too, where blocks cross them, so that the last axis is 1.
-
-    Attributes:
-      within: of squared differences inside blocks.
-      left: of |L_p|^2.
-      right: of |R_p|^2.
-      paired: of |R_p - L_p|^2.
-      left_total: of L_p, by row of a block on axis 1.
-      right_total: of R_p, likewise.
-    """
-
-    within: jax.Array
-    left: jax.Array
-    right: jax.Array
-    paired: jax.Array
-    left_total: jax.Array
-    right_total: jax.Array
-
-
-def _block_sums(
-    values: jax.Array, region: int, block: int, crosses: bool, bits: int
-) -> _BlockSums:
-    n, channels = region // block, values.shape[2]
-    grid = cut(values, region)
-    grid = grid.reshape(grid.shape[0], n, block, *grid.shape[2:])
-    grid = grid.reshape(*grid.shape[:4], n, block, channels)
-    left, right = grid[:, :, :, :, :, 0], grid[:, :, :, :, :, -1]
-
-    def squares(x: jax.Array, axes: tuple[int, ...], bits: int) -> jax.Array:
-        summed = _sum_of_squares(x, axes, bits)
-        return summed.sum(-1, keepdims=True) if crosses else summed
-
-    def totals(x: jax.Array) -> jax.Array:
-        summed = jnp.sum(x, axis=(1, 4), dtype=jnp.int32).astype(jnp.int64)
-        return summed.sum(-1, keepdims=True) if crosses else summed
-
-    return _BlockSums(
-        within=squares(jnp.diff(grid, axis=5), (1, 2, 4, 5), bits + 1),
-        left=squares(left, (1, 2, 4), bits),
-        right=squares(right, (1, 2, 4), bits),
-        paired=squares(right - left, (1, 2, 4), bits + 1),
-        left_total=totals(left),
-        right_total=totals(right),
-    )
-
-
-def _pixel_sums(
-    values: jax.Array, config: MixConfig, bits: int
-) -> dict[int, _BlockSums]:
-    """Sums where blocks are single pixels, by size of region.
-
-    A pixel is its own first and last column, so there are two sums to a region, the
-    same in both directions; those of large regions are sums of those of small ones.
-    """
-    regions = sorted({region for region, block in config.ladder if block == 1})
-    known: dict[int, tuple[jax.Array, jax.Array]] = {}
-    for region in regions:
-        smaller = max((r for r in known if region % r == 0), default=None)
-        if smaller is None:
-            known[region] = _sums_of_regions(values, region, bits)
-        else:
-            parts = [cut(x, region // smaller) for x in known[smaller]]
-            total, squares = (jnp.sum(x, axis=(1, 3)) for x in parts)
-            known[region] = total, squares
-    sums = {}
-    for region, of_channels in known.items():
-        total, squares = of_channels
-        if config.crosses_channels:
-            total, squares = (x.sum(-1, keepdims=True) for x in of_channels)
-        nought = jnp.zeros_like(squares)
-        total = total[:, None]
-        sums[region] = _BlockSums(nought, squares, squares, nought, total, total)
-    return sums
-
-
-def _sums_of_regions(
-    values: jax.Array, region: int, bits: int
-) -> tuple[jax.Array, jax.Array]:
-    """Sums of values and of their squares: int64 (H // s, W // s, C) both."""
-    height, width, channels = values.shape
-    lines = values.reshape(height, width * channels)
-    lines = lines.reshape(height // region, region, width * channels)
-    enough = 2 * bits + math.log2(region) <= 31
-    wide = jnp.int32 if enough else jnp.int64
-
-    def columns(x: jax.Array) -> jax.Array:
-        # Down first, over whole lines as they are stored: axes of a region are short.
-        summed = jnp.sum(x, axis=1, dtype=x.dtype)
-        grid = summed.reshape(height // region, width // region, region, channels)
-        return jnp.sum(grid, axis=2, dtype=jnp.int64)
-
-    return columns(lines), columns(jnp.square(lines.astype(wide)))
-
-
 def _shuffled(
-    sums: _BlockSums,
+    sums: BlockSums,
     *,
     region: int,
     block: int,
@@ -360,7 +203,7 @@ def _shuffled(
     per_tile = config.tile_size // region
     count = n * n * (channels if config.crosses_channels else 1)
     # The regions of a tile get an axis of their own: (..., tiles, per_tile, channels).
-    sums = _BlockSums(
+    sums = BlockSums(
         *(x.reshape(*x.shape[:-2], -1, per_tile, x.shape[-1]) for x in sums)
     )
 

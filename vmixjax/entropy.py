@@ -23,7 +23,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from vmixjax import _validate
-from vmixjax._energy import in_64_bits, precision, squares_down, tile_energies
+from vmixjax._energy import in_64_bits, precision, tile_energies
+from vmixjax._sums import squares_down
 from vmixjax.config import MixConfig
 
 
@@ -104,25 +105,6 @@ def expected_vfe_map(image: jax.typing.ArrayLike, config: MixConfig) -> jax.Arra
     """
     _validate.config(config)
     return _expected_vfe_map(_validate.image(image, config.tile_size), config)
-
-
-def energies_of_rows(lines: jax.Array, tile: int, channels: int) -> jax.Array:
-    """Sums squared differences inside tiles, exactly; of all channels together.
-
-    Called where 64 bits are enabled.
-
-    Args:
-      lines: uint8 or uint16 (N, T, k * T * C), rows of tiles.
-      tile: Side T of a tile.
-      channels: Channels C.
-
-    Returns:
-      int64 (N, k), in units of the values. It is (2^bits - 1)^2 * C times the VFE.
-    """
-    wide = jnp.int32 if lines.dtype == jnp.uint8 else jnp.int64
-    columns = squares_down(lines, tile, channels, lambda x: x.astype(wide))
-    grid = columns.reshape(len(lines), -1, tile * channels)
-    return jnp.sum(grid, axis=2, dtype=jnp.int64)
 
 
 @functools.partial(jax.jit, static_argnums=1)
