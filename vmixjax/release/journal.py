@@ -5,6 +5,7 @@ names or places. Each is signed with a key of the owner's secret: what others pu
 counts for nothing.
 """
 
+import contextlib
 import dataclasses
 import hashlib
 import hmac
@@ -26,7 +27,7 @@ from vmixjax.data.inside import (
     own_folder,
     unlink_inside,
 )
-from vmixjax.data.writing import MANIFEST, WORK, Files, Shard, sweep
+from vmixjax.data.writing import MANIFEST, WORK, Files, Shard, clear, sweep
 from vmixjax.errors import RunError
 from vmixjax.release.manifest import read_manifest
 from vmixjax.release.schema import About, Count, Sha256, Signature, Tally
@@ -98,7 +99,7 @@ class Journal:
             self._compare(about, read_manifest(self.root)[0].about)
             return
         start = self._start()
-        if start is not None:
+        if start is not None and self._has_written():
             self._compare(about, start.about)
         elif self.root.is_dir() and set(self.root.iterdir()) - {self._folder}:
             raise RunError(
@@ -110,7 +111,8 @@ class Journal:
         if (self.root / MANIFEST).exists():
             return True
         start = self._start()
-        return start is not None and start.marks.get("secret") is not None
+        kept = start is not None and start.marks.get("secret") is not None
+        return kept and self._has_written()
 
     def begin(self, about: Mapping[str, Any], marks: Mapping[str, str | None]) -> Begun:
         """Starts a release, or goes on with one.
@@ -128,7 +130,7 @@ class Journal:
         """
         if (self.root / MANIFEST).exists():
             return "goes on"
-        start = self._start()
+        start = self._start() if self._has_written() else None
         if start is not None and self.goes_on():
             for name, mark in marks.items():
                 if mark != start.marks.get(name):
@@ -139,7 +141,7 @@ class Journal:
             sweep(self.root)
             return "goes on"
         if start is not None:
-            self._start_over()
+            self.undo()
         own_folder(self.root, WORK)
         sweep(self.root)
         with atomic_path(self._folder / BEGUN) as file:
@@ -197,42 +199,8 @@ class Journal:
         """Takes the notes away, once the manifest is written."""
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _is_there(self, shard: Shard) -> bool:
-        try:
-            files = self.read(shard).files
-        except (OSError, ValueError):
-            # Missing, damaged, or somebody else's: it is written again.
-            return False
-        return all(holds(self.root, name, digest) for name, digest in files.items())
-
-    def _note(self, shard: Shard) -> Path:
-        return self._folder / f"{shard.name}.json"
-
-    def _signature(self, shard: Shard, note: Note) -> str:
-        signature = hashlib.blake2b(key=self._secret, person=b"vmixjax note")
-        parts = [self._identity, shard.name, dataclasses.asdict(note)]
-        signature.update(json.dumps(parts, sort_keys=True).encode())
-        return signature.hexdigest()
-
-    def _start(self) -> _Start | None:
-        """What was noted when the release was begun, if it was."""
-        path = self._folder / BEGUN
-        if self._folder.is_symlink() or self._folder.exists():
-            check_folder(self._folder)
-        try:
-            return read_json(path, _Start, _MOST_BYTES)
-        except FileNotFoundError:
-            return None
-        except RunError:
-            raise
-        except ValueError as error:
-            raise RunError(
-                f"{path} is damaged, so that there is no going on; remove DST "
-                f"{self.root}, or name another folder"
-            ) from error
-
-    def _start_over(self) -> None:
-        """Removes what was mixed with a secret that nobody knows any more.
+    def undo(self) -> None:
+        """Removes what was mixed, and the notes on it.
 
         Nobody can tell who wrote the notes, so a file goes only if it is what they say.
         Were another left, it would stay: files have other names with another secret.
@@ -266,7 +234,54 @@ class Journal:
                 )
         for name in mixed:
             unlink_inside(self.root, name)
-        shutil.rmtree(self._folder)
+        clear(self.root)
+
+    def leave(self) -> None:
+        """Takes the notes away where nothing was written: there is no going on."""
+        # It must not hide why the run ended.
+        with contextlib.suppress(OSError, RunError):
+            if not self._has_written():
+                clear(self.root)
+
+    def _has_written(self) -> bool:
+        """Whether anything of the release may be there, beside its beginning."""
+        if any(self._folder.glob("*-*.json")):
+            return True
+        return self.root.is_dir() and set(self.root.iterdir()) > {self._folder}
+
+    def _is_there(self, shard: Shard) -> bool:
+        try:
+            files = self.read(shard).files
+        except (OSError, ValueError):
+            # Missing, damaged, or somebody else's: it is written again.
+            return False
+        return all(holds(self.root, name, digest) for name, digest in files.items())
+
+    def _note(self, shard: Shard) -> Path:
+        return self._folder / f"{shard.name}.json"
+
+    def _signature(self, shard: Shard, note: Note) -> str:
+        signature = hashlib.blake2b(key=self._secret, person=b"vmixjax note")
+        parts = [self._identity, shard.name, dataclasses.asdict(note)]
+        signature.update(json.dumps(parts, sort_keys=True).encode())
+        return signature.hexdigest()
+
+    def _start(self) -> _Start | None:
+        """What was noted when the release was begun, if it was."""
+        path = self._folder / BEGUN
+        if self._folder.is_symlink() or self._folder.exists():
+            check_folder(self._folder)
+        try:
+            return read_json(path, _Start, _MOST_BYTES)
+        except FileNotFoundError:
+            return None
+        except RunError:
+            raise
+        except ValueError as error:
+            raise RunError(
+                f"{path} is damaged, so that there is no going on; remove DST "
+                f"{self.root}, or name another folder"
+            ) from error
 
     def _compare(self, asked: Mapping[str, Any], about: About) -> None:
         there = msgspec.to_builtins(about)

@@ -11,6 +11,7 @@ from vmixjax.data.inside import holds
 from vmixjax.data.writing import MANIFEST, Shard
 from vmixjax.errors import RunError
 from vmixjax.release.config import ReleaseConfig
+from vmixjax.release.exclusive import exclusive
 from vmixjax.release.job import ReleaseJob, open_job
 from vmixjax.release.journal import Begun, Journal
 from vmixjax.release.keys import digest, read_secret
@@ -58,7 +59,19 @@ def mix_release(
         and a run with the same secret goes on from there.
     """
     config.check()
-    source: Source = config.source()
+    source = config.source()
+    with exclusive(config.dst):
+        return _mix(config, source, engine, progress, workers)
+
+
+def _mix(
+    config: ReleaseConfig,
+    source: Source,
+    engine: Engine,
+    progress: Progress,
+    workers: int | None,
+) -> dict[str, Any]:
+    """As `mix_release`, where no other run works on the same folder."""
     journal = Journal(config.dst)
     journal.check(config.about(source))
     # Before the look, so that what is wrong with it is told at once; and once only,
@@ -77,14 +90,17 @@ def mix_release(
             return _finished(job)
         if job.vault is not None:
             job.vault.merge_rows()
-        pending = job.journal.pending(job.shards, threads)
-        there = _images(job.shards) - _images(pending)
-        _tell_begun(begun, config, there, progress)
-        with progress.of(_images(job.shards), there):
-            engine(job, pending, progress)
-        if job.vault is not None:
-            job.vault.merge_rows()
-        return _finish(job)
+        try:
+            pending = job.journal.pending(job.shards, threads)
+            there = _images(job.shards) - _images(pending)
+            _tell_begun(begun, config, there, progress)
+            with progress.of(_images(job.shards), there):
+                engine(job, pending, progress)
+            if job.vault is not None:
+                job.vault.merge_rows()
+            return _finish(job)
+        finally:
+            job.journal.leave()
 
 
 def run_local(
@@ -135,6 +151,8 @@ def _finish(job: ReleaseJob) -> dict[str, Any]:
         total.add(note.tally)
         counts[shard.split].append((note.tally.images, note.size))
     if not total.images:
+        # Such as tar files without samples.
+        journal.undo()
         raise RunError(
             f"no image of SRC {job.config.src} could be mixed, as said above"
         )
