@@ -66,6 +66,7 @@ class _Signed:
 class _Start:
     about: About
     marks: dict[str, str | None]
+    source: Signature | None
 
 
 _LAST = (".json", ".txt")
@@ -114,13 +115,19 @@ class Journal:
         kept = start is not None and start.marks.get("secret") is not None
         return kept and self._has_written()
 
-    def begin(self, about: Mapping[str, Any], marks: Mapping[str, str | None]) -> Begun:
+    def begin(
+        self,
+        about: Mapping[str, Any],
+        marks: Mapping[str, str | None],
+        source: str | None,
+    ) -> Begun:
         """Starts a release, or goes on with one.
 
         Args:
           about: How it is mixed.
           marks: Digests of the source and the secret; None for a secret that will be
             forgotten.
+          source: Digest of the source as it is now, for `source`.
 
         Returns:
           Whether it is new, goes on, or starts over since its secret is forgotten.
@@ -128,8 +135,6 @@ class Journal:
         Raises:
           RunError: It goes on with another source or secret.
         """
-        if (self.root / MANIFEST).exists():
-            return "goes on"
         start = self._start() if self._has_written() else None
         if start is not None and self.goes_on():
             for name, mark in marks.items():
@@ -145,8 +150,15 @@ class Journal:
         own_folder(self.root, WORK)
         sweep(self.root)
         with atomic_path(self._folder / BEGUN) as file:
-            file.write(json.dumps({"about": about, "marks": marks}).encode())
+            file.write(
+                json.dumps({"about": about, "marks": marks, "source": source}).encode()
+            )
         return "new" if start is None else "over"
+
+    def source(self) -> str | None:
+        """Gives the digest that the source had when the release was begun."""
+        start = self._start()
+        return None if start is None else start.source
 
     def commit(self, shard: Shard, files: Files, tally: Tally) -> None:
         """Notes a finished shard and gives its files their names, in this order.
@@ -285,7 +297,8 @@ class Journal:
 
     def _compare(self, asked: Mapping[str, Any], about: About) -> None:
         there = msgspec.to_builtins(about)
-        for name in sorted({*asked, *there}):
+        # Which images there are is asked of the source itself.
+        for name in sorted({*asked, *there} - {"examples"}):
             if asked.get(name) != there.get(name):
                 is_there, is_asked = (json.dumps(of.get(name)) for of in (there, asked))
                 raise RunError(

@@ -69,6 +69,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     vmixjax: int
     identity: str
+    source: Signature | None
     about: About
     splits: dict[str, Count]
     images: Count

@@ -47,7 +47,8 @@ class ArraysSource:
         yield from ()
 
     def traces(self):
-        yield from (file.name for file in self.files)
+        for index, file in enumerate(self.files):
+            yield Trace.of(file, "train", file.name, index, index + 1)
 
 
 class ArraysSink:

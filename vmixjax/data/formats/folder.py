@@ -16,7 +16,7 @@ import numpy as np
 from vmixjax.data.codecs.codec import Small
 from vmixjax.data.codecs.images import read_image, read_small
 from vmixjax.data.codecs.png import encode_png, png_extras
-from vmixjax.data.example import Example, Field, Label, Pixels, Schema, Source
+from vmixjax.data.example import Example, Field, Label, Pixels, Schema, Source, Trace
 from vmixjax.data.files import Paths, find_files, is_inside, png_names, short_name
 from vmixjax.data.formats.format import Format, SourceOptions, existing
 from vmixjax.data.inside import create_private, own_folder
@@ -140,14 +140,13 @@ class FolderSource(Source):
     def extras(self, split: str, index: int) -> Iterator[str]:
         yield from png_extras((self.root / self._path(split, index)).read_bytes())
 
-    def traces(self) -> Iterator[str]:
-        """They are paths and sizes."""
+    def traces(self) -> Iterator[Trace]:
+        """Each image is a file."""
         for split, place in self._places.items():
             for index in range(len(place)):
                 file = self._path(split, index)
-                path = self.root / file
-                size = path.lstat().st_size if path.exists() else 0
-                yield f"{split}\0{file.as_posix()}\0{size}"
+                name = file.as_posix()
+                yield Trace.of(self.root / file, split, name, index, index + 1)
 
     @contextlib.contextmanager
     def _there(self, relative: PurePath) -> Iterator[Path]:

@@ -21,6 +21,7 @@ from vmixjax.data.example import (
     Raw,
     Source,
     Text,
+    Trace,
 )
 from vmixjax.data.formats.format import SourceOptions
 from vmixjax.data.formats.tfds.builder import open_prepared
@@ -84,10 +85,13 @@ class TfdsSource(Source):
         self._names = frozenset(
             tfds.core.utils.flatten_nest_dict(info.features.get_serialized_info())
         )
-        self._traces = [
-            f"{split}\0{info.splits[split].shard_lengths}\0{info.splits[split].num_bytes}"
+        self._files = {
+            split: [
+                (Path(one.filename), one.examples_in_shard)
+                for one in info.splits[split].file_instructions
+            ]
             for split in self.splits
-        ]
+        }
         raw = tfds.decode.DeserializeMethod.RAW_BYTES
         self._records: Mapping[str, Sequence[bytes]] = {
             split: builder.as_data_source(split, deserialize_method=raw)
@@ -142,9 +146,13 @@ class TfdsSource(Source):
         if not strange and again.SerializeToString(deterministic=True) != record:
             yield "data in none of its features"
 
-    def traces(self) -> Iterator[str]:
-        """They are lengths of shards, and bytes."""
-        yield from self._traces
+    def traces(self) -> Iterator[Trace]:
+        """They are the shards."""
+        for split, files in self._files.items():
+            stop = 0
+            for path, count in files:
+                start, stop = stop, stop + count
+                yield Trace.of(path, split, path.name, start, stop)
 
     def _record(self, split: str, index: int) -> bytes:
         try:

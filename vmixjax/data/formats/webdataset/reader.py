@@ -1,6 +1,7 @@
 """A WebDataset: tar files of samples, each some files that differ in the suffix."""
 
 import array
+import os
 import tarfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
@@ -15,6 +16,7 @@ from vmixjax.data.example import (
     Pixels,
     Source,
     Text,
+    Trace,
 )
 from vmixjax.data.formats.format import SourceOptions, existing
 from vmixjax.data.formats.webdataset.tar import loose, open_tar, walk
@@ -49,7 +51,9 @@ class WebDatasetSource(Source):
     pixels: Pixels | None = None
 
     def __init__(self, name: str, options: SourceOptions) -> None:
-        tars = list_tars(existing(name))
+        place = existing(name)
+        self._base = place if place.is_dir() else place.parent
+        tars = list_tars(place)
         if not tars:
             raise RunError(f"SRC {name} is no tar file, nor a list or folder of them")
         self._tars = tuple(tars)
@@ -133,10 +137,13 @@ class WebDatasetSource(Source):
             for what in loose(tar):
                 yield f"{tar.name}: {what}"
 
-    def traces(self) -> Iterator[str]:
-        """They are sizes of files, and their samples."""
+    def traces(self) -> Iterator[Trace]:
+        """They are the tar files."""
+        stop = 0
         for tar, starts in zip(self._tars, self._starts, strict=True):
-            yield f"{tar.name}\0{tar.stat().st_size}\0{len(starts)}"
+            start, stop = stop, stop + len(starts)
+            name = os.path.relpath(tar, self._base)
+            yield Trace.of(tar, "train", name, start, stop)
 
     def _values(
         self, where: str, members: Mapping[str, bytes]
