@@ -128,6 +128,10 @@ class Mix(Transform):
         output = self._sink.output(example, shard, index, self._names)
         image, mask = self._recipe.prepare(example)
         fitted = _Fitted(image, mask, pixels_digest(image))
+        if image.size > example.image.size:
+            # A padded image holds the original, which need not be kept twice.
+            height, width = example.image.shape[:2]
+            example = dataclasses.replace(example, image=image[:height, :width])
         return Task(index, example, output, fitted)
 
     def apply(
