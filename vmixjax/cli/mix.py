@@ -12,6 +12,7 @@ import tyro
 from vmixjax.cli.options import (
     DataDir,
     Destination,
+    Image,
     PassphraseFile,
     Splits,
     Workers,
@@ -77,6 +78,8 @@ class Mix:
     """Features, or suffixes of WebDataset members, to leave behind."""
     keep: Annotated[tuple[str, ...], optional("FIELD...", "none")] = ()
     """Those to let through although they may show what the images show."""
+    image: Image = None
+    """Feature, or suffix, that is the image, where several might be."""
     keep_names: bool = False
     """Keep the names of images, instead of numbers. Names may name people."""
     keep_order: bool = False

@@ -96,6 +96,7 @@ class ReleaseConfig:
     splits: tuple[str, ...] = ()
     drop: tuple[str, ...] = ()
     keep: tuple[str, ...] = ()
+    image: str | None = None
     keep_names: bool = False
     keep_order: bool = False
     shard_size: int = 1024
@@ -151,7 +152,13 @@ class ReleaseConfig:
             splits=self.splits,
             drop=self.drop,
             keep=self.keep,
+            image=self.image,
         )
+        if not any(source.splits.values()):
+            raise RunError(
+                f"SRC {self.src} has no images in {', '.join(source.splits)}; name "
+                f"another data set, or other --splits"
+            )
         for place in (Path(self.src), *source.places):
             if place.is_dir() and is_inside(self.dst, place):
                 raise RunError(
@@ -175,6 +182,7 @@ class ReleaseConfig:
             "order": "kept" if self.keep_order else "shuffled",
             "drop": sorted(self.drop),
             "keep": sorted(self.keep),
+            "image": self.image,
             "shard_size": self.shard_size,
             "examples": dict(source.splits),
         }

@@ -37,6 +37,7 @@ class About(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     order: Literal["kept", "shuffled"]
     drop: list[str]
     keep: list[str]
+    image: str | None
     shard_size: Count
     examples: dict[str, Count]
 

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vmixjax.data import Example, Format
+from vmixjax.data import Example, Format, Trace
 from vmixjax.data.inside import create_private, own_folder
 from vmixjax.data.writing import WORK, check_stored, part_path, sequence_number
 

@@ -81,7 +81,8 @@ class FolderSource(Source):
             self._paths.append(file)
         if not short_names:
             raise RunError(f"SRC {path} holds no files")
-        for option, names in (("--drop", options.drop), ("--keep", options.keep)):
+        fields = ("--drop", options.drop), ("--keep", options.keep)
+        for option, names in (*fields, ("--image", options.image and [options.image])):
             if names:
                 raise RunError(f"{option} {names[0]}: a folder of images has no fields")
         self._png_names: Mapping[str, str] = {}

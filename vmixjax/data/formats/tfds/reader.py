@@ -25,11 +25,10 @@ from vmixjax.data.example import (
 )
 from vmixjax.data.formats.format import SourceOptions
 from vmixjax.data.formats.tfds.builder import open_prepared
+from vmixjax.data.formats.tfds.choice import IMAGE, choose_image
 from vmixjax.data.room import Claim, at_once
 from vmixjax.errors import ImageError, RunError
 
-IMAGE = "image"
-_MOST_SIDE = 2**24
 _NAMING = ("id", "name", "path", "file", "filename", "url", "key", "uri")
 """Last words of the names of fields that name an image."""
 
@@ -60,19 +59,7 @@ class TfdsSource(Source):
             split: info.splits[split].num_examples
             for split in options.splits or info.splits
         }
-        features = dict(info.features.items())
-        image = features.pop(IMAGE, None)
-        if (
-            not isinstance(image, tfds.features.Image)
-            or image.np_dtype == np.float32
-            or len(image.shape) != 3
-            or image.shape[2] not in (1, 2, 3, 4)
-            or any(side is not None and side > _MOST_SIDE for side in image.shape)
-        ):
-            raise RunError(
-                f"{name} has no feature {IMAGE!r} that is an image of whole numbers; "
-                f"it has {', '.join(info.features)}"
-            )
+        self._image, image, features = choose_image(name, info.features, options)
         self.pixels: Pixels | None = Pixels(image.shape, np.dtype(image.np_dtype))
         there = f"{name} has {', '.join(features)} beside the image"
         options.check_fields(features, there)
@@ -90,7 +77,8 @@ class TfdsSource(Source):
                 (Path(one.filename), one.examples_in_shard)
                 for one in info.splits[split].file_instructions
             ]
-            for split in self.splits
+            for split, count in self.splits.items()
+            if count
         }
         raw = tfds.decode.DeserializeMethod.RAW_BYTES
         self._records: Mapping[str, Sequence[bytes]] = {
@@ -172,7 +160,10 @@ class TfdsSource(Source):
                 f"{self.name}, {name}, is damaged; use the file as it was written"
             ) from error
         features: Mapping[str, Any] = example.features.feature
-        return features
+        if self._image == IMAGE:
+            return features
+        others = {name: features[name] for name in features if name != self._image}
+        return {**others, IMAGE: features[self._image]}
 
     def _values(self, features: Mapping[str, Any], name: str) -> Mapping[str, Any]:
         """What a record has for each field."""

@@ -19,6 +19,7 @@ from vmixjax.data.example import (
     Trace,
 )
 from vmixjax.data.formats.format import SourceOptions, existing
+from vmixjax.data.formats.webdataset.finding import list_tars, unsorted
 from vmixjax.data.formats.webdataset.tar import loose, open_tar, walk
 from vmixjax.data.room import Claim, at_once
 from vmixjax.errors import ImageError, RunError
@@ -61,46 +62,59 @@ class WebDatasetSource(Source):
         self.places: Sequence[Path] = self._tars
         self._drop = frozenset(options.drop)
         self._starts = [array.array("q") for _ in tars]
-        suffixes: set[str] = set()
-        seen: set[int] = set()
-        for tar, starts in zip(tars, self._starts, strict=True):
-            previous = None
-            for member in _members(tar):
-                key, suffix = _key(member.name)
-                if key != previous:
-                    if hash(key) in seen:
-                        raise RunError(
-                            f"two samples in SRC have the key {key!r}; rename one"
-                        )
-                    seen.add(hash(key))
-                    starts.append(member.offset)
-                    previous = key
-                suffixes.add(suffix)
-        if not seen:
+        suffixes = self._find_samples()
+        if not suffixes:
             raise RunError(f"SRC {tars[0]} holds no samples")
         there = f"the samples have {', '.join(sorted(suffixes))}"
         options.check_fields(suffixes, there)
         keep = options.keep
+        self._images = _chosen(suffixes - self._drop, options, there)
         fields: dict[str, Field] = {}
-        for suffix in sorted(suffixes - _IMAGES - self._drop):
+        for suffix in sorted(suffixes - self._images - self._drop):
             if suffix == _LABEL:
                 fields[suffix] = Label()
-            elif suffix == _TEXT or keep is None or suffix in keep:
+            elif keep is None or (
+                not _is_image(suffix) and (suffix == _TEXT or suffix in keep)
+            ):
                 fields[suffix] = Text()
             else:
+                through = f", or let them through with --keep {suffix}"
                 raise RunError(
                     f"the samples have members .{suffix}, which may show what the "
-                    f"images show: leave them behind with --drop {suffix}, or let them "
-                    f"through with --keep {suffix}"
+                    f"images show: leave them behind with --drop {suffix}"
+                    f"{'' if _is_image(suffix) else through}"
                 )
         self.fields: Mapping[str, Field] = fields
         self.splits: Mapping[str, int] = {"train": sum(map(len, self._starts))}
+
+    def _find_samples(self) -> set[str]:
+        """Notes where each sample begins; gives the suffixes of all members."""
+        suffixes: set[str] = set()
+        seen: set[int] = set()
+        for tar, starts in zip(self._tars, self._starts, strict=True):
+            previous, here = None, set()
+            for member in _members(tar):
+                key, suffix = _key(member.name)
+                if key != previous:
+                    if hash(key) in here:
+                        raise unsorted(tar, key)
+                    if hash(key) in seen:
+                        raise RunError(
+                            f"SRC has another sample with the key {key!r} in {tar}: "
+                            f"rename one, or name the tar files one by one"
+                        )
+                    here.add(hash(key))
+                    starts.append(member.offset)
+                    previous = key
+                suffixes.add(suffix)
+            seen |= here
+        return suffixes
 
     def read(self, split: str, index: int, claim: Claim = at_once) -> Example:
         del split
         path, key, members = self._sample(index)
         where = f"{path}: {key}"
-        content = _image(where, members)
+        content = _image(where, members, self._images)
         values = self._values(where, members)
         return Example(
             name=key,
@@ -116,19 +130,19 @@ class WebDatasetSource(Source):
         del split
         path, key, members = self._sample(index)
         where = f"{path}: {key}"
-        content = _image(where, members)
+        content = _image(where, members, self._images)
         return decode_small(content, where, enough, codecs=self._codecs, claim=claim)
 
     def values(self, split: str, index: int) -> Mapping[str, int | str]:
         del split
-        path, key, members = self._sample(index, _IMAGES)
+        path, key, members = self._sample(index, self._images)
         return self._values(f"{path}: {key}", members)
 
     def extras(self, split: str, index: int) -> Iterator[str]:
         """Members that are declared are checked elsewhere."""
         del split
         _, _, members = self._sample(index)
-        for suffix in sorted(_IMAGES & set(members)):
+        for suffix in sorted(self._images & set(members)):
             yield from png_extras(members[suffix])
 
     def loose(self) -> Iterator[str]:
@@ -174,36 +188,49 @@ class WebDatasetSource(Source):
         return path, *_sample(path, self._starts[tar][index], unwanted)
 
 
-def list_tars(path: Path) -> list[Path]:
-    """Lists the tar files that a path names; none if it is something else.
+def _is_image(suffix: str) -> bool:
+    return suffix.rpartition(".")[2] in _IMAGES
+
+
+def _chosen(
+    suffixes: Collection[str], options: SourceOptions, there: str
+) -> frozenset[str]:
+    """The suffixes that images have, of which each sample has one.
 
     Raises:
-      RunError: A list names a file that is not there.
+      RunError: It is left open which these are.
     """
-    if path.is_dir():
-        files = [p for p in sorted(path.iterdir()) if not p.name.startswith(".")]
-        files = [p for p in files if p.is_file() and p.suffix != ".json"]
-        only = [p for p in files if p.suffix == ".tar"]
-        return only if len(only) == len(files) else []
-    if path.suffix == ".tar":
-        return [path]
-    if path.suffix != ".txt":
-        return []
-    lines = path.read_text(errors="surrogateescape").splitlines()
-    tars = [path.parent / line.strip() for line in lines if line.strip()]
-    for tar in tars:
-        if tar.suffix != ".tar" or not tar.is_file():
-            raise RunError(f"SRC {path} lists {tar}, which is no tar file there")
-    return tars
+    if options.image is not None:
+        if options.image not in suffixes:
+            raise RunError(f"--image {options.image}: {there}")
+        return frozenset({options.image})
+    plain = frozenset(_IMAGES & set(suffixes))
+    others = sorted(filter(_is_image, suffixes))
+    if plain or not others:
+        return plain
+    if len(others) > 1:
+        rest = " ".join(others[1:])
+        raise RunError(
+            f"what follows the first dot of a name is the kind of a file, and the "
+            f"samples have several kinds of images, {', '.join(others)}: choose one, "
+            f"as by --image {others[0]} --drop {rest}, or rename the files without "
+            f"such dots"
+        )
+    return frozenset(others)
 
 
-def _image(where: str, members: Mapping[str, bytes]) -> bytes:
-    """The image file of a sample, which has one."""
-    images = sorted(_IMAGES & set(members))
-    if len(images) != 1:
+def _image(where: str, members: Mapping[str, bytes], kinds: Collection[str]) -> bytes:
+    """The image file of a sample, which has one of some suffixes."""
+    images = sorted(set(kinds) & set(members))
+    if not images:
         raise ImageError(
-            f"{where} has {len(images)} images; it needs one, and others dropped "
-            f"with --drop SUFFIX"
+            f"{where} has no image, but {', '.join(sorted(members)) or 'nothing'}; add "
+            f"one, or take the sample out"
+        )
+    if len(images) > 1:
+        raise ImageError(
+            f"{where} has several images, {', '.join(images)}; choose one, as by "
+            f"--image {images[0]} --drop {' '.join(images[1:])}"
         )
     return members[images[0]]
 

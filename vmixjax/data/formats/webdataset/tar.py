@@ -8,7 +8,7 @@ import os
 import stat
 import tarfile
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import BinaryIO, cast
 
 _MOST_HEADER = 2**20
@@ -48,8 +48,18 @@ class _Headers:
         return self._file.read(size)
 
 
+def _is_note(name: str) -> bool:
+    """Whether a member is a note of a file manager's, as are hidden files."""
+    parts = PurePosixPath(name).parts
+    return "__MACOSX" in parts or any(
+        part.startswith(".") and part != ".." for part in parts
+    )
+
+
 def walk(file: BinaryIO) -> Iterator[tarfile.TarInfo]:
     """Lists the members of a tar file from where it stands, which must follow in turn.
+
+    Hidden ones are passed over, as in folders: they are notes, not pictures.
 
     Raises:
       ValueError: Something in it is no tar file, or not fit to be read.
@@ -67,7 +77,8 @@ def walk(file: BinaryIO) -> Iterator[tarfile.TarInfo]:
                 end = member.offset_data + (member.size if member.isfile() else 0)
                 if end > size:
                     raise ValueError("is cut off")
-                yield member
+                if not _is_note(member.name):
+                    yield member
                 # They would be kept, all of them, for as long as the file is open.
                 tar.members.clear()  # type: ignore[attr-defined]
     except OSError:
