@@ -34,7 +34,7 @@ def choose_image(
       RunError: There is no such image, or it is left open which it is.
     """
     there = f"{name} has {', '.join(features)}"
-    images = dict(_images(features))
+    images = dict(sorted(_images(features)))
     chosen = options.image
     if chosen is None and IMAGE in images:
         chosen = IMAGE
