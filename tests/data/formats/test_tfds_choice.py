@@ -101,7 +101,7 @@ def test_an_image_may_be_called_otherwise(tmp_path, mix):
 def test_an_image_may_lie_in_another_feature(tmp_path):
     within = {"rgb": image(), "camera": F.Text(), "depth": F.Image(shape=(16, 16, 3))}
     features = {
-        "step": {"view": within, "number": np.int64},
+        "step": {"view": within, "number": F.Scalar(np.int64)},
         "label": F.ClassLabel(num_classes=2),
     }
     view = {"rgb": png(3), "camera": "x", "depth": png(4)}

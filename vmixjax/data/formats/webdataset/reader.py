@@ -24,7 +24,19 @@ from vmixjax.data.formats.webdataset.tar import loose, open_tar, walk
 from vmixjax.data.room import Claim, at_once
 from vmixjax.errors import ImageError, RunError
 
-_IMAGES = {"png", "jpg", "jpeg", "webp", "bmp", "tif", "tiff", "gif"}
+_IMAGES = {
+    "png",
+    "jpg",
+    "jpeg",
+    "webp",
+    "bmp",
+    "tif",
+    "tiff",
+    "gif",
+    "heic",
+    "heif",
+    "avif",
+}
 _LABEL, _TEXT = "cls", "txt"
 _MOST = 2**63
 """Numbers of classes have 64 bits."""
