@@ -1,5 +1,6 @@
 """Tar files as people have them: what they are is said, with a mend that works."""
 
+import gzip
 import io
 import re
 import subprocess
@@ -12,6 +13,7 @@ import pytest
 from vmixjax.cli import main
 from vmixjax.data import format_of, open_source
 from vmixjax.data.codecs.png import encode_png, write_png
+from vmixjax.data.formats.webdataset import inflated
 from vmixjax.data.formats.webdataset.tar import loose
 from vmixjax.errors import RunError
 
@@ -194,3 +196,55 @@ def test_folders_of_images_with_a_tar_among_them_are_images(tmp_path):
     write_tar(tmp_path / "cats" / "0.tar", ("a.png", png(0)))
     write_png(tmp_path / "cats" / "x.png", picture(1))
     assert format_of(str(tmp_path)).name == "folder"
+
+
+def gzipped(tar, path):
+    path.write_bytes(gzip.compress(tar.read_bytes()))
+    return path
+
+
+@pytest.mark.parametrize("name", ["a.tar.gz", "A.TGZ"])
+def test_gzipped_tars_are_mixed(tmp_path, mix, name, monkeypatch):
+    members = [
+        one
+        for n in range(4)
+        for one in ((f"{n}.png", png(n)), (f"{n}.cls", str(n).encode()))
+    ]
+    tar = write_tar(tmp_path / "plain.tar", *members)
+    path = gzipped(tar, tmp_path / name)
+    found = images(opens(path))
+    assert all((found[str(n)] == picture(n)).all() for n in range(4))
+    vault = ["--vault", str(tmp_path / "vault")]
+    assert mix(path, *vault)[0] == 0
+    assert main(["verify", str(tmp_path / "mixed"), *vault, "--source", str(path)]) == 0
+    # Nothing of it has a name outside.
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    (tmp_path / "temporary").mkdir()
+    (tmp_path / "other").mkdir()
+    source = opens(gzipped(tar, tmp_path / "other" / name))
+    assert (source.read("train", 3).image == picture(3)).all()
+    assert list((tmp_path / "temporary").iterdir()) == []
+
+
+def test_gzipped_tars_that_are_damaged_or_endless_are_refused(tmp_path, monkeypatch):
+    tar = write_tar(tmp_path / "a.tar", ("a.png", png(0)))
+    path = gzipped(tar, tmp_path / "a.tar.gz")
+    data = path.read_bytes()
+    for bad in (data[:-20], b"no gzip", data[:40] + bytes(20) + data[60:]):
+        path.write_bytes(bad)
+        assert "a.tar.gz is no whole tar file" in refused(path)
+    monkeypatch.setattr(inflated, "_MOST_BYTES", 1000)
+    path.write_bytes(data)
+    assert "inflates to more than 1000 bytes; unpack it" in refused(path)
+
+
+def test_a_release_holds_no_gzipped_tars(tmp_path):
+    tar = write_tar(tmp_path / "a.tar", ("a.png", png(0)))
+    gzipped(write_tar(tmp_path / "b", ("b.png", png(1))), tmp_path / "b.tgz")
+    (tmp_path / "b").unlink()
+    assert sorted(images(opens(tmp_path))) == ["a", "b"]
+    released = opens(tmp_path, keep=None, codecs=["PNG"])
+    assert sorted(images(released)) == ["a"]
+    tar.unlink()
+    assert "is no tar file" in refused(tmp_path, keep=None, codecs=["PNG"])

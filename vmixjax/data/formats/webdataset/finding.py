@@ -3,6 +3,7 @@
 import shlex
 from pathlib import Path
 
+from vmixjax.data.formats.webdataset.inflated import is_gzipped
 from vmixjax.data.formats.webdataset.tar import open_tar, walk
 from vmixjax.errors import RunError
 
@@ -13,16 +14,20 @@ _NAMED = 3
 
 
 def is_tar(path: Path) -> bool:
-    """Tells whether a path has the name of a tar file."""
+    """Tells whether a path has the name of a tar file, gzipped or not."""
+    return _is_plain(path) or is_gzipped(path)
+
+
+def _is_plain(path: Path) -> bool:
     return path.suffix.lower() == ".tar"
 
 
 def holds_only_tars(path: Path) -> bool:
     """Tells whether a folder is a release of tar files, or a file one of these."""
     if not path.is_dir():
-        return is_tar(path)
+        return _is_plain(path)
     files = [one for one in _files(path) if one.suffix != ".json"]
-    return bool(files) and all(map(is_tar, files))
+    return bool(files) and all(map(_is_plain, files))
 
 
 def list_tars(path: Path) -> list[Path]:
@@ -84,7 +89,7 @@ def _begins_with_tars(path: Path) -> bool:
         return False
     # Most are classes of images: the first file tells.
     first = next((one for one in path.iterdir() if not one.name.startswith(".")), None)
-    return first is not None and is_tar(first) and holds_only_tars(path)
+    return first is not None and is_tar(first) and all(map(is_tar, _files(path)))
 
 
 def unsorted(tar: Path, key: str) -> RunError:

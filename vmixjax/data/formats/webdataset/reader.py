@@ -20,6 +20,7 @@ from vmixjax.data.example import (
 )
 from vmixjax.data.formats.format import SourceOptions, existing
 from vmixjax.data.formats.webdataset.finding import list_tars, unsorted
+from vmixjax.data.formats.webdataset.inflated import is_gzipped
 from vmixjax.data.formats.webdataset.tar import loose, open_tar, walk
 from vmixjax.data.room import Claim, at_once
 from vmixjax.errors import ImageError, RunError
@@ -67,6 +68,9 @@ class WebDatasetSource(Source):
         place = existing(name)
         self._base = place if place.is_dir() else place.parent
         tars = list_tars(place)
+        if options.codecs is not None:
+            # A release holds none that are gzipped, and others may inflate to much.
+            tars = [tar for tar in tars if not is_gzipped(tar)]
         if not tars:
             raise RunError(f"SRC {name} is no tar file, nor a list or folder of them")
         self._tars = tuple(tars)
@@ -254,6 +258,8 @@ def _members(path: Path) -> Iterator[tarfile.TarInfo]:
             for member in walk(file):
                 if member.isfile():
                     yield member
+    except RunError:
+        raise
     except ValueError as error:
         raise RunError(f"{path} is no whole tar file; copy it again") from error
 
@@ -301,7 +307,7 @@ def _sample(
         raise RunError(
             f"{path} was there and is gone; bring it back and run again"
         ) from error
-    except ImageError:
+    except (ImageError, RunError):
         raise
     except ValueError as error:
         raise RunError(f"{path} has changed; bring it back and run again") from error

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, cast
 
+from vmixjax.data.formats.webdataset.inflated import is_gzipped, open_inflated
+
 _MOST_HEADER = 2**20
 """Bytes: a header holds names and numbers."""
 
@@ -24,15 +26,15 @@ def member_header(name: str, size: int) -> bytes:
 
 
 def open_tar(path: Path) -> BinaryIO:
-    """Opens an ordinary file.
+    """Opens an ordinary file, or what a gzipped one is inflated to.
 
     Raises:
-      ValueError: It is none; a pipe would wait for who writes to it.
+      ValueError: It is none, or damaged; a pipe would wait for who writes to it.
       OSError: It cannot be opened.
     """
     if not stat.S_ISREG(path.stat().st_mode):
         raise ValueError("is no ordinary file")
-    return path.open("rb")
+    return open_inflated(path) if is_gzipped(path) else path.open("rb")
 
 
 class _Headers:
