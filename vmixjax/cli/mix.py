@@ -73,7 +73,7 @@ class Mix:
     data_dir: DataDir = None
     """Where TFDS keeps its data sets."""
     splits: Splits = ()
-    """Splits to mix."""
+    """Splits to mix, or parts of them, as train[:50%]."""
     drop: Annotated[tuple[str, ...], optional("FIELD...", "none")] = ()
     """Features, or suffixes of WebDataset members, to leave behind."""
     keep: Annotated[tuple[str, ...], optional("FIELD...", "none")] = ()
