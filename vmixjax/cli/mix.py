@@ -12,6 +12,7 @@ import tyro
 from vmixjax.cli.options import (
     DataDir,
     Destination,
+    FollowLinks,
     Image,
     PassphraseFile,
     Splits,
@@ -80,6 +81,8 @@ class Mix:
     """Those to let through although they may show what the images show."""
     image: Image = None
     """Feature, or suffix, that is the image, where several might be."""
+    follow_links: FollowLinks = ()
+    """Folders that links in SRC may lead into."""
     keep_names: bool = False
     """Keep the names of images, instead of numbers. Names may name people."""
     keep_order: bool = False

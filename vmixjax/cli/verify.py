@@ -7,7 +7,7 @@ from typing import Annotated
 
 import tyro
 
-from vmixjax.cli.options import DataDir, Image, PassphraseFile, optional
+from vmixjax.cli.options import DataDir, FollowLinks, Image, PassphraseFile, optional
 from vmixjax.command_line import DONE, SOME_SKIPPED, Command, say
 
 
@@ -32,6 +32,8 @@ class Verify:
     """Where TFDS keeps its data sets."""
     image: Image = None
     """Field of SRC that was mixed, as for `vmixjax mix`."""
+    follow_links: FollowLinks = ()
+    """Folders that links in SRC may lead into."""
     json: bool = False
     """Print JSON instead of words."""
 
@@ -49,6 +51,7 @@ def run(options: Verify) -> int:
             data_dir=options.data_dir,
             keep=None,
             image=options.image,
+            follow_links=options.follow_links,
         )
     report = verify_release(
         options.release,

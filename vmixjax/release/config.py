@@ -82,6 +82,7 @@ class ReleaseConfig:
       keep_order: Whether they keep their order.
       shard_size: Images to a shard.
       strict: Whether one image that is not fit ends the run.
+      follow_links: Folders that links of images may lead into.
       allow_overlaps: Whether images are mixed although many show the same scene.
       secret_file: File that holds the secret.
       vault: Folder for what undoes the mixing.
@@ -97,6 +98,7 @@ class ReleaseConfig:
     drop: tuple[str, ...] = ()
     keep: tuple[str, ...] = ()
     image: str | None = None
+    follow_links: tuple[Path, ...] = ()
     keep_names: bool = False
     keep_order: bool = False
     shard_size: int = 1024
@@ -153,6 +155,7 @@ class ReleaseConfig:
             drop=self.drop,
             keep=self.keep,
             image=self.image,
+            follow_links=self.follow_links,
         )
         if not any(source.splits.values()):
             raise RunError(

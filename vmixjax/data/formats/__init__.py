@@ -39,6 +39,7 @@ def open_source(
     keep: Sequence[str] | None = (),
     codecs: Collection[str] | None = None,
     image: str | None = None,
+    follow_links: Sequence[Path] = (),
 ) -> Source:
     """Opens the data set that a user named.
 
@@ -53,6 +54,7 @@ def open_source(
         lets all of them through.
       codecs: Names of the codecs of images that are read, see `CODECS`; None for all.
       image: Field that is the image, where it is called otherwise or there are several.
+      follow_links: Folders that links of images may lead into.
 
     Raises:
       RunError: There is no such source, or it is not fit to be mixed as it is.
@@ -60,7 +62,14 @@ def open_source(
     format, place = _parse(name)
     slices = [Slice.parse(split) for split in splits]
     names = [one.split for one in slices]
-    options = SourceOptions(data_dir, names, drop, keep, codecs, image=image)
+    for folder in follow_links:
+        if not folder.is_dir():
+            raise RunError(
+                f"--follow-links {folder} is no folder; name the one that links lead to"
+            )
+    options = SourceOptions(
+        data_dir, names, drop, keep, codecs, image=image, follow_links=follow_links
+    )
     source = format.open(place, options)
     unknown = sorted(set(names) - set(source.splits))
     if unknown:

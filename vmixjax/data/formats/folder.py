@@ -48,7 +48,8 @@ class FolderSource(Source):
     """Reads image files below a folder, in the order of their paths.
 
     Where all top folders have the names of splits, they are these. The folders
-    between are the class. Links that lead out of the folder are not followed.
+    between are the class. Links that lead out of the folder are followed into folders
+    that the options name, and nowhere else.
 
     Args:
       name: Path of the folder, or of one file.
@@ -66,6 +67,7 @@ class FolderSource(Source):
         self._codecs = options.codecs
         self.places: Sequence[Path] = (path,)
         self.root = path if path.is_dir() else path.parent
+        self._roots = (self.root, *options.follow_links)
         self._paths = Paths()
         starts: dict[str, int] = {}
         folders: set[PurePath] = set()
@@ -153,9 +155,10 @@ class FolderSource(Source):
     def _there(self, relative: PurePath) -> Iterator[Path]:
         """Where to read a file, which must neither lie elsewhere nor be gone."""
         path = self.root / relative
-        if path.is_symlink() and not is_inside(path, self.root):
+        if path.is_symlink() and not any(is_inside(path, root) for root in self._roots):
             raise ImageError(
-                f"{path} is a link out of the folder; copy the picture into it"
+                f"{path} is a link out of the folder; copy the picture into it, or "
+                f"name the folder that such links lead to with --follow-links"
             )
         try:
             yield path
