@@ -1,7 +1,8 @@
 """One run at a time works on a folder: another would sweep away what is under way.
 
 The lock is the system's own, so it ends with the process that holds it, however that
-ends. Where the system cannot lock, as on some network drives, nothing is locked.
+ends. Where the system cannot lock, as on some network drives, nothing is locked: a file
+as a mark instead, which filelock would leave there, would stay after a kill.
 """
 
 import contextlib
