@@ -8,6 +8,7 @@ from typing import Any
 from vmixjax.data.example import Pixels, Schema, Source
 from vmixjax.data.formats import FORMATS
 from vmixjax.data.writing import Shard, Sink
+from vmixjax.errors import RunError
 from vmixjax.keys import new_secret
 from vmixjax.release.config import ReleaseConfig
 from vmixjax.release.journal import Journal
@@ -86,6 +87,8 @@ def open_job(
     Raises:
       RunError, VaultError: Something is not there or not fit.
     """
+    if only is not None and Journal(config.dst).updates():
+        raise RunError("--update is done on one machine: leave out --engine beam")
     format = FORMATS.find("--format", config.format)
     pixels = _fitted_pixels(config, source) if format.needs_pixels else None
     sink = format.create(config.dst, Schema(source.name, source.fields, pixels))
