@@ -1,8 +1,10 @@
 """A finished release is brought up to date in place, and nothing else of it changes."""
 
 import hashlib
+import io
 import json
 import os
+import tarfile
 
 import numpy as np
 import oracle
@@ -10,7 +12,7 @@ import pytest
 
 from vmixjax.cli import main
 from vmixjax.data.codecs.images import read_image
-from vmixjax.data.codecs.png import write_png
+from vmixjax.data.codecs.png import encode_png, write_png
 from vmixjax.data.writing import MANIFEST, WORK
 from vmixjax.release.job import ReleaseJob
 
@@ -199,6 +201,7 @@ def test_what_cannot_be_updated_is_told(tmp_path, photos, mix, run):
     assert mix(*more)[0] == 0
     before = tree(tmp_path / "mixed")
     change(photos)
+    assert "--update" not in mix(*more)[1]
     status, said = mix(*more, "--update")
     assert status == 2
     assert "--update is for folders of image files" in said
@@ -207,6 +210,41 @@ def test_what_cannot_be_updated_is_told(tmp_path, photos, mix, run):
     assert status == 2
     assert "--update needs the --vault" in said
     assert mix(*more, "--update", "--engine", "beam")[0] == 2
+
+
+def test_tars_of_one_sample_are_files_of_images(tmp_path, run):
+    def write(name, *numbers):
+        with tarfile.open(tmp_path / "tars" / name, "w") as tar:
+            for number in numbers:
+                data = encode_png(picture(number))
+                member = tarfile.TarInfo(f"{number}.png")
+                member.size = len(data)
+                tar.addfile(member, io.BytesIO(data))
+
+    def mix(dst, *more):
+        vault = ["--vault", tmp_path / "vault", "--format", "folder"]
+        return run("mix", tmp_path / "tars", tmp_path / dst, *OPTIONS, *vault, *more)
+
+    (tmp_path / "tars").mkdir()
+    write("a.tar", 1)
+    write("b.tar", 2)
+    assert mix("one")[0] == 0
+    write("b.tar", 3)
+    write("c.tar", 4)
+    assert "1 new (c.tar), 1 changed (b.tar), 0 gone" in mix("one")[1]
+    assert mix("one", "--update")[0] == 0
+    status, said = run(
+        "unmix", tmp_path / "one", tmp_path / "back", "--vault", tmp_path / "vault"
+    )
+    assert status == 0, said
+    assert sorted(p.name for p in (tmp_path / "back").iterdir()) == [
+        f"{number}.png" for number in (1, 3, 4)
+    ]
+    # One that held several is no file of an image.
+    write("b.tar", 5, 6)
+    assert mix("several")[0] == 0
+    write("b.tar", 5)
+    assert "--update is for folders" in mix("several", "--update")[1]
 
 
 def test_an_update_looks_for_overlaps(tmp_path, photos, mix, monkeypatch):

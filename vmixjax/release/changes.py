@@ -179,9 +179,10 @@ class _Look:
             return next(filter(None, found), [])
 
     def __call__(self, place: tuple[Trace, int]) -> tuple[_Kind, str]:
-        """Tells what became of an image, and its name."""
+        """Tells what became of an image, and its name: of the file, if it has one."""
         file, index = place
         alone = file.stop - file.start == 1
+        name = file.name if alone else f"{file.name}, {index - file.start}"
         was_there = alone and (file.split, file.name) in self.before
         count = self.source.splits[file.split]
         shard = Shard(file.split, 0, 1, index, index + 1, count)
@@ -189,11 +190,11 @@ class _Look:
             example = self.source.read(file.split, index)
             task = self.job.transform.prepare(example, shard, index)
         except ImageError:
-            name = file.name if alone else f"{file.name}, {index - file.start}"
             return ("changed" if was_there else "new"), name
+        name = file.name if alone else example.name
         if alone and not was_there:
-            return "new", example.name
+            return "new", name
         entries = self._entries(example.name)
         if any(self.job.transform.has_mixed(task, entry) for entry in entries):
-            return "same", example.name
-        return ("changed" if was_there or entries else "new"), example.name
+            return "same", name
+        return ("changed" if was_there or entries else "new"), name

@@ -35,6 +35,7 @@ from vmixjax.release.reading import start_threads
 from vmixjax.release.remembering import RememberingSource
 from vmixjax.release.schema import Manifest, Tally
 from vmixjax.release.update import (
+    can_update,
     earlier_sources,
     placed,
     put_tallies,
@@ -287,8 +288,9 @@ def _changes(
     mixed = [manifest.source, *earlier_sources(vault, manifest.source)]
     changes = find_changes(job, source, mixed, vault)
     if changes and not job.config.update:
+        can = can_update(job, source)
         raise RunError(
             f"SRC {src} is not as it was when DST {dst} was mixed: {changes}; mix it "
-            f"into another folder, or bring DST up to date with --update"
+            f"into another folder{', or bring DST up to date with --update' * can}"
         )
     return changes

@@ -62,7 +62,14 @@ def reopen(
     """
     assert job.vault is not None
     assert manifest.source is not None
-    old = _places(job, manifest)
+    old = _places(job, manifest) if can_update(job, source) else {}
+    counts = {split: len(names) for split, names in old.items()}
+    # Or files held several images when they were mixed.
+    if counts != {split: n for split, n in manifest.about.examples.items() if n}:
+        raise RunError(
+            f"--update is for folders of image files, mixed into such; mix SRC "
+            f"{job.config.src} into another folder"
+        )
     new = _new_places(job, source, old)
     # A digest of its own: two releases of one source may have other places.
     mixed = digest(job.secret, b"vmixjax update", [times, manifest.signature])
@@ -88,6 +95,16 @@ def reopen(
     }
     updating.journal.reopen(updating.about, marks, mixed, kept)
     return updating
+
+
+def can_update(job: ReleaseJob, source: Source) -> bool:
+    """Tells whether a release of a source can be brought up to date.
+
+    Each image has to be a file, there and in the release: where others come before it,
+    it has its place by their number.
+    """
+    alone = all(one.stop - one.start == 1 for one in source.traces())
+    return alone and not FORMATS[job.config.format].has_order
 
 
 def placed(job: ReleaseJob, source: Source, mixed: str) -> ReleaseJob:
@@ -179,11 +196,7 @@ def _places(job: ReleaseJob, manifest: Manifest) -> dict[str, list[str | None]]:
     assert manifest.source is not None
     names: dict[str, list[str | None]] = {}
     for one in job.vault.remembered(manifest.source):
-        if one.name and one.stop - one.start != 1:
-            raise _cannot(job)
         names.setdefault(one.split, []).append(one.name or None)
-    if FORMATS[job.config.format].has_order:
-        raise _cannot(job)
     if manifest.about.order != "shuffled":
         return names
     order = keyed_order(job.secret)
@@ -191,13 +204,6 @@ def _places(job: ReleaseJob, manifest: Manifest) -> dict[str, list[str | None]]:
         split: [there[number] for number in order(split, len(there))]
         for split, there in names.items()
     }
-
-
-def _cannot(job: ReleaseJob) -> RunError:
-    return RunError(
-        f"--update is for folders of image files, mixed into such; mix SRC "
-        f"{job.config.src} into another folder"
-    )
 
 
 def _new_places(
