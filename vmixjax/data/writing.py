@@ -9,7 +9,9 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
+
+import numpy as np
 
 from vmixjax.data.example import Example
 from vmixjax.data.inside import (
@@ -82,6 +84,21 @@ class Files:
             move_inside(root, moves, usual_mode(root / WORK))
 
 
+class Stored(NamedTuple):
+    """What a reader of a format finds in a record.
+
+    Attributes:
+      name: What it calls the image.
+      shape, dtype: Shape (H, W, C) of the image, and type of its values.
+      belongings: As of `Sink.belongings`.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: "np.dtype[np.generic]"
+    belongings: bytes
+
+
 class Writer(Protocol):
     """Takes the records of a shard in their order."""
 
@@ -107,6 +124,20 @@ class Sink(Protocol):
     def encode(self, example: Example, output: str) -> bytes:
         """Encodes one example; called from many threads."""
         ...
+
+    def reread(self, record: bytes, output: str) -> Stored:
+        """Reads what `encode` gave as the reader of the format will, but no pixels.
+
+        Only what reads back as it went in is written.
+
+        Raises:
+          ImageError: The reader refuses it.
+        """
+        ...
+
+    def called(self, field: str) -> str:
+        """Gives the name that a field of the source has in the release."""
+        return field
 
     def belongings(self, example: Example) -> bytes:
         """Gives what it stores of an example beside the image: alike for alike only.

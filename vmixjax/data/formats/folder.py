@@ -6,6 +6,7 @@ What is written are PNG files; what they belong to is the folder they lie in.
 import array
 import contextlib
 import hashlib
+import os
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, wait
@@ -14,8 +15,8 @@ from pathlib import Path, PurePath
 import numpy as np
 
 from vmixjax.data.codecs.codec import Small
-from vmixjax.data.codecs.images import read_image, read_small
-from vmixjax.data.codecs.png import encode_png, png_extras
+from vmixjax.data.codecs.images import check_length, read_image, read_small
+from vmixjax.data.codecs.png import encode_png, png_extras, png_form
 from vmixjax.data.example import Example, Field, Label, Pixels, Schema, Source
 from vmixjax.data.files import Paths, find_files, is_inside, png_names, short_name
 from vmixjax.data.formats.format import Format, SourceOptions, existing
@@ -27,6 +28,7 @@ from vmixjax.data.writing import (
     Files,
     Shard,
     Sink,
+    Stored,
     check_stored,
     part_path,
     release_path,
@@ -36,6 +38,9 @@ from vmixjax.errors import ImageError, RunError
 
 _NOT_IMAGES = {MANIFEST, WORK}
 _SPLITS = {"train", "test", "val", "validation"}
+
+_MOST_NAME = 255
+"""Bytes of the name of a file, or a folder."""
 
 _UNDER_WAY = 64
 """Files that may wait for the disk, in memory."""
@@ -211,11 +216,23 @@ class FolderSink(Sink):
                 f"{example.name} would be hidden in a folder; rename it or its class, "
                 f"or choose another format"
             )
+        longest = max(len(os.fsencode(part)) for part in path.split("/"))
+        if longest > _MOST_NAME:
+            raise ImageError(
+                f"{example.name} would have a name of {longest} bytes, and file "
+                f"systems take {_MOST_NAME}; make its name, or its class, shorter by "
+                f"{longest - _MOST_NAME}"
+            )
         return path
 
     def encode(self, example: Example, output: str) -> bytes:
         del output
         return encode_png(example.image)
+
+    def reread(self, record: bytes, output: str) -> Stored:
+        """Its reader takes the name from the path."""
+        check_length(record)
+        return Stored(output, *png_form(record), b"")
 
     @contextlib.contextmanager
     def write(self, shard: Shard, files: Files, disk: Executor) -> Iterator["_Writer"]:

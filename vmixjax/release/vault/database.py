@@ -10,7 +10,7 @@ from typing import Any
 from vmixjax.atomic import atomic_path
 
 FILE_NAME = "vault.sqlite"
-FORMAT = "4"
+FORMAT = "5"
 
 _MOST_BYTES = 2**30
 """Of a value that SQLite hands out."""

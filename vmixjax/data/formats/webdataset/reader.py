@@ -3,7 +3,8 @@
 import array
 import tarfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
+from typing import BinaryIO
 
 from vmixjax.data.codecs.codec import Small
 from vmixjax.data.codecs.images import decode_image, decode_small
@@ -17,12 +18,13 @@ from vmixjax.data.example import (
     Text,
 )
 from vmixjax.data.formats.format import SourceOptions, existing
+from vmixjax.data.formats.webdataset.names import name_of, parse
 from vmixjax.data.formats.webdataset.tar import loose, open_tar, walk
 from vmixjax.data.room import Claim, at_once
 from vmixjax.errors import ImageError, RunError
 
-_IMAGES = {"png", "jpg", "jpeg", "webp", "bmp", "tif", "tiff", "gif"}
-_LABEL, _TEXT = "cls", "txt"
+IMAGES = {"png", "jpg", "jpeg", "webp", "bmp", "tif", "tiff", "gif"}
+LABEL, _TEXT = "cls", "txt"
 _MOST = 2**63
 """Numbers of classes have 64 bits."""
 
@@ -62,7 +64,7 @@ class WebDatasetSource(Source):
         for tar, starts in zip(tars, self._starts, strict=True):
             previous = None
             for member in _members(tar):
-                key, suffix = _key(member.name)
+                key, suffix = parse(member.name)
                 if key != previous:
                     if hash(key) in seen:
                         raise RunError(
@@ -78,8 +80,8 @@ class WebDatasetSource(Source):
         options.check_fields(suffixes, there)
         keep = options.keep
         fields: dict[str, Field] = {}
-        for suffix in sorted(suffixes - _IMAGES - self._drop):
-            if suffix == _LABEL:
+        for suffix in sorted(suffixes - IMAGES - self._drop):
+            if suffix == LABEL:
                 fields[suffix] = Label()
             elif suffix == _TEXT or keep is None or suffix in keep:
                 fields[suffix] = Text()
@@ -96,12 +98,12 @@ class WebDatasetSource(Source):
         del split
         path, key, members = self._sample(index)
         where = f"{path}: {key}"
-        content = _image(where, members)
+        content = image_of(where, members)
         values = self._values(where, members)
         return Example(
             name=key,
-            folder=str(values.get(_LABEL, "")),
-            stem=key,
+            folder=str(values.get(LABEL, "")),
+            stem=name_of(key),
             image=decode_image(content, where, codecs=self._codecs, claim=claim),
             values=values,
         )
@@ -112,19 +114,19 @@ class WebDatasetSource(Source):
         del split
         path, key, members = self._sample(index)
         where = f"{path}: {key}"
-        content = _image(where, members)
+        content = image_of(where, members)
         return decode_small(content, where, enough, codecs=self._codecs, claim=claim)
 
     def values(self, split: str, index: int) -> Mapping[str, int | str]:
         del split
-        path, key, members = self._sample(index, _IMAGES)
+        path, key, members = self._sample(index, IMAGES)
         return self._values(f"{path}: {key}", members)
 
     def extras(self, split: str, index: int) -> Iterator[str]:
         """Members that are declared are checked elsewhere."""
         del split
         _, _, members = self._sample(index)
-        for suffix in sorted(_IMAGES & set(members)):
+        for suffix in sorted(IMAGES & set(members)):
             yield from png_extras(members[suffix])
 
     def loose(self) -> Iterator[str]:
@@ -141,18 +143,7 @@ class WebDatasetSource(Source):
     def _values(
         self, where: str, members: Mapping[str, bytes]
     ) -> Mapping[str, int | str]:
-        """What the members of a sample have for each field."""
-        values: dict[str, int | str] = {}
-        for name, field in self.fields.items():
-            try:
-                text = members[name].decode()
-                values[name] = _class(text) if isinstance(field, Label) else text
-            except (KeyError, ValueError) as error:
-                raise ImageError(
-                    f"{where} has no .{name} that can be read; mend it, or drop all "
-                    f"with --drop {name}"
-                ) from error
-        return values
+        return values_of(where, members, self.fields)
 
     def _sample(
         self, index: int, unwanted: Collection[str] = ()
@@ -190,9 +181,80 @@ def list_tars(path: Path) -> list[Path]:
     return tars
 
 
-def _image(where: str, members: Mapping[str, bytes]) -> bytes:
+def read_sample(
+    file: BinaryIO, content: BinaryIO, where: str, unwanted: Collection[str] = ()
+) -> tuple[str, dict[str, bytes]]:
+    """Reads the sample that a tar file goes on with.
+
+    Args:
+      file: The file, where the sample begins.
+      content: The same once more.
+      where: What the file is called in complaints.
+      unwanted: Members that are passed over.
+
+    Returns:
+      Its key and its members.
+
+    Raises:
+      ImageError: It is not fit to be read.
+      ValueError: Nothing is, from there on.
+    """
+    members: dict[str, bytes] = {}
+    sample: str | None = None
+    left = _MOST_BYTES
+    for member in walk(file):
+        if member.isdir():
+            continue
+        key, suffix = parse(member.name)
+        if sample is not None and key != sample:
+            break
+        sample = key
+        if not member.isfile():
+            raise ImageError(
+                f"{where}: {member.name} is a link, or no file; store files in its "
+                f"place, as tar --dereference --hard-dereference does"
+            )
+        left -= member.size
+        if left < 0:
+            raise ImageError(
+                f"{where}: {key} has more than {_MOST_BYTES} bytes; cut it up"
+            )
+        if suffix in unwanted:
+            continue
+        if suffix in members:
+            raise ImageError(
+                f"{where}: {key} has two members .{suffix}; give one another name, or "
+                f"take it out"
+            )
+        content.seek(member.offset_data)
+        members[suffix] = content.read(member.size)
+    return sample or "", members
+
+
+def values_of(
+    where: str, members: Mapping[str, bytes], fields: Mapping[str, Field]
+) -> Mapping[str, int | str]:
+    """Gives what the members of a sample have for each field.
+
+    Raises:
+      ImageError: They have nothing, or nothing that it can have.
+    """
+    values: dict[str, int | str] = {}
+    for name, field in fields.items():
+        try:
+            text = members[name].decode("utf-8", "surrogateescape")
+            values[name] = _class(text) if isinstance(field, Label) else text
+        except (KeyError, ValueError) as error:
+            raise ImageError(
+                f"{where} has no .{name} that can be read; mend it, or drop all "
+                f"with --drop {name}"
+            ) from error
+    return values
+
+
+def image_of(where: str, members: Mapping[str, bytes]) -> bytes:
     """The image file of a sample, which has one."""
-    images = sorted(_IMAGES & set(members))
+    images = sorted(IMAGES & set(members))
     if len(images) != 1:
         raise ImageError(
             f"{where} has {len(images)} images; it needs one, and others dropped "
@@ -202,11 +264,11 @@ def _image(where: str, members: Mapping[str, bytes]) -> bytes:
 
 
 def _members(path: Path) -> Iterator[tarfile.TarInfo]:
-    """Each ordinary member."""
+    """Each member that is no folder."""
     try:
         with open_tar(path) as file:
             for member in walk(file):
-                if member.isfile():
+                if not member.isdir():
                     yield member
     except ValueError as error:
         raise RunError(f"{path} is no whole tar file; copy it again") from error
@@ -219,38 +281,14 @@ def _class(text: str) -> int:
     return number
 
 
-def _key(name: str) -> tuple[str, str]:
-    """A sample's key is all up to the first dot of the file's own name."""
-    path = PurePosixPath(name)
-    stem, _, suffix = path.name.partition(".")
-    return (path.parent / stem).as_posix(), suffix.lower()
-
-
 def _sample(
     path: Path, start: int, unwanted: Collection[str]
 ) -> tuple[str, dict[str, bytes]]:
     """The key and the members of the sample that begins at a place in a file."""
-    members: dict[str, bytes] = {}
-    sample: str | None = None
-    left = _MOST_BYTES
     try:
         with open_tar(path) as file, open_tar(path) as content:
             file.seek(start)
-            for member in walk(file):
-                if not member.isfile():
-                    continue
-                key, suffix = _key(member.name)
-                if sample is not None and key != sample:
-                    break
-                left -= member.size
-                if left < 0:
-                    raise ImageError(
-                        f"{path}: {key} has more than {_MOST_BYTES} bytes; cut it up"
-                    )
-                sample = key
-                if suffix not in unwanted:
-                    content.seek(member.offset_data)
-                    members[suffix] = content.read(member.size)
+            return read_sample(file, content, str(path), unwanted)
     except FileNotFoundError as error:
         raise RunError(
             f"{path} was there and is gone; bring it back and run again"
@@ -259,4 +297,3 @@ def _sample(
         raise
     except ValueError as error:
         raise RunError(f"{path} has changed; bring it back and run again") from error
-    return sample or "", members
