@@ -19,7 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vmixjax._grid import cut
+from vmixjax._sums import BlockSums, as_it_is, block_sums, pixel_sums
 from vmixjax.config import MixConfig
 
 _Args = ParamSpec("_Args")
@@ -116,17 +116,27 @@ def tile_energies(
     """
     tile, (bits, fraction) = config.tile_size, precision
     values, unit, exponent = _quantise(image, bits)
-    inside, border = _as_it_is(values, tile, bits)
+    inside, border = as_it_is(values, tile, bits)
     levels = [inside + border << fraction]
-    # The vertical direction is the horizontal one of the transposed image.
-    turned = values.swapaxes(0, 1)
+    pixels = pixel_sums(values, config, bits)
     for region, block in config.ladder:
         shuffled = functools.partial(
-            _shuffled, region=region, block=block, config=config, bits=bits
+            _shuffled,
+            region=region,
+            block=block,
+            config=config,
+            channels=image.shape[2],
+            fraction=fraction,
         )
-        across = shuffled(values, fraction=fraction)
-        along = shuffled(turned, fraction=fraction)
-        levels.append(across + along.T)
+        # The vertical direction is the horizontal one of the transposed image.
+        if block == 1:
+            sums = pixels[region]
+            turned = BlockSums(*(x.swapaxes(0, -2) for x in sums))
+        else:
+            crosses = config.crosses_channels
+            sums = block_sums(values, region, block, crosses, bits)
+            turned = block_sums(values.swapaxes(0, 1), region, block, crosses, bits)
+        levels.append(shuffled(sums) + shuffled(turned).T)
     return Energies(
         levels=jnp.stack(levels),
         inside=inside,
@@ -169,81 +179,13 @@ def _power_of_two(exponent: jax.Array) -> jax.Array:
     return jax.lax.bitcast_convert_type(biased << np.uint32(23), jnp.float32)
 
 
-def _sum_of_squares(values: jax.Array, axes: tuple[int, ...], bits: int) -> jax.Array:
-    """Exact sum of squares, in 32 bits as long as those suffice."""
-    count = math.prod(values.shape[axis] for axis in axes)
-    enough = 2 * bits + math.log2(max(count, 1)) <= 31
-    values = values.astype(jnp.int32 if enough else jnp.int64)
-    return jnp.sum(values * values, axis=axes, dtype=values.dtype).astype(jnp.int64)
-
-
-def _as_it_is(values: jax.Array, tile: int, bits: int) -> tuple[jax.Array, jax.Array]:
-    """Energy inside each tile and at its right and bottom border, as it is."""
-    tiles = cut(values, tile)
-    over = (1, 3, 4)
-    inside = _sum_of_squares(jnp.diff(tiles, axis=1), over, bits + 1)
-    inside += _sum_of_squares(jnp.diff(tiles, axis=3), over, bits + 1)
-    border = _sum_of_squares(tiles[:, -1:], over, bits)
-    border += _sum_of_squares(tiles[:, :, :, -1:], over, bits)
-    return inside, border
-
-
-class _BlockSums(NamedTuple):
-    """Sums over the N blocks of each region, R and L their last and first columns.
-
-    All int64. Over channels, too, where blocks cross them, so that the last axis is 1.
-
-    Attributes:
-      within: of squared differences inside blocks.
-      left: of |L_p|^2.
-      right: of |R_p|^2.
-      paired: of |R_p - L_p|^2.
-      left_total: of L_p, by row of a block on axis 1.
-      right_total: of R_p, likewise.
-    """
-
-    within: jax.Array
-    left: jax.Array
-    right: jax.Array
-    paired: jax.Array
-    left_total: jax.Array
-    right_total: jax.Array
-
-
-def _block_sums(
-    values: jax.Array, region: int, block: int, crosses: bool, bits: int
-) -> _BlockSums:
-    n, channels = region // block, values.shape[2]
-    grid = cut(values, region)
-    grid = grid.reshape(grid.shape[0], n, block, *grid.shape[2:])
-    grid = grid.reshape(*grid.shape[:4], n, block, channels)
-    left, right = grid[:, :, :, :, :, 0], grid[:, :, :, :, :, -1]
-
-    def squares(x: jax.Array, axes: tuple[int, ...], bits: int) -> jax.Array:
-        summed = _sum_of_squares(x, axes, bits)
-        return summed.sum(-1, keepdims=True) if crosses else summed
-
-    def totals(x: jax.Array) -> jax.Array:
-        summed = jnp.sum(x, axis=(1, 4), dtype=jnp.int32).astype(jnp.int64)
-        return summed.sum(-1, keepdims=True) if crosses else summed
-
-    return _BlockSums(
-        within=squares(jnp.diff(grid, axis=5), (1, 2, 4, 5), bits + 1),
-        left=squares(left, (1, 2, 4), bits),
-        right=squares(right, (1, 2, 4), bits),
-        paired=squares(right - left, (1, 2, 4), bits + 1),
-        left_total=totals(left),
-        right_total=totals(right),
-    )
-
-
 def _shuffled(
-    values: jax.Array,
+    sums: BlockSums,
     *,
     region: int,
     block: int,
     config: MixConfig,
-    bits: int,
+    channels: int,
     fraction: int,
 ) -> jax.Array:
     """Expected energy across (left to right) of each tile, int64, with fraction.
@@ -259,10 +201,9 @@ def _shuffled(
     """
     n = region // block
     per_tile = config.tile_size // region
-    count = n * n * (values.shape[2] if config.crosses_channels else 1)
-    sums = _block_sums(values, region, block, config.crosses_channels, bits)
+    count = n * n * (channels if config.crosses_channels else 1)
     # The regions of a tile get an axis of their own: (..., tiles, per_tile, channels).
-    sums = _BlockSums(
+    sums = BlockSums(
         *(x.reshape(*x.shape[:-2], -1, per_tile, x.shape[-1]) for x in sums)
     )
 

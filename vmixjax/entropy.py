@@ -16,7 +16,6 @@ expected to become needs no trial shuffle.
 """
 
 import functools
-from collections.abc import Callable
 
 import chex
 import jax
@@ -25,10 +24,8 @@ import numpy as np
 
 from vmixjax import _validate
 from vmixjax._energy import in_64_bits, precision, tile_energies
+from vmixjax._sums import squares_down
 from vmixjax.config import MixConfig
-
-# Rows of a tile that are written out; taller tiles are made of so many at a time.
-_MOST_ROWS = 32
 
 
 def vfe(image: jax.typing.ArrayLike, tile_size: int) -> jax.Array:
@@ -110,64 +107,16 @@ def expected_vfe_map(image: jax.typing.ArrayLike, config: MixConfig) -> jax.Arra
     return _expected_vfe_map(_validate.image(image, config.tile_size), config)
 
 
-def energies_of_rows(lines: jax.Array, tile: int, channels: int) -> jax.Array:
-    """Sums squared differences inside tiles, exactly; of all channels together.
-
-    Called where 64 bits are enabled.
-
-    Args:
-      lines: uint8 or uint16 (N, T, k * T * C), rows of tiles.
-      tile: Side T of a tile.
-      channels: Channels C.
-
-    Returns:
-      int64 (N, k), in units of the values. It is (2^bits - 1)^2 * C times the VFE.
-    """
-    wide = jnp.int32 if lines.dtype == jnp.uint8 else jnp.int64
-    columns = _columns(lines, tile, channels, lambda x: x.astype(wide))
-    grid = columns.reshape(len(lines), -1, tile * channels)
-    return jnp.sum(grid, axis=2, dtype=jnp.int64)
-
-
 @functools.partial(jax.jit, static_argnums=1)
 def _vfe_map(image: jax.Array, tile: int) -> jax.Array:
     height, width, channels = image.shape
     lines = image.reshape(height, width * channels)
     lines = lines.reshape(height // tile, tile, width * channels)
-    columns = _columns(lines, tile, channels, _intensity)
+    columns = squares_down(lines, tile, channels, _intensity)
     result = jnp.sum(columns.reshape(-1, width // tile, tile, channels), axis=2)
     chex.assert_shape(result, (height // tile, width // tile, channels))
     chex.assert_type(result, jnp.float32)
     return result
-
-
-def _columns(
-    lines: jax.Array,
-    tile: int,
-    channels: int,
-    intensity: Callable[[jax.Array], jax.Array],
-) -> jax.Array:
-    """Squared differences of rows of tiles (N, T, W * C), summed down: (N, W * C).
-
-    Rows are summed first, written out, over whole lines of the image as they are
-    stored: so the compiler keeps no wide copy of it, nor sums over short axes.
-    """
-    count, _, length = lines.shape
-    rows = max(d for d in range(1, _MOST_ROWS + 1) if tile % d == 0)
-    lines = lines.reshape(count, tile // rows, rows, length)
-    # What is below the last of some rows: the first of the next, or nothing.
-    following = jnp.pad(lines[:, 1:, 0], [(0, 0), (0, 1), (0, 0)])
-    last = np.arange(length) // channels % tile == tile - 1
-    energy = edge = np.zeros((), intensity(lines).dtype)
-    for i in range(rows):
-        below = lines[:, :, i + 1] if i + 1 < rows else following
-        here, below = intensity(lines[:, :, i]), intensity(below)
-        down = jnp.square(below - here)
-        beside = here[..., channels:] - here[..., :-channels]
-        beside = jnp.where(last[:-channels], here[..., :-channels], beside)
-        energy += down[..., :-channels] + jnp.square(beside)
-        edge += down[..., -channels:] + jnp.square(here[..., -channels:])
-    return jnp.sum(jnp.concatenate([energy, edge], -1), axis=1)
 
 
 def _intensity(image: jax.Array) -> jax.Array:

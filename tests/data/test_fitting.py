@@ -1,9 +1,12 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from vmixjax.data.pixels import cut_off, fit, unfit
+from vmixjax.errors import ImageError
 
 
 @given(
@@ -33,3 +36,23 @@ def test_fitting_is_undone_exactly(height, width, channels, tile, how, dtype):
 def test_too_small_to_crop_is_said():
     with pytest.raises(ValueError, match="is 7 x 20, smaller than one tile of 8"):
         fit(np.zeros((7, 20, 3), np.uint8), 8, "crop")
+
+
+def test_a_line_is_refused_before_it_is_padded_beyond_the_limit():
+    line = np.broadcast_to(np.uint8(0), (1, 80_000_000, 3))
+    tracemalloc.start()
+    with pytest.raises(ImageError, match="is 1 x 80000000, and 32 x 80000000 as"):
+        fit(line, 32, "pad", "line.png")
+    assert tracemalloc.get_traced_memory()[1] < 2**20
+    tracemalloc.stop()
+    assert fit(line[:, :50], 32, "pad").shape == (32, 64, 3)
+
+
+@pytest.mark.parametrize("how", ["pad", "crop"])
+def test_fitting_takes_no_more_than_its_result(how):
+    image = np.zeros((1001, 1001, 3), np.uint8)
+    tracemalloc.start()
+    fitted = fit(image, 32, how)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < (fitted.nbytes if how == "pad" else 0) + 2**17

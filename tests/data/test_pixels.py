@@ -1,5 +1,8 @@
 """Fewer bits, squares as Pillow makes them, and a digest that vaults depend on."""
 
+import hashlib
+import tracemalloc
+
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
@@ -63,3 +66,15 @@ def test_digests_do_not_change():
     )
     assert pixels_digest(image[:, ::-1][:, ::-1]) == pixels_digest(image)
     assert pixels_digest(image.reshape(4, 2, 3)) != pixels_digest(image)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (3000, 700, 3), (2, 2_000_000, 1)])
+@pytest.mark.parametrize("turned", [False, True])
+def test_digests_are_of_shape_type_and_values_and_take_little_memory(shape, turned):
+    image = noise(*shape)
+    image = image.swapaxes(0, 1) if turned else image
+    expected = hashlib.sha256(f"({image.shape}, '|u1')".encode() + image.tobytes())
+    tracemalloc.start()
+    assert pixels_digest(image) == expected.digest()
+    assert tracemalloc.get_traced_memory()[1] < 3 << 20
+    tracemalloc.stop()

@@ -6,10 +6,14 @@ from typing import Literal
 import numpy as np
 from PIL import Image, ImageOps
 
+from vmixjax.data.room import MAX_PIXELS
 from vmixjax.errors import ImageError
 
 Fit = Literal["pad", "crop"]
 """Repeat the last row and column up to a whole tile, or cut back to one."""
+
+_DIGESTED = 2**20
+"""Bytes of an image that are made contiguous at once."""
 
 
 def eight_bits(image: np.ndarray) -> np.ndarray:
@@ -67,7 +71,8 @@ def fit(image: np.ndarray, tile_size: int, how: Fit, name: str = "image") -> np.
     """Makes an image (H, W, C) whole tiles, changed at its right and bottom only.
 
     Raises:
-      ImageError: It is smaller than a tile, and to be cropped; it is called `name`.
+      ImageError: It is smaller than a tile, and to be cropped; or too large once it is
+        padded, as a line of pixels can be. It is called `name`.
     """
     height, width = image.shape[:2]
     if how == "crop":
@@ -82,6 +87,13 @@ def fit(image: np.ndarray, tile_size: int, how: Fit, name: str = "image") -> np.
     below, right = -height % tile_size, -width % tile_size
     if not below and not right:
         return image
+    rows, columns = height + below, width + right
+    if rows * columns > MAX_PIXELS:
+        raise ImageError(
+            f"{name} is {height} x {width}, and {rows} x {columns} as whole tiles of "
+            f"{tile_size}, over the limit of {MAX_PIXELS} pixels; use a smaller "
+            f"--tile-size, or cut it up"
+        )
     return np.pad(image, [(0, below), (0, right), (0, 0)], mode="edge")
 
 
@@ -119,5 +131,7 @@ def pixels_digest(image: np.ndarray) -> bytes:
     """
     # SHA-256, which processors have instructions for.
     digest = hashlib.sha256(repr((image.shape, image.dtype.str)).encode())
-    digest.update(np.ascontiguousarray(image).data)
+    rows = max(1, _DIGESTED * len(image) // max(1, image.nbytes))
+    for top in range(0, len(image), rows):
+        digest.update(np.ascontiguousarray(image[top : top + rows]).data)
     return digest.digest()

@@ -7,6 +7,12 @@ follow each other, so that a number of images bounds nothing.
 import threading
 from collections.abc import Callable
 
+MAX_PIXELS = 2**28
+"""Most pixels of an image: 268 million, for the 200 of phones and for panoramas.
+
+So a hostile file of some kilobytes can take 2 GB while it is decoded, or 4 as WebP.
+"""
+
 Claim = Callable[[int], None]
 """Asks for room for so many bytes, before they are taken; raises `NoRoom`."""
 

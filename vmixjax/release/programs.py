@@ -12,8 +12,8 @@ from vmixjax._energy import Energies, Precision, tile_energies
 from vmixjax._shuffle import permute_rows
 from vmixjax._shuffle.cipher import KEY_WORDS
 from vmixjax._shuffle.layout import TileRows
+from vmixjax._sums import energies_of_rows
 from vmixjax.config import MixConfig
-from vmixjax.entropy import energies_of_rows
 from vmixjax.release.packing import Layout
 
 
@@ -104,5 +104,6 @@ def _lines(rows: jax.Array) -> jax.Array:
 
 
 def _energies(rows: jax.Array, layout: Layout) -> jax.Array:
-    energies = energies_of_rows(rows, layout.tile_size, layout.channels)
+    bits = 8 * layout.dtype.itemsize
+    energies = energies_of_rows(rows, layout.tile_size, layout.channels, bits)
     return energies.reshape(layout.pieces, layout.together)

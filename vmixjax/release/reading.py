@@ -105,11 +105,20 @@ def read_windows(
             continue
         window.append(task)
         size += task.example.image.nbytes
+        # Nothing here shall keep an image once its window is given away.
+        del task
         if len(window) >= _IMAGES or size >= WINDOW_BYTES:
-            yield window
-            window, size = [], 0
+            yield _emptied(window)
+            size = 0
     if window:
-        yield window
+        yield _emptied(window)
+
+
+def _emptied(window: list[Task]) -> list[Task]:
+    """Gives what is in a list, and leaves nothing there."""
+    tasks = window.copy()
+    window.clear()
+    return tasks
 
 
 @dataclasses.dataclass

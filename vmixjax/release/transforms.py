@@ -134,6 +134,10 @@ class Mix(Transform):
         example = dataclasses.replace(example, image=formed)
         image, mask = self._recipe.prepare(example)
         fitted = _Fitted(image, mask, pixels_digest(image), channels)
+        if image.size > example.image.size:
+            # A padded image holds the original, which need not be kept twice.
+            height, width = example.image.shape[:2]
+            example = dataclasses.replace(example, image=image[:height, :width])
         return Task(index, example, output, fitted)
 
     def apply(

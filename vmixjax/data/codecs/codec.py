@@ -6,9 +6,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
 
-from vmixjax.data.room import Claim, at_once
+from vmixjax.data.room import MAX_PIXELS, Claim, at_once
 
 COPY_AGAIN = "copy it again from its source"
 TO_PNG = "save it as an 8 or 16 bit PNG"
@@ -61,9 +60,7 @@ class Refusal(Exception):
 
 
 def check_size(width: int, height: int, claim: Claim = at_once) -> None:
-    """Refuses sizes that are empty or beyond Pillow's limit, before any decoding.
-
-    Pillow itself only warns up to twice its limit, and the other decoders have none.
+    """Refuses sizes that are empty or beyond the limit, before any decoding.
 
     Args:
       width: Width of the image in pixels.
@@ -75,10 +72,9 @@ def check_size(width: int, height: int, claim: Claim = at_once) -> None:
     """
     if width < 1 or height < 1:
         raise Refusal(f"has no pixels ({width} x {height})", COPY_AGAIN)
-    limit = Image.MAX_IMAGE_PIXELS
-    if limit is not None and width * height > limit:
+    if width * height > MAX_PIXELS:
         raise Refusal(
-            f"has {width} x {height} pixels, over the limit of {limit}",
+            f"has {width} x {height} pixels, over the limit of {MAX_PIXELS}",
             "scale it down or cut it up",
         )
     claim(_PER_PIXEL * width * height)

@@ -32,7 +32,7 @@ _START = 16
 """Bytes by which a codec knows its files."""
 
 _MOST_BYTES = 2**30
-"""Of a file: more than any image of so many pixels takes, uncompressed."""
+"""Of a file: it is read whole, before its size in pixels is known."""
 
 
 def read_image(
@@ -60,7 +60,7 @@ def read_image(
     Raises:
       ImageError: The file is missing, unreadable, empty, no image, damaged,
         truncated, animated or multi-page, has samples of another kind (float,
-        signed, 32 bit), or has more pixels than `PIL.Image.MAX_IMAGE_PIXELS`.
+        signed, 32 bit), or has more than `MAX_PIXELS` pixels.
     """
     data = _named(str(path), lambda: _read_bytes(path, codecs))
     return decode_image(data, str(path), codecs=codecs, claim=claim)

@@ -8,7 +8,14 @@ import warnings
 from collections.abc import Callable, Iterator
 
 import numpy as np
-from PIL import Image
+from PIL import (
+    BmpImagePlugin,
+    GifImagePlugin,
+    Image,
+    ImageFile,
+    JpegImagePlugin,
+    WebPImagePlugin,
+)
 
 from vmixjax.data.codecs.codec import (
     ONE_PICTURE,
@@ -39,7 +46,13 @@ _TARGET_MODES = {
     "LAB": "RGB",
 }
 
-_warnings_lock = threading.Lock()
+_STRIP = 2**18
+"""Pixels that are converted at once."""
+
+_warnings_lock = threading.RLock()
+
+Opener = Callable[[io.BytesIO], ImageFile.ImageFile]
+"""Opens the files of one codec, as a class of Pillow's does."""
 
 
 def upright(image: np.ndarray, orientation: object) -> np.ndarray:
@@ -67,41 +80,36 @@ def quiet() -> Iterator[None]:
 
 
 def decode_pillow(
-    data: bytes, kind: str, claim: Claim = at_once
+    data: bytes, opener: Opener, claim: Claim = at_once
 ) -> tuple[Image.Image, object]:
     """Decodes a file with Pillow.
 
     Args:
       data: Bytes of the file.
-      kind: Name of its codec, as Pillow has it.
+      opener: Opens it.
       claim: Asks for the room that it takes.
 
     Returns:
       The loaded image, not turned yet, and its EXIF orientation.
     """
-    image = _open(data, kind, claim)
-    # Loading a TIFF parses metadata again, and may warn.
-    with quiet() if kind == "TIFF" else contextlib.nullcontext():
-        image.load()
+    image = _open(data, opener, claim)
+    image.load()
     return image, _orientation(image)
 
 
-def _open(data: bytes, kind: str, claim: Claim) -> Image.Image:
-    """Opens a file, and checks it so far as can be done before it is decoded."""
-    try:
-        with quiet():
-            image = Image.open(io.BytesIO(data), formats=[kind])
-    except Image.DecompressionBombError as error:
-        raise Refusal("has too many pixels", "scale it down or cut it up") from error
+def _open(data: bytes, opener: Opener, claim: Claim) -> ImageFile.ImageFile:
+    """Opens a file, and checks it so far as can be done before it is decoded.
+
+    Not by `Image.open`, which warns of images that are smaller than our limit, and
+    refuses some, by a limit that is the whole process's.
+    """
+    with quiet():
+        image = opener(io.BytesIO(data))
     check_size(*image.size, claim)
-    # Phones write their photos as MPO: a JPEG with a second picture (depth map, gain
-    # map, the other eye) behind it. The first, which is open now, is the photo; all
-    # plain JPEG readers show just that one.
-    if image.format != "MPO":
-        with quiet():
-            animated = getattr(image, "is_animated", False)
-        if animated:
-            raise Refusal("holds more than one picture", ONE_PICTURE)
+    with quiet():
+        animated = getattr(image, "is_animated", False)
+    if animated:
+        raise Refusal("holds more than one picture", ONE_PICTURE)
     return image
 
 
@@ -118,8 +126,8 @@ def _orientation(image: Image.Image) -> object:
 def pillow_array(image: Image.Image, orientation: object) -> np.ndarray:
     """Converts a loaded Pillow image to an upright (H, W, C) array."""
     if image.mode.startswith("I;16"):
-        return upright(np.array(image, np.uint16)[:, :, None], orientation)
-    if image.mode == "P":
+        target = image.mode
+    elif image.mode == "P":
         target = "RGBA" if "transparency" in image.info else "RGB"
     elif image.mode == "L" and image.format == "GIF" and "transparency" in image.info:
         target = "LA"
@@ -127,15 +135,37 @@ def pillow_array(image: Image.Image, orientation: object) -> np.ndarray:
         target = _TARGET_MODES[image.mode]
     else:
         raise Refusal(f"has samples of the kind {image.mode!r}", TO_PNG)
-    if image.mode != target:
-        image = image.convert(target)
-    array = np.array(image)
-    return upright(array if array.ndim == 3 else array[:, :, None], orientation)
+    return upright(_converted(image, target), orientation)
+
+
+def _converted(image: Image.Image, target: str) -> np.ndarray:
+    """Converts an image to an (H, W, C) array, of another mode where it has another.
+
+    In strips: at once, Pillow would copy it two times on the way.
+    """
+    width, height = image.size
+    shape = height, width, Image.getmodebands(target)
+    dtype = np.uint16 if target.startswith("I;16") else np.uint8
+    if width * height <= _STRIP:
+        return np.array(_in_mode(image, target), dtype).reshape(shape)
+    array = np.empty(shape, dtype)
+    rows = max(1, _STRIP // width)
+    for top in range(0, height, rows):
+        for left in range(0, width, _STRIP):
+            right, bottom = min(left + _STRIP, width), min(top + rows, height)
+            strip = _in_mode(image.crop((left, top, right, bottom)), target)
+            values = array[top:bottom, left:right]
+            values[...] = np.asarray(strip).reshape(values.shape)
+    return array
+
+
+def _in_mode(image: Image.Image, mode: str) -> Image.Image:
+    return image if image.mode == mode else image.convert(mode)
 
 
 def _decode_jpeg_small(data: bytes, claim: Claim, enough: int) -> Small:
     """Decodes a JPEG to grey, at the least of the sizes that its blocks allow."""
-    image = _open(data, "JPEG", claim)
+    image = _open(data, JpegImagePlugin.JpegImageFile, claim)
     width, height = image.size
     longer = max(width, height)
     image.draft("L", (width * enough // longer, height * enough // longer))
@@ -150,19 +180,26 @@ def _decode_jpeg_small(data: bytes, claim: Claim, enough: int) -> Small:
 def _codec(
     title: str,
     magic: bytes,
+    opener: Opener,
     decode_small: Callable[[bytes, Claim, int], Small] | None = None,
+    *,
+    copies: int = 1,
 ) -> Codec:
-    kind = title.upper()
-    return Codec(
-        kind,
-        title,
-        re.compile(magic, re.DOTALL),
-        lambda data, claim: pillow_array(*decode_pillow(data, kind, claim)),
-        decode_small,
-    )
+    """Makes a codec whose decoder takes so many times the memory of others."""
+
+    def decode(data: bytes, claim: Claim) -> np.ndarray:
+        loaded = decode_pillow(data, opener, lambda size: claim(copies * size))
+        return pillow_array(*loaded)
+
+    name, pattern = title.upper(), re.compile(magic, re.DOTALL)
+    return Codec(name, title, pattern, decode, decode_small)
 
 
-JPEG = _codec("JPEG", rb"\xff\xd8\xff", _decode_jpeg_small)
-WEBP = _codec("WebP", rb"RIFF....WEBP")
-BMP = _codec("BMP", rb"BM")
-GIF = _codec("GIF", rb"GIF8[79]a")
+# Phones write their photos as MPO: a JPEG with a second picture (depth map, gain map,
+# the other eye) behind it. The first is the photo, which all plain JPEG readers show.
+JPEG = _codec(
+    "JPEG", rb"\xff\xd8\xff", JpegImagePlugin.JpegImageFile, _decode_jpeg_small
+)
+WEBP = _codec("WebP", rb"RIFF....WEBP", WebPImagePlugin.WebPImageFile, copies=2)
+BMP = _codec("BMP", rb"BM", BmpImagePlugin.BmpImageFile)
+GIF = _codec("GIF", rb"GIF8[79]a", GifImagePlugin.GifImageFile)

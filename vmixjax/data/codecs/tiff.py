@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import tifffile
-from PIL import TiffImagePlugin
+from PIL import Image, ImageFile, TiffImagePlugin
 
 from vmixjax.data.codecs.codec import (
     COPY_AGAIN,
@@ -60,6 +60,18 @@ class _Tiff:
         return value
 
 
+class _TiffFile(TiffImagePlugin.TiffImageFile):
+    """A TIFF file as Pillow reads it, with our limit of pixels instead of Pillow's."""
+
+    def load_prepare(self) -> None:
+        """Makes room for the pixels."""
+        if self._im is None:
+            # Not yet turned, which swaps width and height of `size`.
+            check_size(*self._tile_size)
+            self.im = Image.new(self.mode, self._tile_size).im
+        ImageFile.ImageFile.load_prepare(self)
+
+
 def _parse(data: bytes) -> _Tiff:
     """Reads the tags of a TIFF file, which must have one page."""
     with quiet():
@@ -85,7 +97,9 @@ def decode_tiff(data: bytes, claim: Claim = at_once) -> np.ndarray:
             TO_PNG,
         )
     if bits != {16} or (samples == 1 and tiff.number(_PHOTOMETRIC) == 1):
-        return pillow_array(*decode_pillow(data, "TIFF"))
+        with quiet():  # loading parses metadata again, and may warn
+            image, orientation = decode_pillow(data, _TiffFile)
+        return pillow_array(image, orientation)
     return upright(_decode_16(tiff), tiff.number(_ORIENTATION, 1))
 
 
@@ -118,7 +132,8 @@ def _decode_16(tiff: _Tiff) -> np.ndarray:
         _check_segments(tiff.data, page, 2 * math.prod(shape))
         array = page.asarray(squeeze=False)
     # (separate samples, 1, H, W, interleaved samples): all of them are in one place.
-    array = np.moveaxis(array[:, 0], 0, 2).reshape(shape).astype(np.uint16)
+    array = np.moveaxis(array[:, 0], 0, 2).reshape(shape)
+    array = np.require(array, np.uint16, ["C", "W"])
     if photometric == 0:
         array[:, :, 0] = 65535 - array[:, :, 0]
     # An extra sample that is said to be no alpha is padding; Pillow drops it too.

@@ -153,13 +153,13 @@ class Vault:
         return self._digest(
             b"pixels",
             repr((mixed.shape, mixed.dtype.str)).encode(),
-            np.ascontiguousarray(mixed).tobytes(),
+            np.ascontiguousarray(mixed).data,
         )
 
     def _name(self, purpose: bytes, name: str) -> bytes:
         return self._digest(purpose, name_bytes(name))
 
-    def _digest(self, purpose: bytes, *parts: bytes) -> bytes:
+    def _digest(self, purpose: bytes, *parts: bytes | memoryview) -> bytes:
         digest = hashlib.blake2b(
             key=self.secret, digest_size=16, person=b"vmixjax" + purpose
         )

@@ -1,0 +1,188 @@
+"""Sums over tiles, regions and blocks of integers, which energies are made of.
+
+Exact: 32 bits wide as long as those suffice, then 64. Called where those are enabled.
+"""
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from vmixjax._grid import cut
+from vmixjax.config import MixConfig
+
+# Rows of a tile that are written out; taller tiles are made of so many at a time.
+_MOST_ROWS = 32
+
+
+def _sum_of_squares(values: jax.Array, axes: tuple[int, ...], bits: int) -> jax.Array:
+    """Exact sum of squares, in 32 bits as long as those suffice."""
+    count = math.prod(values.shape[axis] for axis in axes)
+    enough = 2 * bits + math.log2(max(count, 1)) <= 31
+    values = values.astype(jnp.int32 if enough else jnp.int64)
+    return jnp.sum(values * values, axis=axes, dtype=values.dtype).astype(jnp.int64)
+
+
+def squares_down(
+    lines: jax.Array,
+    tile: int,
+    channels: int,
+    intensity: Callable[[jax.Array], jax.Array],
+) -> jax.Array:
+    """Squared differences of rows of tiles (N, T, W * C), summed down: (N, W * C).
+
+    Rows are summed first, written out, over whole lines of the image as they are
+    stored: so the compiler keeps no wide copy of it, nor sums over short axes.
+    """
+    count, _, length = lines.shape
+    rows = max(d for d in range(1, _MOST_ROWS + 1) if tile % d == 0)
+    lines = lines.reshape(count, tile // rows, rows, length)
+    # What is below the last of some rows: the first of the next, or nothing.
+    following = jnp.pad(lines[:, 1:, 0], [(0, 0), (0, 1), (0, 0)])
+    last = np.arange(length) // channels % tile == tile - 1
+    energy = edge = np.zeros((), intensity(lines).dtype)
+    for i in range(rows):
+        below = lines[:, :, i + 1] if i + 1 < rows else following
+        here, below = intensity(lines[:, :, i]), intensity(below)
+        down = jnp.square(below - here)
+        beside = here[..., channels:] - here[..., :-channels]
+        beside = jnp.where(last[:-channels], here[..., :-channels], beside)
+        energy += down[..., :-channels] + jnp.square(beside)
+        edge += down[..., -channels:] + jnp.square(here[..., -channels:])
+    columns = jnp.concatenate([energy, edge], -1)
+    return jnp.sum(columns, axis=1, dtype=columns.dtype)
+
+
+def energies_of_rows(
+    lines: jax.Array, tile: int, channels: int, bits: int
+) -> jax.Array:
+    """Sums squared differences inside tiles, of all channels together.
+
+    Args:
+      lines: Integers (N, T, k * T * C), rows of tiles.
+      tile: Side T of a tile.
+      channels: Channels C.
+      bits: Bits of a value.
+
+    Returns:
+      int64 (N, k). Of unsigned integers it is C * (2^bits - 1)^2 times the VFE.
+    """
+    enough = 2 * (bits + 1) + math.log2(2 * tile) <= 31
+    wide = jnp.int32 if enough else jnp.int64
+    columns = squares_down(lines, tile, channels, lambda x: x.astype(wide))
+    return _of_tiles(columns, tile * channels)
+
+
+def as_it_is(values: jax.Array, tile: int, bits: int) -> tuple[jax.Array, jax.Array]:
+    """Energy inside each tile and at its right and bottom border, as it is."""
+    height, width, channels = values.shape
+    lines = values.reshape(height, width * channels)
+    lines = lines.reshape(height // tile, tile, width * channels)
+    bottom = jnp.square(lines[:, -1].astype(jnp.int64))
+    border = _of_tiles(bottom, tile * channels)
+    border += _sum_of_squares(cut(values, tile)[:, :, :, -1], (1, 3), bits)
+    return energies_of_rows(lines, tile, channels, bits) - border, border
+
+
+def _of_tiles(columns: jax.Array, length: int) -> jax.Array:
+    """Sums over tiles, so long, of rows of them (N, k * length): int64 (N, k)."""
+    grid = columns.reshape(columns.shape[0], columns.shape[1] // length, length)
+    return jnp.sum(grid, axis=2, dtype=jnp.int64)
+
+
+class BlockSums(NamedTuple):
+    """Sums over the N blocks of each region, R and L their last and first columns.
+
+    All int64. Over channels, too, where blocks cross them, so that the last axis is 1.
+
+    Attributes:
+      within: of squared differences inside blocks.
+      left: of |L_p|^2.
+      right: of |R_p|^2.
+      paired: of |R_p - L_p|^2.
+      left_total: of L_p, by row of a block on axis 1.
+      right_total: of R_p, likewise.
+    """
+
+    within: jax.Array
+    left: jax.Array
+    right: jax.Array
+    paired: jax.Array
+    left_total: jax.Array
+    right_total: jax.Array
+
+
+def block_sums(
+    values: jax.Array, region: int, block: int, crosses: bool, bits: int
+) -> BlockSums:
+    n, channels = region // block, values.shape[2]
+    grid = cut(values, region)
+    grid = grid.reshape(grid.shape[0], n, block, *grid.shape[2:])
+    grid = grid.reshape(*grid.shape[:4], n, block, channels)
+    left, right = grid[:, :, :, :, :, 0], grid[:, :, :, :, :, -1]
+
+    def squares(x: jax.Array, axes: tuple[int, ...], bits: int) -> jax.Array:
+        summed = _sum_of_squares(x, axes, bits)
+        return summed.sum(-1, keepdims=True) if crosses else summed
+
+    def totals(x: jax.Array) -> jax.Array:
+        summed = jnp.sum(x, axis=(1, 4), dtype=jnp.int32).astype(jnp.int64)
+        return summed.sum(-1, keepdims=True) if crosses else summed
+
+    return BlockSums(
+        within=squares(jnp.diff(grid, axis=5), (1, 2, 4, 5), bits + 1),
+        left=squares(left, (1, 2, 4), bits),
+        right=squares(right, (1, 2, 4), bits),
+        paired=squares(right - left, (1, 2, 4), bits + 1),
+        left_total=totals(left),
+        right_total=totals(right),
+    )
+
+
+def pixel_sums(values: jax.Array, config: MixConfig, bits: int) -> dict[int, BlockSums]:
+    """Sums where blocks are single pixels, by size of region.
+
+    A pixel is its own first and last column, so there are two sums to a region, the
+    same in both directions; those of large regions are sums of those of small ones.
+    """
+    regions = sorted({region for region, block in config.ladder if block == 1})
+    known: dict[int, tuple[jax.Array, jax.Array]] = {}
+    for region in regions:
+        smaller = max((r for r in known if region % r == 0), default=None)
+        if smaller is None:
+            known[region] = _sums_of_regions(values, region, bits)
+        else:
+            parts = [cut(x, region // smaller) for x in known[smaller]]
+            total, squares = (jnp.sum(x, axis=(1, 3)) for x in parts)
+            known[region] = total, squares
+    sums = {}
+    for region, of_channels in known.items():
+        total, squares = of_channels
+        if config.crosses_channels:
+            total, squares = (x.sum(-1, keepdims=True) for x in of_channels)
+        nought = jnp.zeros_like(squares)
+        total = total[:, None]
+        sums[region] = BlockSums(nought, squares, squares, nought, total, total)
+    return sums
+
+
+def _sums_of_regions(
+    values: jax.Array, region: int, bits: int
+) -> tuple[jax.Array, jax.Array]:
+    """Sums of values and of their squares: int64 (H // s, W // s, C) both."""
+    height, width, channels = values.shape
+    lines = values.reshape(height, width * channels)
+    lines = lines.reshape(height // region, region, width * channels)
+    enough = 2 * bits + math.log2(region) <= 31
+    wide = jnp.int32 if enough else jnp.int64
+
+    def columns(x: jax.Array) -> jax.Array:
+        # Down first, over whole lines as they are stored: axes of a region are short.
+        summed = jnp.sum(x, axis=1, dtype=x.dtype)
+        grid = summed.reshape(height // region, width // region, region, channels)
+        return jnp.sum(grid, axis=2, dtype=jnp.int64)
+
+    return columns(lines), columns(jnp.square(lines.astype(wide)))
