@@ -29,7 +29,8 @@ MANIFEST = "release.json"
 WORK = "UNFINISHED"
 """Folder in a release that is not done: files under way, and which are done."""
 
-_PART = ".part"
+PART = ".part"
+"""Suffix of files and folders under way."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -195,12 +196,12 @@ def part_path(work: Path) -> Path:
     It is made by `create_private`: nobody but its owner may read it before it has its
     name, since it may be an original.
     """
-    return work / f"{secrets.token_hex(16)}{_PART}"
+    return work / f"{secrets.token_hex(16)}{PART}"
 
 
 def part_folder(work: Path) -> Path:
     """Makes a new folder under way, in the folder for such."""
-    return own_folder(work, f"{secrets.token_hex(16)}{_PART}")
+    return own_folder(work, f"{secrets.token_hex(16)}{PART}")
 
 
 def sweep(root: Path) -> None:
@@ -212,7 +213,7 @@ def sweep(root: Path) -> None:
     folder = root / WORK
     if folder.is_symlink() or folder.exists():
         check_folder(folder)
-    for path in folder.glob(f"*{_PART}"):
+    for path in folder.glob(f"*{PART}"):
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         else:

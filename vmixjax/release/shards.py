@@ -109,6 +109,7 @@ class _Pipeline:
     tally: Tally = dataclasses.field(default_factory=Tally)
 
     def __post_init__(self) -> None:
+        self._written: set[str] = set()
         self._transforming: deque[Future[list[Result | ImageError]]] = deque()
         self._encoding: deque[tuple[Result, Future[bytes | ImageError]]] = deque()
 
@@ -156,9 +157,15 @@ class _Pipeline:
         while self._encoding:
             result, encoding = self._encoding.popleft()
             record = encoding.result()
+            if result.output in self._written:
+                record = ImageError(
+                    f"{result.example.name} would be called {result.output}, as "
+                    f"another image is; rename one of them"
+                )
             if isinstance(record, ImageError):
                 self.leave_out(record)
                 continue
+            self._written.add(result.output)
             self.writer.add(result.output, record)
             self.tally.add(result.tally)
             self.tell(1, None)

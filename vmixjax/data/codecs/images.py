@@ -214,6 +214,18 @@ def _check_length(length: int) -> None:
         )
 
 
+def looks_like_image(path: Path) -> bool:
+    """Tells whether a file begins as an image does, or cannot be asked."""
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            return False
+        with path.open("rb") as file:
+            start = file.read(_START)
+    except OSError:
+        return True
+    return any(codec.magic.match(start) for codec in CODECS.values())
+
+
 def _codec_of(start: bytes, codecs: Collection[str] | None) -> Codec:
     """Finds the codec of a file that begins with `start`."""
     for codec in CODECS.values():

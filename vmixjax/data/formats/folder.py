@@ -15,7 +15,12 @@ from pathlib import Path, PurePath
 import numpy as np
 
 from vmixjax.data.codecs.codec import Small
-from vmixjax.data.codecs.images import check_length, read_image, read_small
+from vmixjax.data.codecs.images import (
+    check_length,
+    looks_like_image,
+    read_image,
+    read_small,
+)
 from vmixjax.data.codecs.png import encode_png, png_extras, png_form
 from vmixjax.data.example import Example, Field, Label, Pixels, Schema, Source
 from vmixjax.data.files import Paths, find_files, is_inside, png_names, short_name
@@ -24,6 +29,7 @@ from vmixjax.data.inside import create_private, own_folder
 from vmixjax.data.room import Claim, at_once
 from vmixjax.data.writing import (
     MANIFEST,
+    PART,
     WORK,
     Files,
     Shard,
@@ -36,7 +42,6 @@ from vmixjax.data.writing import (
 )
 from vmixjax.errors import ImageError, RunError
 
-_NOT_IMAGES = {MANIFEST, WORK}
 _SPLITS = {"train", "test", "val", "validation"}
 
 _MOST_NAME = 255
@@ -76,12 +81,13 @@ class FolderSource(Source):
         folders: set[PurePath] = set()
         short_names = array.array("q")
         for file in find_files(path):
-            # What else is in a release is no image.
-            if file.parts[0] in _NOT_IMAGES:
+            if _is_note(file):
                 continue
             top = file.parts[0] if len(file.parts) > 1 else ""
             starts.setdefault(top, len(self._paths))
-            folders.add(file.parent)
+            # A file that is no image makes no class.
+            if file.parent not in folders and looks_like_image(self.root / file):
+                folders.add(file.parent)
             short_names.append(hash(short_name(file)))
             self._paths.append(file)
         if not short_names:
@@ -109,7 +115,7 @@ class FolderSource(Source):
         classes = sorted({self._class(folder / "_") for folder in folders})
         self._labels = {name: number for number, name in enumerate(classes)}
         self.fields: Mapping[str, Field] = (
-            {"label": Label(tuple(classes))} if classes != [""] else {}
+            {"label": Label(tuple(classes))} if any(classes) else {}
         )
 
     def read(self, split: str, index: int, claim: Claim = at_once) -> Example:
@@ -132,8 +138,11 @@ class FolderSource(Source):
 
     def values(self, split: str, index: int) -> Mapping[str, int]:
         """They are the class, where there are any."""
-        name = self._class(self._path(split, index))
-        return {"label": self._labels[name]} if self.fields else {}
+        path = self._path(split, index)
+        number = self._labels.get(self._class(path))
+        if self.fields and number is None:
+            raise ImageError(f"{self.root / path} is no image, nor any beside it")
+        return {"label": number} if number is not None and self.fields else {}
 
     def candidates(self, name: str) -> Iterator[tuple[str, int]]:
         """Names are paths."""
@@ -180,6 +189,17 @@ class FolderSource(Source):
     def _class(self, file: PurePath) -> str:
         folders = file.parts[1:-1] if self._split else file.parts[:-1]
         return PurePath(*folders).as_posix().removeprefix(".")
+
+
+def _is_note(file: PurePath) -> bool:
+    """Tells whether a file in a release is none of its images.
+
+    In a folder of such a name there may be images all the same.
+    """
+    if len(file.parts) == 1:
+        return file.name == MANIFEST
+    under_way = any(PurePath(part).suffix == PART for part in file.parts[1:])
+    return file.parts[0] == WORK and (under_way or file.suffix == ".json")
 
 
 class FolderSink(Sink):
