@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import json
 import tempfile
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from pathlib import Path
@@ -61,6 +62,7 @@ class TfdsSink(Sink):
         pixels = schema.pixels
         if pixels is None:
             raise RunError("SRC has no image that can be read; --format tfds needs one")
+        _check_classes(schema.fields)
         self.root, self._name = root, schema.name
         self._fields: dict[str, tuple[str, Field]] = {}
         for key, field in schema.fields.items():
@@ -86,7 +88,6 @@ class TfdsSink(Sink):
         read = _read_back(self._features)
         self._pixels = pixels
         self._as_read = {key: _as_read(read[key]) for key in self._fields}
-        self._check_classes()
         self._sense = Records(schema.name, read, self._as_read)
         classes = {
             key: field.names
@@ -94,27 +95,6 @@ class TfdsSink(Sink):
             if isinstance(field, Label)
         }
         self._classes = json.dumps(classes, sort_keys=True).encode()
-
-    def _check_classes(self) -> None:
-        """Refuses names of classes that TFDS reads as others."""
-        for key, (_, field) in self._fields.items():
-            if not isinstance(field, Label) or field.names is None:
-                continue
-            # It stores names without what surrounds them.
-            names, there = [name.strip() for name in field.names], self._as_read[key]
-            if isinstance(there, Label) and there.names == tuple(names):
-                continue
-            if "" in names:
-                raise RunError(
-                    "--format tfds cannot hold images without a class beside such "
-                    "with one: move those that lie beside the folders of classes "
-                    "into one of their own, or choose another format"
-                )
-            raise RunError(
-                f"--format tfds cannot hold the names of the classes of {key}, which "
-                f"would be read as others: rename those with line breaks and those "
-                f"that are alike, or choose another format"
-            )
 
     def output(self, example: Example, shard: Shard, index: int, names: bool) -> str:
         """Records have no names, so it is always the number."""
@@ -297,6 +277,27 @@ def _record(fields: Mapping[str, tuple[str, Field]], values: Mapping[str, Any]) 
             for flat, feature in value.items():
                 features[flat].CopyFrom(feature)
     return record
+
+
+def _check_classes(fields: Mapping[str, Field]) -> None:
+    """Refuses names of classes that TFDS, which stores a line for each, would merge."""
+    for key, field in fields.items():
+        names = (field.names or ()) if isinstance(field, Label) else ()
+        # What surrounds them is not stored.
+        lines = [name.strip() for name in names]
+        if "" in lines:
+            raise RunError(
+                "--format tfds cannot hold images without a class beside such with "
+                "one: move those that lie beside the folders of classes into one of "
+                "their own, or choose another format"
+            )
+        bad = [name for name in lines if name.splitlines() != [name]]
+        bad += [name for name, count in Counter(lines).items() if count > 1]
+        if bad:
+            raise RunError(
+                f"--format tfds cannot hold the class {bad[0]} of {key}, which would "
+                f"be read as others are: rename it, or choose another format"
+            )
 
 
 def _read_back(features: Any) -> Any:
