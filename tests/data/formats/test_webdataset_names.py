@@ -12,9 +12,8 @@ from strangers import read_tars, write_tar
 from vmixjax.data.formats.webdataset.names import key, name_of, parse, suffix
 
 # What escapes are made of, more often than by chance.
-TEXT = st.lists(st.sampled_from([".", "/", "%", "2E", "2f", "25", "a", "B"])).map(
-    "".join
-)
+PIECES = st.sampled_from([".", "/", "%", "2E", "2f", "25", "a", "B"])
+TEXT = st.lists(PIECES).map("".join)
 PATHS = TEXT.filter(lambda name: name and not {"", ".", ".."} & set(name.split("/")))
 
 

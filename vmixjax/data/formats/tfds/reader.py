@@ -82,7 +82,8 @@ class TfdsSource(Source):
         keep = options.keep
         self.fields: Mapping[str, Field] = {
             key: _field(key, feature, keep is None or key in keep)
-            for key, feature in features.items()
+            # Protobuf has them in another order in each process.
+            for key, feature in sorted(features.items())
             if key not in options.drop
         }
         self._sense = Records(info.name, info.features, self.fields)

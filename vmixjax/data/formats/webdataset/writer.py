@@ -55,8 +55,8 @@ class WebDatasetSink(Sink):
             else suffix(name)
             for name, field in schema.fields.items()
         }
-        for name, field in schema.fields.items():
-            self._check(name, field)
+        for name in sorted(schema.fields):
+            self._check(name, schema.fields[name])
         # As its reader takes them.
         self._fields = {
             parse(f".{one}")[1]: Label() if one == LABEL else Text()
