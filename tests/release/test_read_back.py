@@ -13,7 +13,10 @@ from vmixjax.cli import main
 from vmixjax.data.formats.folder import FolderSink
 from vmixjax.data.writing import WORK
 
-OPTIONS = ["--tile-size", "8", "--allow-overlaps", "--keep-order"]
+MIXING = ["--tile-size", "4", "--ladder", "2:1"]
+"""Few programs are compiled for it."""
+
+OPTIONS = [*MIXING, "--allow-overlaps", "--keep-order"]
 READ = {
     "folder": strangers.read_folder,
     "tfds": strangers.read_tfds,
@@ -71,7 +74,8 @@ def test_images_of_another_form_are_named(tmp_path, there_and_back):
     # The mend.
     shutil.rmtree(tmp_path / "mixed")
     shutil.rmtree(tmp_path / "back")
-    status, said, back = there_and_back(source, "webdataset")
+    write_tree(source, {"1.png": encoded(images[1][:, :, :3])})
+    status, said, back = there_and_back(source, "tfds")
     assert (status, len(back)) == (0, 2)
 
 
