@@ -17,7 +17,6 @@ expected to become needs no trial shuffle.
 
 import functools
 
-import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -109,6 +108,8 @@ def expected_vfe_map(image: jax.typing.ArrayLike, config: MixConfig) -> jax.Arra
 
 @functools.partial(jax.jit, static_argnums=1)
 def _vfe_map(image: jax.Array, tile: int) -> jax.Array:
+    import chex  # and with it test frameworks: not before it is used
+
     height, width, channels = image.shape
     lines = image.reshape(height, width * channels)
     lines = lines.reshape(height // tile, tile, width * channels)
@@ -130,6 +131,8 @@ def _intensity(image: jax.Array) -> jax.Array:
 @functools.partial(jax.jit, static_argnums=1)
 @in_64_bits
 def _expected_vfe_map(image: jax.Array, config: MixConfig) -> jax.Array:
+    import chex  # and with it test frameworks: not before it is used
+
     exact = precision(image.shape, image.dtype, config)
     energies = tile_energies(image, config, exact)
     result = energies.to_vfe(energies.levels, count=image.shape[2])

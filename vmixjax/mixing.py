@@ -15,7 +15,6 @@ Batches are `jax.vmap(vmixjax.mix)(keys, images, plans)`, one key for each image
 
 import functools
 
-import chex
 import jax
 import jax.numpy as jnp
 
@@ -134,6 +133,8 @@ def _permute(
     config: MixConfig,
     inverse: bool,
 ) -> jax.Array:
+    import chex  # and with it test frameworks: not before it is used
+
     mixed = permute(full_length(key), image, levels, config, inverse)
     chex.assert_equal_shape([mixed, image])
     chex.assert_type(mixed, image.dtype)

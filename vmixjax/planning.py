@@ -19,7 +19,6 @@ import dataclasses
 import functools
 from typing import NamedTuple
 
-import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -294,6 +293,8 @@ def _plan(
     sensitivity: jax.Array | None,
     config: MixConfig,
 ) -> Plan:
+    import chex  # and with it test frameworks: not before it is used
+
     levels, expected, reachable = _climb(image, sensitivity, config).reach(target)
     chex.assert_type([expected, reachable], [jnp.float32, jnp.bool_])
     return Plan(levels, expected, reachable, config)

@@ -306,7 +306,7 @@ def test_notes_of_a_release_are_none_of_its_images(tmp_path, capsys):
     mixed = tmp_path / "mixed"
     assert main(["mix", str(source), str(mixed), *OPTIONS]) == 0
     (mixed / WORK).mkdir()
-    for name in ("begun.json", "0.part", "train-000000.json"):
+    for name in ("begun.json", "0.part", "train-000000.json", "lock"):
         (mixed / WORK / name).write_bytes(encoded(noise(1)))
     # Mixed once more.
     assert main(["mix", str(mixed), str(tmp_path / "again"), *OPTIONS]) == 0

@@ -1,4 +1,8 @@
-"""Rows of tiles through the stages of a shuffle, forwards or backwards."""
+"""Rows of tiles through the stages of a shuffle, forwards or backwards.
+
+What is done once for each stage is written in `jax.lax`: what `jax.numpy` has for it
+are compiled functions, which take several times as long to trace.
+"""
 
 import functools
 import itertools
@@ -8,6 +12,7 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 
 from vmixjax._shuffle.bits import Bits, digits, draw
 from vmixjax._shuffle.layout import Materialize, TileRows, in_memory, zero_rows
@@ -84,7 +89,8 @@ def _steps(stage: Stage, inverse: bool = False) -> list[tuple[int, int]]:
 
 
 def _asked(random: jax.Array, bit: int) -> jax.Array:
-    return (random & np.asarray(bit, random.dtype)) != 0
+    nothing = np.zeros((), random.dtype)
+    return lax.ne(lax.bitwise_and(random, np.asarray(bit, random.dtype)), nothing)
 
 
 def _pairs(run: Sequence[Stage]) -> list[list[Stage]]:
@@ -110,24 +116,29 @@ def _apply_down(
     stride = min(s.digit.stride for s in run)
     shape = (count, tile // (stride * base), base, stride, width)
     grid = values.reshape(shape)
-    rows = [grid[:, :, i] for i in range(base)]
+    rows = _slices(grid, 2)
     for stage in run:
         own, unit = stage.digit.base, stage.digit.stride // stride
-        random = bits.down[stage.byte].reshape(shape)
+        random = _slices(bits.down[stage.byte].reshape(shape), 2)
         for number, (step, bit) in enumerate(_steps(stage, inverse)):
             if number:
                 # In memory, or each step would do all before it over.
                 grid = jnp.stack(rows, 2)
-                rows = [grid[:, :, i] for i in range(base)]
+                rows = _slices(grid, 2)
             moved = []
             for i, here in enumerate(rows):
                 digit = i // unit % own
                 first = i - digit * unit
                 there = rows[first + (digit + step) % own * unit]
-                asked = _asked(random[:, :, first + stage.slot * unit], bit)
-                moved.append(jnp.where(asked, there, here))
+                asked = _asked(random[first + stage.slot * unit], bit)
+                moved.append(lax.select(asked, there, here))
             rows = moved
     return jnp.stack(rows, 2).reshape(count, tile, width)
+
+
+def _slices(values: jax.Array, axis: int) -> list[jax.Array]:
+    count = values.shape[axis]
+    return [lax.index_in_dim(values, i, axis, keepdims=False) for i in range(count)]
 
 
 def _apply_across(
@@ -179,7 +190,8 @@ def _apply_to_line(
         # One slice along both axes: XLA would move one along the first alone to before
         # pixel rows were laid end to end, and lay them anew.
         first = (line.shape[1] - length) // 2 - wanted + offset
-        return line[rows, first : first + length + 2 * wanted]
+        start, stop, _ = rows.indices(line.shape[0])
+        return lax.slice(line, (start, first), (stop, first + length + 2 * wanted))
 
     unread = rows
     for stage in run:
@@ -192,7 +204,7 @@ def _apply_to_line(
                 other = (digit + step) % base
                 there = read(values, unread, (other - digit) * stride)
                 drawn = read(random, rows, (stage.slot - digit) * stride)
-                moved = jnp.where(_asked(drawn, bit), there, moved)
+                moved = lax.select(_asked(drawn, bit), there, moved)
             values, unread = moved, slice(None)
     return values
 

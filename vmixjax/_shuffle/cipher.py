@@ -16,6 +16,7 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 
 KEY_WORDS = 8
 """Words of a key."""
@@ -47,7 +48,7 @@ def chacha8(
       Sixteen words, uint32, each of the shape that all broadcast to.
     """
     first = _first_state(*_broadcast(key, counter))
-    state = jax.lax.fori_loop(0, _DOUBLE_ROUNDS, lambda _, x: _double_round(x), first)
+    state = lax.fori_loop(0, _DOUBLE_ROUNDS, lambda _, x: _double_round(x), first)
     return _sums(state, first)
 
 
@@ -55,7 +56,7 @@ def unrolled(
     key: Sequence[jax.Array], counter: Sequence[jax.Array]
 ) -> tuple[jax.Array, ...]:
     """Computes what `chacha8` does, four times as fast where there is much of it."""
-    blocks: tuple[jax.Array, ...] = jax.lax.platform_dependent(
+    blocks: tuple[jax.Array, ...] = lax.platform_dependent(
         *_broadcast(key, counter), cpu=_in_one_pass, default=_block
     )
     return blocks
@@ -76,13 +77,13 @@ def _in_one_pass(*words: jax.Array) -> tuple[jax.Array, ...]:
     """
     twice = [jnp.broadcast_to(x, (2, *x.shape)) for x in words]
     # Known to be broadcast scalars, words would be simplified back and forth, for long.
-    twice = jax.lax.optimization_barrier(twice)
+    twice = lax.optimization_barrier(twice)
     zeros = (np.uint32(0),) * BLOCK_WORDS
 
     def either(one: State, other: State) -> State:
         return tuple(a | b for a, b in zip(one, other, strict=True))
 
-    reduced: State = jax.lax.reduce(_block(*twice), zeros, either, (0,))
+    reduced: State = lax.reduce(_block(*twice), zeros, either, (0,))
     return reduced
 
 
@@ -97,6 +98,8 @@ def _first_state(*words: jax.Array) -> State:
     return (*(jnp.full_like(words[0], x) for x in _CONSTANTS), *words)
 
 
+# Traced once for all rounds; XLA inlines it.
+@jax.jit
 def _double_round(state: State) -> State:
     words = list(state)
     for quarter in (*_COLUMNS, *_DIAGONALS):
@@ -105,15 +108,19 @@ def _double_round(state: State) -> State:
 
 
 def _quarter_round(state: list[jax.Array], a: int, b: int, c: int, d: int) -> None:
+    # By `lax`, as in `apply.py`: operators take three times as long to trace.
     for one, other, turned, bits in (
         (a, b, d, 16),
         (c, d, b, 12),
         (a, b, d, 8),
         (c, d, b, 7),
     ):
-        state[one] = state[one] + state[other]
-        mixed = state[turned] ^ state[one]
-        state[turned] = mixed << np.uint32(bits) | mixed >> np.uint32(32 - bits)
+        state[one] = lax.add(state[one], state[other])
+        mixed = lax.bitwise_xor(state[turned], state[one])
+        state[turned] = lax.bitwise_or(
+            lax.shift_left(mixed, np.uint32(bits)),
+            lax.shift_right_logical(mixed, np.uint32(32 - bits)),
+        )
 
 
 def _sums(state: State, first: State) -> State:

@@ -15,7 +15,9 @@ from vmixjax.errors import RunError
 PROGRAM = Program(
     name="vmixjax",
     speaker="vmixjax",
-    about="VisualMixer: images that networks can train on and people cannot recognise.",
+    about="VisualMixer: images that networks can train on and people cannot recognise. "
+    "Compiled programs are kept in your cache folder, unless the environment has "
+    "JAX_ENABLE_COMPILATION_CACHE=0.",
     example="vmixjax mix photos mixed --vault ~/photos-vault",
     missing="{} is not installed, and the command line needs it: "
     "pip install 'vmixjax[cli]'",
@@ -39,4 +41,8 @@ def _run(arguments: list[str]) -> int:
         if getattr(options, "engine", None) != "beam":
             raise RunError(f"{behind[0]} behind --: only --engine beam takes such")
         options = dataclasses.replace(options, beam_options=tuple(behind))
+
+    from vmixjax.cli.cache import keep_programs
+
+    keep_programs()
     return command.run(options)

@@ -1,5 +1,6 @@
 """What is done to each image of a run: it is mixed, or restored."""
 
+import copy
 import dataclasses
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -115,6 +116,7 @@ class Mix(Transform):
         pixels: Pixels | None = None,
         vault: Vault | RowsFile | None = None,
     ) -> None:
+        self._mixed_from = ""
         self._secret, self._sink, self._vault = secret, sink, vault
         self._recipe, self._names = recipe.prune_ladder(), names
         self._pixels = pixels
@@ -123,6 +125,12 @@ class Mix(Transform):
             for name, field in fields.items()
             if isinstance(field, Text) and field.naming and not names
         ]
+
+    def of(self, source: str | None) -> "Mix":
+        """Gives one that notes in the vault which source it mixes, by its digest."""
+        other = copy.copy(self)
+        other._mixed_from = source or ""
+        return other
 
     def prepare(self, example: Example, shard: Shard, index: int) -> Task:
         output = self._sink.output(example, shard, index, self._names)
@@ -161,11 +169,25 @@ class Mix(Transform):
             self._vault.store(list(threads.map(self._vault.seal, pixels, entries)))
         return list(results)
 
-    def _result(self, task: Task, planned: Planned, mixed: Mixed) -> Result:
+    def has_mixed(self, task: Task, entry: Entry) -> bool:
+        """Tells whether an entry is of mixing this very example, so as it would be."""
+        task = dataclasses.replace(task, output=entry.output)
+        image = task.prepared.image
+        identity = image_id(
+            entry.output, task.prepared.digest, entry.levels, entry.config
+        )
+        result = Result(self._named(task, image), entry.output, Tally())
+        again = self.of(entry.mixed_from)._entry(task, identity, entry.levels, result)
+        return again.encode() == entry.encode()
+
+    def _named(self, task: Task, image: np.ndarray) -> Example:
         # What names an image becomes what the release calls it.
         number = PurePosixPath(task.output).stem
         values = {**task.example.values, **dict.fromkeys(self._naming, number)}
-        example = dataclasses.replace(task.example, image=mixed.image, values=values)
+        return dataclasses.replace(task.example, image=image, values=values)
+
+    def _result(self, task: Task, planned: Planned, mixed: Mixed) -> Result:
+        example = self._named(task, mixed.image)
         tally = Tally(
             images=1,
             out_of_reach=int(not planned.reachable),
@@ -196,6 +218,7 @@ class Mix(Transform):
             },
             folder=original.folder,
             belongings=_belongings(self._sink, result.example),
+            mixed_from=self._mixed_from,
         )
 
 

@@ -24,11 +24,15 @@ CREATE TABLE images (
   pixels BLOB NOT NULL,
   output BLOB NOT NULL,
   original BLOB NOT NULL,
+  source BLOB NOT NULL,
   sealed BLOB NOT NULL,
-  PRIMARY KEY (pixels, output)
+  PRIMARY KEY (pixels, output, source)
 ) WITHOUT ROWID;
 CREATE INDEX by_output ON images (output);
 CREATE INDEX by_original ON images (original);
+CREATE TABLE sources (
+  source TEXT, number INTEGER, sealed BLOB NOT NULL, PRIMARY KEY (source, number)
+) WITHOUT ROWID;
 CREATE TABLE releases (signature TEXT PRIMARY KEY) WITHOUT ROWID;
 """
 

@@ -10,9 +10,8 @@ from google.protobuf.message import DecodeError
 from tensorflow_datasets.proto import tf_example_pb2
 
 from vmixjax.data.example import Field, Label, Pixels, Text
+from vmixjax.data.formats.tfds.choice import IMAGE
 from vmixjax.errors import ImageError
-
-IMAGE = "image"
 
 
 class Records:
@@ -22,16 +21,23 @@ class Records:
       title: What the data set is called in complaints.
       features: Its features, a `tfds.features.FeaturesDict`.
       fields: Those that are wanted beside the image.
+      image: The one that is the image.
     """
 
-    def __init__(self, title: str, features: Any, fields: Mapping[str, Field]) -> None:
-        self._title, self._fields = title, fields
+    def __init__(
+        self,
+        title: str,
+        features: Any,
+        fields: Mapping[str, Field],
+        image: str = IMAGE,
+    ) -> None:
+        self._title, self._fields, self._image = title, fields, image
         self._names = frozenset(
             tfds.core.utils.flatten_nest_dict(features.get_serialized_info())
         )
 
     def features(self, record: bytes, name: str) -> Mapping[str, Any]:
-        """Parses a record.
+        """Parses a record; its image is called `image` then.
 
         Raises:
           ImageError: It is damaged.
@@ -43,7 +49,10 @@ class Records:
                 f"{self._title}, {name}, is damaged; use the file as it was written"
             ) from error
         features: Mapping[str, Any] = example.features.feature
-        return features
+        if self._image == IMAGE:
+            return features
+        others = {name: features[name] for name in features if name != self._image}
+        return {**others, IMAGE: features[self._image]}
 
     def values(self, features: Mapping[str, Any], name: str) -> Mapping[str, Any]:
         """Gives what a record has for each field.

@@ -17,8 +17,8 @@ from tensorflow_datasets.proto import tf_example_pb2
 
 from vmixjax.data.codecs.png import encode_png, png_form
 from vmixjax.data.example import Example, Field, Label, Raw, Schema, Text
+from vmixjax.data.formats.tfds.choice import IMAGE
 from vmixjax.data.formats.tfds.records import (
-    IMAGE,
     Records,
     check_promised,
     image_of,

@@ -13,7 +13,7 @@ from typing import BinaryIO
 from vmixjax.data.codecs.png import encode_png, png_form
 from vmixjax.data.example import Example, Field, Label, Raw, Schema, Text
 from vmixjax.data.formats.webdataset.names import key, parse, suffix
-from vmixjax.data.formats.webdataset.reader import (
+from vmixjax.data.formats.webdataset.samples import (
     IMAGES,
     LABEL,
     image_of,
@@ -115,7 +115,7 @@ class WebDatasetSink(Sink):
             raise ImageError(f"the sample {output} has other members")
         values = values_of(output, members, self._fields)
         held = [(name, _content(value)) for name, value in values.items()]
-        image = image_of(output, members)
+        image = image_of(output, members, IMAGES)
         return Stored(found, *png_form(image), _belongings(held))
 
     def called(self, field: str) -> str:
