@@ -12,6 +12,8 @@ import tyro
 from vmixjax.cli.options import (
     DataDir,
     Destination,
+    FollowLinks,
+    Image,
     PassphraseFile,
     Splits,
     Workers,
@@ -72,11 +74,15 @@ class Mix:
     data_dir: DataDir = None
     """Where TFDS keeps its data sets."""
     splits: Splits = ()
-    """Splits to mix."""
+    """Splits to mix, or parts of them, as train[:50%]."""
     drop: Annotated[tuple[str, ...], optional("FIELD...", "none")] = ()
     """Features, or suffixes of WebDataset members, to leave behind."""
     keep: Annotated[tuple[str, ...], optional("FIELD...", "none")] = ()
     """Those to let through although they may show what the images show."""
+    image: Image = None
+    """Feature, or suffix, that is the image, where several might be."""
+    follow_links: FollowLinks = ()
+    """Folders that links in SRC may lead into."""
     keep_names: bool = False
     """Keep the names of images, instead of numbers. Names may name people."""
     keep_order: bool = False
@@ -89,6 +95,9 @@ class Mix:
     """File of 32 random bytes: the secret that keys come from."""
     shard_size: int = 1024
     """Images to a shard: what is written, and checked, as one."""
+    update: bool = False
+    """Bring a finished release up to date: mix what is new or changed, and remove what
+    is gone from SRC."""
     workers: Workers = None
     """Threads that decode and encode. They change no byte."""
     engine: Literal["local", "beam"] = "local"
@@ -171,6 +180,8 @@ def _engine(options: Mix) -> "Engine":
         from vmixjax.release.mix import run_local
 
         return partial(run_local, workers=options.workers)
+    if options.update:
+        raise RunError("--update is done on one machine: leave out --engine beam")
     if options.secret_file is None and options.vault is None:
         raise RunError(
             "--engine beam needs a secret that all workers can read: give it a "

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import tyro
 
-from vmixjax.cli.options import DataDir, PassphraseFile, optional
+from vmixjax.cli.options import DataDir, FollowLinks, Image, PassphraseFile, optional
 from vmixjax.command_line import DONE, SOME_SKIPPED, Command, say
 
 
@@ -30,6 +30,10 @@ class Verify:
     """What was mixed."""
     data_dir: DataDir = None
     """Where TFDS keeps its data sets."""
+    image: Image = None
+    """Field of SRC that was mixed, as for `vmixjax mix`."""
+    follow_links: FollowLinks = ()
+    """Folders that links in SRC may lead into."""
     json: bool = False
     """Print JSON instead of words."""
 
@@ -42,7 +46,13 @@ def run(options: Verify) -> int:
 
     original = None
     if options.source is not None:
-        original = open_source(options.source, data_dir=options.data_dir, keep=None)
+        original = open_source(
+            options.source,
+            data_dir=options.data_dir,
+            keep=None,
+            image=options.image,
+            follow_links=options.follow_links,
+        )
     report = verify_release(
         options.release,
         vault_folder=options.vault,

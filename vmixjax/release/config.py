@@ -82,6 +82,8 @@ class ReleaseConfig:
       keep_order: Whether they keep their order.
       shard_size: Images to a shard.
       strict: Whether one image that is not fit ends the run.
+      follow_links: Folders that links of images may lead into.
+      update: Whether a finished release is brought up to date with its source.
       allow_overlaps: Whether images are mixed although many show the same scene.
       secret_file: File that holds the secret.
       vault: Folder for what undoes the mixing.
@@ -96,6 +98,9 @@ class ReleaseConfig:
     splits: tuple[str, ...] = ()
     drop: tuple[str, ...] = ()
     keep: tuple[str, ...] = ()
+    image: str | None = None
+    follow_links: tuple[Path, ...] = ()
+    update: bool = False
     keep_names: bool = False
     keep_order: bool = False
     shard_size: int = 1024
@@ -130,6 +135,8 @@ class ReleaseConfig:
                 )
         if self.vault_passphrase_file is not None and self.vault is None:
             raise RunError("--vault-passphrase-file needs a --vault that it locks")
+        if self.update and self.vault is None:
+            raise RunError("--update needs the --vault of the release")
         if self.shard_size < 1:
             raise RunError(f"--shard-size must be 1 or more; got {self.shard_size}")
         most = FORMATS.find("--format", self.format).most_images
@@ -151,7 +158,14 @@ class ReleaseConfig:
             splits=self.splits,
             drop=self.drop,
             keep=self.keep,
+            image=self.image,
+            follow_links=self.follow_links,
         )
+        if not any(source.splits.values()):
+            raise RunError(
+                f"SRC {self.src} has no images in {', '.join(source.splits)}; name "
+                f"another data set, or other --splits"
+            )
         for place in (Path(self.src), *source.places):
             if place.is_dir() and is_inside(self.dst, place):
                 raise RunError(
@@ -175,6 +189,7 @@ class ReleaseConfig:
             "order": "kept" if self.keep_order else "shuffled",
             "drop": sorted(self.drop),
             "keep": sorted(self.keep),
+            "image": self.image,
             "shard_size": self.shard_size,
             "examples": dict(source.splits),
         }

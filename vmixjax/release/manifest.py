@@ -18,7 +18,7 @@ from vmixjax.errors import RunError
 from vmixjax.release.keys import digest
 from vmixjax.release.schema import Layout, Manifest, Tally
 
-_LAYOUT = 3
+_LAYOUT = 4
 _SOFTWARE = ("vmixjax", "jax", "jaxlib", "numpy", "pillow")
 
 
@@ -36,6 +36,7 @@ def release_identity(secret: bytes, about: Mapping[str, Any]) -> str:
 def describe(
     about: Mapping[str, Any],
     identity: str,
+    source: str | None,
     splits: Mapping[str, int],
     tally: Tally,
     fields: Iterable[str],
@@ -46,6 +47,7 @@ def describe(
     Args:
       about: How the release was mixed.
       identity: What a vault knows it by.
+      source: What tells its owner whether the files that were mixed have changed.
       splits: Images in each split.
       tally: Tally of all images, of which there is at least one.
       fields: What the release has of each image beside it; see `Sink.holds`.
@@ -57,6 +59,7 @@ def describe(
     return {
         "vmixjax": _LAYOUT,
         "identity": identity,
+        "source": source,
         "about": dict(about),
         "splits": dict(splits),
         "images": tally.images,
@@ -127,13 +130,17 @@ def is_signed(manifest: Manifest, written: bytes, secret: bytes) -> bool:
     return hmac.compare_digest(manifest.signature.encode(), expected.encode())
 
 
-def read_manifest(root: Path) -> tuple[Manifest, bytes]:
+def read_manifest(root: Path, *, within: str = "") -> tuple[Manifest, bytes]:
     """Reads `release.json`; gives the SHA-256 of all but its signature as well.
+
+    Args:
+      root: Folder of the release.
+      within: Folder in it where `release.json` lies, while the release is updated.
 
     Raises:
       RunError: It is not there, or is none.
     """
-    path = root / MANIFEST
+    path = root / within / MANIFEST
     try:
         data = read_bounded(path, _most_bytes(root))
         if parse_json(data, Layout).vmixjax != _LAYOUT:

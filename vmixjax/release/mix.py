@@ -10,7 +10,14 @@ from vmixjax.data.example import Source
 from vmixjax.data.inside import holds
 from vmixjax.data.writing import MANIFEST, Shard
 from vmixjax.errors import RunError
+from vmixjax.release.changes import (
+    Changes,
+    Fingerprint,
+    changed_meanwhile,
+    find_changes,
+)
 from vmixjax.release.config import ReleaseConfig
+from vmixjax.release.exclusive import exclusive
 from vmixjax.release.job import ReleaseJob, open_job
 from vmixjax.release.journal import Begun, Journal
 from vmixjax.release.keys import digest, read_secret
@@ -18,6 +25,7 @@ from vmixjax.release.manifest import (
     describe,
     is_signed,
     read_manifest,
+    release_identity,
     signature,
     write_manifest,
 )
@@ -25,7 +33,16 @@ from vmixjax.release.overlaps import check_overlaps
 from vmixjax.release.progress import Progress
 from vmixjax.release.reading import start_threads
 from vmixjax.release.remembering import RememberingSource
-from vmixjax.release.schema import Tally
+from vmixjax.release.schema import Manifest, Tally
+from vmixjax.release.update import (
+    can_update,
+    earlier_sources,
+    placed,
+    put_tallies,
+    remove_old,
+    reopen,
+    times_of,
+)
 
 _LONG = ("shards", "signature")
 """What the description of a release leaves out of its manifest."""
@@ -58,33 +75,61 @@ def mix_release(
         and a run with the same secret goes on from there.
     """
     config.check()
-    source: Source = config.source()
+    source = config.source()
+    with exclusive(config.dst):
+        return _mix(config, source, engine, progress, workers)
+
+
+def _mix(
+    config: ReleaseConfig,
+    source: Source,
+    engine: Engine,
+    progress: Progress,
+    workers: int | None,
+) -> dict[str, Any]:
+    """As `mix_release`, where no other run works on the same folder."""
+    # Before anything is read: what changes later is noticed then.
+    fingerprint = Fingerprint.of(source)
     journal = Journal(config.dst)
     journal.check(config.about(source))
     # Before the look, so that what is wrong with it is told at once; and once only,
     # since a pipe gives it once.
     secret = read_secret(config.secret_file) if config.secret_file else None
     # What goes on was looked at when it began: a release is begun only after that.
-    if not journal.goes_on():
+    if config.update or not journal.goes_on():
         source = RememberingSource(source)
         check_overlaps(config, source, progress, workers=workers)
     with (
         open_job(config, source, secret=secret) as job,
         ThreadPoolExecutor() as threads,
     ):
-        begun = job.journal.begin(job.about, _marks(job))
+        marks, times = _marks(job, fingerprint)
         if (config.dst / MANIFEST).exists():
-            return _finished(job)
+            manifest = _checked(job)
+            changes = _changes(job, source, manifest, times)
+            if not changes:
+                return _finished(manifest, config, progress)
+            assert times is not None
+            progress.say(f"updating {config.dst}: {changes}")
+            job = reopen(job, source, manifest, changes, marks, times)
+        elif (mixed := job.journal.source()) and job.journal.updates():
+            job = placed(job, source, mixed)
+        begun = job.journal.begin(job.about, marks, times)
         if job.vault is not None:
             job.vault.merge_rows()
-        pending = job.journal.pending(job.shards, threads)
-        there = _images(job.shards) - _images(pending)
-        _tell_begun(begun, config, there, progress)
-        with progress.of(_images(job.shards), there):
-            engine(job, pending, progress)
-        if job.vault is not None:
-            job.vault.merge_rows()
-        return _finish(job)
+        try:
+            if begun != "goes on" and job.vault is not None and times is not None:
+                _remember(job, source, times)
+            pending = job.journal.pending(job.shards, threads)
+            there = _images(job.shards) - _images(pending)
+            _tell_begun(begun, config, there, progress)
+            with progress.of(_images(job.shards), there):
+                engine(job, pending, progress)
+            if job.vault is not None:
+                job.vault.merge_rows()
+            return _finish(job)
+        finally:
+            job.journal.leave()
 
 
 def run_local(
@@ -100,14 +145,26 @@ def run_local(
             job.mix(shard, threads, progress.tell)
 
 
-def _marks(job: ReleaseJob) -> dict[str, str | None]:
+def _marks(
+    job: ReleaseJob, source: Fingerprint
+) -> tuple[dict[str, str | None], str | None]:
     """Digests of source and secret; nothing of a secret that will be forgotten."""
     if job.config.forgets_secret:
-        return {"source": None, "secret": None}
-    return {
-        "source": digest(job.secret, b"vmixjax source", job.source.traces()),
-        "secret": digest(job.secret, b"vmixjax secret", []),
-    }
+        return {"source": None, "secret": None}, None
+    secret = digest(job.secret, b"vmixjax secret", [])
+    return (
+        {"source": source.sizes(job.secret), "secret": secret},
+        source.times(job.secret),
+    )
+
+
+def _remember(job: ReleaseJob, source: Source, times: str) -> None:
+    """Stores in the vault what the files of a source are like, before any is mixed."""
+    assert job.vault is not None
+    now = Fingerprint()
+    job.vault.remember(times, now.over(source.traces()))
+    if now.times(job.secret) != times:
+        raise changed_meanwhile(job)
 
 
 def _images(shards: Sequence[Shard]) -> int:
@@ -128,17 +185,26 @@ def _tell_begun(
 
 def _finish(job: ReleaseJob) -> dict[str, Any]:
     """Writes what comes after all shards, the manifest last."""
-    journal, total = job.journal, Tally()
+    journal, total, mixed = job.journal, Tally(), job.journal.source()
+    tallies: dict[str, Tally] = {}
+    names: set[str] = set()
     counts: dict[str, list[tuple[int, int]]] = {s: [] for s in job.source.splits}
     for shard in job.shards:
         note = journal.read(shard)
+        tallies[shard.name] = note.tally
+        names.update(note.files)
         total.add(note.tally)
         counts[shard.split].append((note.tally.images, note.size))
     if not total.images:
+        # Such as tar files without samples.
+        journal.undo()
         raise RunError(
             f"no image of SRC {job.config.src} could be mixed, as said above"
         )
     files = job.sink.finish(counts)
+    remove_old(job.config.dst, {*names, *files}, job.vault)
+    if job.vault is not None and mixed is not None:
+        put_tallies(job, mixed, tallies)
 
     def shards() -> Iterator[dict[str, Any]]:
         for shard in job.shards:
@@ -154,22 +220,23 @@ def _finish(job: ReleaseJob) -> dict[str, Any]:
 
     splits = {split: sum(images for images, _ in of) for split, of in counts.items()}
     description = describe(
-        job.about, job.identity, splits, total, job.sink.holds, files
+        job.about, job.identity, mixed, splits, total, job.sink.holds, files
     )
     write_manifest(job.config.dst, description, shards(), sign)
     journal.end()
     return description
 
 
-def _finished(job: ReleaseJob) -> dict[str, Any]:
-    """A release that is there already, if it is what is asked for."""
+def _checked(job: ReleaseJob) -> Manifest:
+    """What a finished release says of itself, if it is what is asked for, and whole."""
     dst = job.config.dst
     manifest, written = read_manifest(dst)
     if job.config.forgets_secret:
         raise RunError(
             f"DST {dst} holds a release whose secret is forgotten; name another folder"
         )
-    if manifest.identity != job.identity:
+    about: dict[str, Any] = msgspec.to_builtins(manifest.about)
+    if manifest.identity != release_identity(job.secret, about):
         raise RunError(
             f"DST {dst} holds a finished release with another secret; name another "
             f"folder, or its --vault or --secret-file"
@@ -189,5 +256,41 @@ def _finished(job: ReleaseJob) -> dict[str, Any]:
                 f"another folder and mix again"
             )
     job.journal.end()
+    return manifest
+
+
+def _finished(
+    manifest: Manifest, config: ReleaseConfig, progress: Progress
+) -> dict[str, Any]:
+    """What there is to say where nothing is to be done."""
+    progress.say(f"{config.dst} is finished, and SRC is as it was; nothing was mixed")
     values: dict[str, Any] = msgspec.to_builtins(manifest)
     return {name: value for name, value in values.items() if name not in _LONG}
+
+
+def _changes(
+    job: ReleaseJob, source: Source, manifest: Manifest, times: str | None
+) -> Changes:
+    """What became of a source since its release was finished.
+
+    Raises:
+      RunError: Something did, and the release is not to be updated.
+    """
+    src, dst, vault = job.config.src, job.config.dst, job.vault
+    if times == times_of(vault, manifest.source):
+        return Changes()
+    if vault is None or manifest.source is None:
+        raise RunError(
+            f"SRC {src} is not as it was when DST {dst} was mixed: its files have "
+            f"other names, sizes or times; name another folder (with a --vault it "
+            f"could be told which images have changed)"
+        )
+    mixed = [manifest.source, *earlier_sources(vault, manifest.source)]
+    changes = find_changes(job, source, mixed, vault)
+    if changes and not job.config.update:
+        can = can_update(job, source)
+        raise RunError(
+            f"SRC {src} is not as it was when DST {dst} was mixed: {changes}; mix it "
+            f"into another folder{', or bring DST up to date with --update' * can}"
+        )
+    return changes

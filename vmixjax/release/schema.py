@@ -34,9 +34,10 @@ class About(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     masks: bool
     format: Annotated[str, msgspec.Meta(max_length=64)]
     names: Literal["kept", "numbers"]
-    order: Literal["kept", "shuffled"]
+    order: Literal["kept", "shuffled", "updated"]
     drop: list[str]
     keep: list[str]
+    image: str | None
     shard_size: Count
     examples: dict[str, Count]
 
@@ -69,6 +70,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     vmixjax: int
     identity: str
+    source: Signature | None
     about: About
     splits: dict[str, Count]
     images: Count

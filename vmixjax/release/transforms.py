@@ -1,5 +1,6 @@
 """What is done to each image of a run: it is mixed, or restored."""
 
+import copy
 import dataclasses
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,7 +10,8 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from vmixjax.data.example import Example, Field, Text
+from vmixjax.data.example import Example, Field, Pixels, Text
+from vmixjax.data.forms import from_form, to_form
 from vmixjax.data.pixels import cut_off, pixels_digest, unfit
 from vmixjax.data.writing import Shard, Sink
 from vmixjax.errors import ImageError, VaultError
@@ -79,11 +81,15 @@ class Transform(Protocol):
 
 
 class _Fitted(NamedTuple):
-    """An image as whole tiles, where it is private, and its digest."""
+    """An image as whole tiles, where it is private, and its digest.
+
+    And the channels that it had before it got those of all.
+    """
 
     image: np.ndarray
     mask: np.ndarray | None
     digest: bytes
+    channels: int
 
 
 class Mix(Transform):
@@ -95,6 +101,7 @@ class Mix(Transform):
       sink: Sink that names them.
       fields: What belongs to each image.
       names: Whether images keep their names.
+      pixels: What all images are to have in common; None for nothing.
       vault: Keeps what undoes the mixing; None where nobody shall.
     """
 
@@ -106,20 +113,35 @@ class Mix(Transform):
         fields: Mapping[str, Field],
         *,
         names: bool,
+        pixels: Pixels | None = None,
         vault: Vault | RowsFile | None = None,
     ) -> None:
+        self._mixed_from = ""
         self._secret, self._sink, self._vault = secret, sink, vault
         self._recipe, self._names = recipe.prune_ladder(), names
+        self._pixels = pixels
         self._naming = [
             name
             for name, field in fields.items()
             if isinstance(field, Text) and field.naming and not names
         ]
 
+    def of(self, source: str | None) -> "Mix":
+        """Gives one that notes in the vault which source it mixes, by its digest."""
+        other = copy.copy(self)
+        other._mixed_from = source or ""
+        return other
+
     def prepare(self, example: Example, shard: Shard, index: int) -> Task:
         output = self._sink.output(example, shard, index, self._names)
+        if self._vault is not None:
+            # What could not be called as it is, could not be restored.
+            self._sink.output(example, shard, index, True)
+        channels = example.image.shape[2]
+        formed = to_form(example.image, self._pixels, example.name)
+        example = dataclasses.replace(example, image=formed)
         image, mask = self._recipe.prepare(example)
-        fitted = _Fitted(image, mask, pixels_digest(image))
+        fitted = _Fitted(image, mask, pixels_digest(image), channels)
         if image.size > example.image.size:
             # A padded image holds the original, which need not be kept twice.
             height, width = example.image.shape[:2]
@@ -147,11 +169,25 @@ class Mix(Transform):
             self._vault.store(list(threads.map(self._vault.seal, pixels, entries)))
         return list(results)
 
-    def _result(self, task: Task, planned: Planned, mixed: Mixed) -> Result:
+    def has_mixed(self, task: Task, entry: Entry) -> bool:
+        """Tells whether an entry is of mixing this very example, so as it would be."""
+        task = dataclasses.replace(task, output=entry.output)
+        image = task.prepared.image
+        identity = image_id(
+            entry.output, task.prepared.digest, entry.levels, entry.config
+        )
+        result = Result(self._named(task, image), entry.output, Tally())
+        again = self.of(entry.mixed_from)._entry(task, identity, entry.levels, result)
+        return again.encode() == entry.encode()
+
+    def _named(self, task: Task, image: np.ndarray) -> Example:
         # What names an image becomes what the release calls it.
         number = PurePosixPath(task.output).stem
         values = {**task.example.values, **dict.fromkeys(self._naming, number)}
-        example = dataclasses.replace(task.example, image=mixed.image, values=values)
+        return dataclasses.replace(task.example, image=image, values=values)
+
+    def _result(self, task: Task, planned: Planned, mixed: Mixed) -> Result:
+        example = self._named(task, mixed.image)
         tally = Tally(
             images=1,
             out_of_reach=int(not planned.reachable),
@@ -175,10 +211,14 @@ class Mix(Transform):
             levels=levels,
             height=height,
             width=width,
+            channels=task.prepared.channels,
             rest=cut_off(original.image, task.prepared.image),
-            texts={name: original.values[name] for name in self._naming},
+            texts={
+                self._sink.called(name): original.values[name] for name in self._naming
+            },
             folder=original.folder,
             belongings=_belongings(self._sink, result.example),
+            mixed_from=self._mixed_from,
         )
 
 
@@ -262,7 +302,9 @@ class Restore(Transform):
                 name=entry.source,
                 folder=entry.folder,
                 stem=entry.restored,
-                image=unfit(image, entry.height, entry.width, entry.rest),
+                image=from_form(
+                    unfit(image, entry.height, entry.width, entry.rest), entry.channels
+                ),
                 values={**task.example.values, **entry.texts},
             )
             yield Result(example, entry.restored, Tally(images=1), entry.output)

@@ -19,9 +19,10 @@ from pathlib import Path
 
 import numpy as np
 
-from vmixjax.data import Example, Format
+from vmixjax.data import Example, Format, Trace
 from vmixjax.data.inside import create_private, own_folder
-from vmixjax.data.writing import WORK, check_stored, part_path, sequence_number
+from vmixjax.data.writing import WORK, Stored, check_stored, part_path
+from vmixjax.data.writing import sequence_number
 
 
 class ArraysSource:
@@ -47,7 +48,8 @@ class ArraysSource:
         yield from ()
 
     def traces(self):
-        yield from (file.name for file in self.files)
+        for index, file in enumerate(self.files):
+            yield Trace.of(file, "train", file.name, index, index + 1)
 
 
 class ArraysSink:
@@ -66,6 +68,10 @@ class ArraysSink:
 
     def belongings(self, example):
         return b""
+
+    def reread(self, record, output):
+        image = np.load(io.BytesIO(record), allow_pickle=False)
+        return Stored(output, image.shape, image.dtype, b"")
 
     @contextlib.contextmanager
     def write(self, shard, files, disk):

@@ -6,6 +6,7 @@ What is written are PNG files; what they belong to is the folder they lie in.
 import array
 import contextlib
 import hashlib
+import os
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, wait
@@ -14,19 +15,27 @@ from pathlib import Path, PurePath
 import numpy as np
 
 from vmixjax.data.codecs.codec import Small
-from vmixjax.data.codecs.images import read_image, read_small
-from vmixjax.data.codecs.png import encode_png, png_extras
-from vmixjax.data.example import Example, Field, Label, Pixels, Schema, Source
+from vmixjax.data.codecs.images import (
+    check_length,
+    looks_like_image,
+    read_image,
+    read_small,
+)
+from vmixjax.data.codecs.png import encode_png, png_extras, png_form
+from vmixjax.data.example import Example, Field, Label, Pixels, Schema, Source, Trace
 from vmixjax.data.files import Paths, find_files, is_inside, png_names, short_name
 from vmixjax.data.formats.format import Format, SourceOptions, existing
 from vmixjax.data.inside import create_private, own_folder
 from vmixjax.data.room import Claim, at_once
 from vmixjax.data.writing import (
+    LOCK,
     MANIFEST,
+    PART,
     WORK,
     Files,
     Shard,
     Sink,
+    Stored,
     check_stored,
     part_path,
     release_path,
@@ -34,8 +43,10 @@ from vmixjax.data.writing import (
 )
 from vmixjax.errors import ImageError, RunError
 
-_NOT_IMAGES = {MANIFEST, WORK}
 _SPLITS = {"train", "test", "val", "validation"}
+
+_MOST_NAME = 255
+"""Bytes of the name of a file, or a folder."""
 
 _UNDER_WAY = 64
 """Files that may wait for the disk, in memory."""
@@ -48,7 +59,8 @@ class FolderSource(Source):
     """Reads image files below a folder, in the order of their paths.
 
     Where all top folders have the names of splits, they are these. The folders
-    between are the class. Links that lead out of the folder are not followed.
+    between are the class. Links that lead out of the folder are followed into folders
+    that the options name, and nowhere else.
 
     Args:
       name: Path of the folder, or of one file.
@@ -66,22 +78,25 @@ class FolderSource(Source):
         self._codecs = options.codecs
         self.places: Sequence[Path] = (path,)
         self.root = path if path.is_dir() else path.parent
+        self._roots = (self.root, *options.follow_links)
         self._paths = Paths()
         starts: dict[str, int] = {}
         folders: set[PurePath] = set()
         short_names = array.array("q")
         for file in find_files(path):
-            # What else is in a release is no image.
-            if file.parts[0] in _NOT_IMAGES:
+            if _is_note(file):
                 continue
             top = file.parts[0] if len(file.parts) > 1 else ""
             starts.setdefault(top, len(self._paths))
-            folders.add(file.parent)
+            # A file that is no image makes no class.
+            if file.parent not in folders and looks_like_image(self.root / file):
+                folders.add(file.parent)
             short_names.append(hash(short_name(file)))
             self._paths.append(file)
         if not short_names:
             raise RunError(f"SRC {path} holds no files")
-        for option, names in (("--drop", options.drop), ("--keep", options.keep)):
+        fields = ("--drop", options.drop), ("--keep", options.keep)
+        for option, names in (*fields, ("--image", options.image and [options.image])):
             if names:
                 raise RunError(f"{option} {names[0]}: a folder of images has no fields")
         self._png_names: Mapping[str, str] = {}
@@ -104,7 +119,7 @@ class FolderSource(Source):
         classes = sorted({self._class(folder / "_") for folder in folders})
         self._labels = {name: number for number, name in enumerate(classes)}
         self.fields: Mapping[str, Field] = (
-            {"label": Label(tuple(classes))} if classes != [""] else {}
+            {"label": Label(tuple(classes))} if any(classes) else {}
         )
 
     def read(self, split: str, index: int, claim: Claim = at_once) -> Example:
@@ -127,8 +142,11 @@ class FolderSource(Source):
 
     def values(self, split: str, index: int) -> Mapping[str, int]:
         """They are the class, where there are any."""
-        name = self._class(self._path(split, index))
-        return {"label": self._labels[name]} if self.fields else {}
+        path = self._path(split, index)
+        number = self._labels.get(self._class(path))
+        if self.fields and number is None:
+            raise ImageError(f"{self.root / path} is no image, nor any beside it")
+        return {"label": number} if number is not None and self.fields else {}
 
     def candidates(self, name: str) -> Iterator[tuple[str, int]]:
         """Names are paths."""
@@ -140,22 +158,22 @@ class FolderSource(Source):
     def extras(self, split: str, index: int) -> Iterator[str]:
         yield from png_extras((self.root / self._path(split, index)).read_bytes())
 
-    def traces(self) -> Iterator[str]:
-        """They are paths and sizes."""
+    def traces(self) -> Iterator[Trace]:
+        """Each image is a file."""
         for split, place in self._places.items():
             for index in range(len(place)):
                 file = self._path(split, index)
-                path = self.root / file
-                size = path.lstat().st_size if path.exists() else 0
-                yield f"{split}\0{file.as_posix()}\0{size}"
+                name = file.as_posix()
+                yield Trace.of(self.root / file, split, name, index, index + 1)
 
     @contextlib.contextmanager
     def _there(self, relative: PurePath) -> Iterator[Path]:
         """Where to read a file, which must neither lie elsewhere nor be gone."""
         path = self.root / relative
-        if path.is_symlink() and not is_inside(path, self.root):
+        if path.is_symlink() and not any(is_inside(path, root) for root in self._roots):
             raise ImageError(
-                f"{path} is a link out of the folder; copy the picture into it"
+                f"{path} is a link out of the folder; copy the picture into it, or "
+                f"name the folder that such links lead to with --follow-links"
             )
         try:
             yield path
@@ -175,6 +193,18 @@ class FolderSource(Source):
     def _class(self, file: PurePath) -> str:
         folders = file.parts[1:-1] if self._split else file.parts[:-1]
         return PurePath(*folders).as_posix().removeprefix(".")
+
+
+def _is_note(file: PurePath) -> bool:
+    """Tells whether a file in a release is none of its images.
+
+    In a folder of such a name there may be images all the same.
+    """
+    if len(file.parts) == 1:
+        return file.name == MANIFEST
+    under_way = any(PurePath(part).suffix == PART for part in file.parts[1:])
+    noted = under_way or file.suffix == ".json" or file.name == LOCK
+    return file.parts[0] == WORK and noted
 
 
 class FolderSink(Sink):
@@ -211,11 +241,23 @@ class FolderSink(Sink):
                 f"{example.name} would be hidden in a folder; rename it or its class, "
                 f"or choose another format"
             )
+        longest = max(len(os.fsencode(part)) for part in path.split("/"))
+        if longest > _MOST_NAME:
+            raise ImageError(
+                f"{example.name} would have a name of {longest} bytes, and file "
+                f"systems take {_MOST_NAME}; make its name, or its class, shorter by "
+                f"{longest - _MOST_NAME}"
+            )
         return path
 
     def encode(self, example: Example, output: str) -> bytes:
         del output
         return encode_png(example.image)
+
+    def reread(self, record: bytes, output: str) -> Stored:
+        """Its reader takes the name from the path."""
+        check_length(record)
+        return Stored(output, *png_form(record), b"")
 
     @contextlib.contextmanager
     def write(self, shard: Shard, files: Files, disk: Executor) -> Iterator["_Writer"]:

@@ -24,6 +24,8 @@ class SourceOptions:
     drop: Sequence[str] = ()
     keep: Sequence[str] | None = ()
     codecs: Collection[str] | None = None
+    image: str | None = None
+    follow_links: Sequence[Path] = ()
 
     def check_fields(self, known: Collection[str], there: str) -> None:
         """Refuses to drop or to keep what there is not.

@@ -32,10 +32,12 @@ class Entry:
       config: What the levels mean.
       levels: uint8 (H // T, W // T), the plan.
       height, width: Size of the original, before it was padded or cropped.
+      channels: Channels of the original; the mixed image may have more, see `to_form`.
       rest: Values that cropping took away.
       texts: Fields that the release has numbers for, as they were.
       folder: Folder that the restored image belongs into, such as its class.
       belongings: SHA-256 of what the release has beside the image, such as its label.
+      mixed_from: Digest of the source that was mixed; see `Fingerprint`.
     """
 
     identity: bytes
@@ -46,10 +48,12 @@ class Entry:
     levels: np.ndarray
     height: int
     width: int
+    channels: int
     rest: bytes
     texts: dict[str, str] = dataclasses.field(default_factory=dict)
     folder: str = ""
     belongings: str = ""
+    mixed_from: str = ""
 
     def fits(self, mixed: np.ndarray) -> bool:
         """Tells whether it can be of a mixed image (H, W, C), which sizes follow from.
@@ -66,6 +70,7 @@ class Entry:
         left = 0 if padded else height * width - rows * columns
         return (
             (padded or cropped)
+            and self.channels in (1, mixed.shape[2])
             and self.levels.shape == (rows // tile, columns // tile)
             and int(self.levels.max()) <= len(self.config.ladder)
             and len(self.rest) == left * mixed.shape[2] * mixed.itemsize
@@ -83,9 +88,11 @@ class Entry:
             levels=(self.levels.shape[0], self.levels.shape[1]),
             height=self.height,
             width=self.width,
+            channels=self.channels,
             rest=len(self.rest),
             texts={name: name_bytes(text) for name, text in self.texts.items()},
             belongings=self.belongings,
+            mixed_from=self.mixed_from,
         )
         text = json.dumps(msgspec.to_builtins(head)).encode()
         values = zlib.compress(self.levels.tobytes() + self.rest)
@@ -109,17 +116,19 @@ class Entry:
         levels = np.frombuffer(values[: rows * columns], np.uint8)
         return cls(
             identity=head.identity,
-            output=_text(head.output),
-            source=_text(head.source),
-            restored=_text(head.restored),
+            output=bytes_name(head.output),
+            source=bytes_name(head.source),
+            restored=bytes_name(head.restored),
             config=MixConfig(**msgspec.structs.asdict(head.config)),
             levels=levels.reshape(rows, columns),
             height=head.height,
             width=head.width,
+            channels=head.channels,
             rest=values[rows * columns :],
-            texts={name: _text(text) for name, text in head.texts.items()},
-            folder=_text(head.folder),
+            texts={name: bytes_name(text) for name, text in head.texts.items()},
+            folder=bytes_name(head.folder),
             belongings=head.belongings,
+            mixed_from=head.mixed_from,
         )
 
 
@@ -135,9 +144,11 @@ class _Head(msgspec.Struct, forbid_unknown_fields=True):
     levels: tuple[Count, Count]
     height: Annotated[int, msgspec.Meta(ge=1, le=2**31)]
     width: Annotated[int, msgspec.Meta(ge=1, le=2**31)]
+    channels: Annotated[int, msgspec.Meta(ge=1, le=2**16)]
     rest: Count
     texts: dict[str, bytes]
     belongings: str
+    mixed_from: str
 
 
 @functools.cache
@@ -150,5 +161,6 @@ def name_bytes(name: str) -> bytes:
     return name.encode("utf-8", "surrogateescape")
 
 
-def _text(name: bytes) -> str:
+def bytes_name(name: bytes) -> str:
+    """Gives the name of so many bytes; see `name_bytes`."""
     return name.decode("utf-8", "surrogateescape")

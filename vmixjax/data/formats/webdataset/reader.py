@@ -1,9 +1,10 @@
 """A WebDataset: tar files of samples, each some files that differ in the suffix."""
 
 import array
+import os
 import tarfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from vmixjax.data.codecs.codec import Small
 from vmixjax.data.codecs.images import decode_image, decode_small
@@ -15,19 +16,24 @@ from vmixjax.data.example import (
     Pixels,
     Source,
     Text,
+    Trace,
 )
 from vmixjax.data.formats.format import SourceOptions, existing
+from vmixjax.data.formats.webdataset.finding import list_tars, unsorted
+from vmixjax.data.formats.webdataset.inflated import is_gzipped
+from vmixjax.data.formats.webdataset.names import name_of, parse
+from vmixjax.data.formats.webdataset.samples import (
+    IMAGES,
+    LABEL,
+    image_of,
+    read_sample,
+    values_of,
+)
 from vmixjax.data.formats.webdataset.tar import loose, open_tar, walk
 from vmixjax.data.room import Claim, at_once
 from vmixjax.errors import ImageError, RunError
 
-_IMAGES = {"png", "jpg", "jpeg", "webp", "bmp", "tif", "tiff", "gif"}
-_LABEL, _TEXT = "cls", "txt"
-_MOST = 2**63
-"""Numbers of classes have 64 bits."""
-
-_MOST_BYTES = 2**30
-"""Of all members of a sample."""
+_TEXT = "txt"
 
 
 class WebDatasetSource(Source):
@@ -49,7 +55,12 @@ class WebDatasetSource(Source):
     pixels: Pixels | None = None
 
     def __init__(self, name: str, options: SourceOptions) -> None:
-        tars = list_tars(existing(name))
+        place = existing(name)
+        self._base = place if place.is_dir() else place.parent
+        tars = list_tars(place)
+        if options.codecs is not None:
+            # A release holds none that are gzipped, and others may inflate to much.
+            tars = [tar for tar in tars if not is_gzipped(tar)]
         if not tars:
             raise RunError(f"SRC {name} is no tar file, nor a list or folder of them")
         self._tars = tuple(tars)
@@ -57,51 +68,64 @@ class WebDatasetSource(Source):
         self.places: Sequence[Path] = self._tars
         self._drop = frozenset(options.drop)
         self._starts = [array.array("q") for _ in tars]
-        suffixes: set[str] = set()
-        seen: set[int] = set()
-        for tar, starts in zip(tars, self._starts, strict=True):
-            previous = None
-            for member in _members(tar):
-                key, suffix = _key(member.name)
-                if key != previous:
-                    if hash(key) in seen:
-                        raise RunError(
-                            f"two samples in SRC have the key {key!r}; rename one"
-                        )
-                    seen.add(hash(key))
-                    starts.append(member.offset)
-                    previous = key
-                suffixes.add(suffix)
-        if not seen:
+        suffixes = self._find_samples()
+        if not suffixes:
             raise RunError(f"SRC {tars[0]} holds no samples")
         there = f"the samples have {', '.join(sorted(suffixes))}"
         options.check_fields(suffixes, there)
         keep = options.keep
+        self._images = _chosen(suffixes - self._drop, options, there)
         fields: dict[str, Field] = {}
-        for suffix in sorted(suffixes - _IMAGES - self._drop):
-            if suffix == _LABEL:
+        for suffix in sorted(suffixes - self._images - self._drop):
+            if suffix == LABEL:
                 fields[suffix] = Label()
-            elif suffix == _TEXT or keep is None or suffix in keep:
+            elif keep is None or (
+                not _is_image(suffix) and (suffix == _TEXT or suffix in keep)
+            ):
                 fields[suffix] = Text()
             else:
+                through = f", or let them through with --keep {suffix}"
                 raise RunError(
                     f"the samples have members .{suffix}, which may show what the "
-                    f"images show: leave them behind with --drop {suffix}, or let them "
-                    f"through with --keep {suffix}"
+                    f"images show: leave them behind with --drop {suffix}"
+                    f"{'' if _is_image(suffix) else through}"
                 )
         self.fields: Mapping[str, Field] = fields
         self.splits: Mapping[str, int] = {"train": sum(map(len, self._starts))}
+
+    def _find_samples(self) -> set[str]:
+        """Notes where each sample begins; gives the suffixes of all members."""
+        suffixes: set[str] = set()
+        seen: set[int] = set()
+        for tar, starts in zip(self._tars, self._starts, strict=True):
+            previous, here = None, set()
+            for member in _members(tar):
+                key, suffix = parse(member.name)
+                if key != previous:
+                    if hash(key) in here:
+                        raise unsorted(tar, key)
+                    if hash(key) in seen:
+                        raise RunError(
+                            f"SRC has another sample with the key {key!r} in {tar}: "
+                            f"rename one, or name the tar files one by one"
+                        )
+                    here.add(hash(key))
+                    starts.append(member.offset)
+                    previous = key
+                suffixes.add(suffix)
+            seen |= here
+        return suffixes
 
     def read(self, split: str, index: int, claim: Claim = at_once) -> Example:
         del split
         path, key, members = self._sample(index)
         where = f"{path}: {key}"
-        content = _image(where, members)
+        content = image_of(where, members, self._images)
         values = self._values(where, members)
         return Example(
             name=key,
-            folder=str(values.get(_LABEL, "")),
-            stem=key,
+            folder=str(values.get(LABEL, "")),
+            stem=name_of(key),
             image=decode_image(content, where, codecs=self._codecs, claim=claim),
             values=values,
         )
@@ -112,19 +136,19 @@ class WebDatasetSource(Source):
         del split
         path, key, members = self._sample(index)
         where = f"{path}: {key}"
-        content = _image(where, members)
+        content = image_of(where, members, self._images)
         return decode_small(content, where, enough, codecs=self._codecs, claim=claim)
 
     def values(self, split: str, index: int) -> Mapping[str, int | str]:
         del split
-        path, key, members = self._sample(index, _IMAGES)
+        path, key, members = self._sample(index, self._images)
         return self._values(f"{path}: {key}", members)
 
     def extras(self, split: str, index: int) -> Iterator[str]:
         """Members that are declared are checked elsewhere."""
         del split
         _, _, members = self._sample(index)
-        for suffix in sorted(_IMAGES & set(members)):
+        for suffix in sorted(self._images & set(members)):
             yield from png_extras(members[suffix])
 
     def loose(self) -> Iterator[str]:
@@ -133,26 +157,19 @@ class WebDatasetSource(Source):
             for what in loose(tar):
                 yield f"{tar.name}: {what}"
 
-    def traces(self) -> Iterator[str]:
-        """They are sizes of files, and their samples."""
+    def traces(self) -> Iterator[Trace]:
+        """They are the tar files."""
+        stop = 0
         for tar, starts in zip(self._tars, self._starts, strict=True):
-            yield f"{tar.name}\0{tar.stat().st_size}\0{len(starts)}"
+            start, stop = stop, stop + len(starts)
+            name = os.path.relpath(tar, self._base)
+            yield Trace.of(tar, "train", name, start, stop)
 
     def _values(
         self, where: str, members: Mapping[str, bytes]
     ) -> Mapping[str, int | str]:
         """What the members of a sample have for each field."""
-        values: dict[str, int | str] = {}
-        for name, field in self.fields.items():
-            try:
-                text = members[name].decode()
-                values[name] = _class(text) if isinstance(field, Label) else text
-            except (KeyError, ValueError) as error:
-                raise ImageError(
-                    f"{where} has no .{name} that can be read; mend it, or drop all "
-                    f"with --drop {name}"
-                ) from error
-        return values
+        return values_of(where, members, self.fields)
 
     def _sample(
         self, index: int, unwanted: Collection[str] = ()
@@ -167,96 +184,63 @@ class WebDatasetSource(Source):
         return path, *_sample(path, self._starts[tar][index], unwanted)
 
 
-def list_tars(path: Path) -> list[Path]:
-    """Lists the tar files that a path names; none if it is something else.
+def _is_image(suffix: str) -> bool:
+    return suffix.rpartition(".")[2] in IMAGES
+
+
+def _chosen(
+    suffixes: Collection[str], options: SourceOptions, there: str
+) -> frozenset[str]:
+    """The suffixes that images have, of which each sample has one.
 
     Raises:
-      RunError: A list names a file that is not there.
+      RunError: It is left open which these are.
     """
-    if path.is_dir():
-        files = [p for p in sorted(path.iterdir()) if not p.name.startswith(".")]
-        files = [p for p in files if p.is_file() and p.suffix != ".json"]
-        only = [p for p in files if p.suffix == ".tar"]
-        return only if len(only) == len(files) else []
-    if path.suffix == ".tar":
-        return [path]
-    if path.suffix != ".txt":
-        return []
-    lines = path.read_text(errors="surrogateescape").splitlines()
-    tars = [path.parent / line.strip() for line in lines if line.strip()]
-    for tar in tars:
-        if tar.suffix != ".tar" or not tar.is_file():
-            raise RunError(f"SRC {path} lists {tar}, which is no tar file there")
-    return tars
-
-
-def _image(where: str, members: Mapping[str, bytes]) -> bytes:
-    """The image file of a sample, which has one."""
-    images = sorted(_IMAGES & set(members))
-    if len(images) != 1:
-        raise ImageError(
-            f"{where} has {len(images)} images; it needs one, and others dropped "
-            f"with --drop SUFFIX"
+    if options.image is not None:
+        if options.image not in suffixes:
+            raise RunError(f"--image {options.image}: {there}")
+        return frozenset({options.image})
+    plain = frozenset(IMAGES & set(suffixes))
+    others = sorted(filter(_is_image, suffixes))
+    if plain or not others:
+        return plain
+    if len(others) > 1:
+        rest = " ".join(others[1:])
+        raise RunError(
+            f"what follows the first dot of a name is the kind of a file, and the "
+            f"samples have several kinds of images, {', '.join(others)}: choose one, "
+            f"as by --image {others[0]} --drop {rest}, or rename the files without "
+            f"such dots"
         )
-    return members[images[0]]
+    return frozenset(others)
 
 
 def _members(path: Path) -> Iterator[tarfile.TarInfo]:
-    """Each ordinary member."""
+    """Each member that is no folder."""
     try:
         with open_tar(path) as file:
             for member in walk(file):
-                if member.isfile():
+                if not member.isdir():
                     yield member
+    except RunError:
+        raise
     except ValueError as error:
         raise RunError(f"{path} is no whole tar file; copy it again") from error
-
-
-def _class(text: str) -> int:
-    number = int(text)
-    if not -_MOST <= number < _MOST:
-        raise ValueError(f"{number} is no number of a class")
-    return number
-
-
-def _key(name: str) -> tuple[str, str]:
-    """A sample's key is all up to the first dot of the file's own name."""
-    path = PurePosixPath(name)
-    stem, _, suffix = path.name.partition(".")
-    return (path.parent / stem).as_posix(), suffix.lower()
 
 
 def _sample(
     path: Path, start: int, unwanted: Collection[str]
 ) -> tuple[str, dict[str, bytes]]:
     """The key and the members of the sample that begins at a place in a file."""
-    members: dict[str, bytes] = {}
-    sample: str | None = None
-    left = _MOST_BYTES
     try:
         with open_tar(path) as file, open_tar(path) as content:
             file.seek(start)
-            for member in walk(file):
-                if not member.isfile():
-                    continue
-                key, suffix = _key(member.name)
-                if sample is not None and key != sample:
-                    break
-                left -= member.size
-                if left < 0:
-                    raise ImageError(
-                        f"{path}: {key} has more than {_MOST_BYTES} bytes; cut it up"
-                    )
-                sample = key
-                if suffix not in unwanted:
-                    content.seek(member.offset_data)
-                    members[suffix] = content.read(member.size)
+            return read_sample(file, content, str(path), unwanted)
     except FileNotFoundError as error:
         raise RunError(
             f"{path} was there and is gone; bring it back and run again"
         ) from error
-    except ImageError:
+    except (ImageError, RunError):
         raise
     except ValueError as error:
         raise RunError(f"{path} has changed; bring it back and run again") from error
-    return sample or "", members
