@@ -18,6 +18,10 @@ import pytest
 
 import vmixjax
 from vmixjax import attacks, methods, metrics, optimizers
+from vmixjax.attacks._alignment import align
+from vmixjax.attacks._assembly import assemble
+from vmixjax.attacks._scene import Placed, solve_scene
+from vmixjax.attacks._turned_assembly import turned_misfits
 from vmixjax.attacks.averaging import averaging
 from vmixjax.attacks.region_means import region_means
 from vmixjax.attacks.threat_model import ThreatModel
@@ -266,6 +270,37 @@ def test_no_setting_refuses_a_gradient(differentiate):
                 image = jax.ShapeDtypeStruct(IMAGE.shape, jnp.float32)
                 gradient = jax.eval_shape(differentiate(function), image)
             assert (gradient.shape, gradient.dtype) == (image.shape, image.dtype)
+
+
+# What attacks on the host search by, which is jitted: (function, shapes of bytes).
+SEARCHES = {
+    "align": (
+        functools.partial(align, KEY, region=4, reach=4, joint=False, rounds=1),
+        [(2, 8, 8, 3)],
+    ),
+    "assemble": (lambda pieces: assemble(pieces, (2, 2)), [(1, 2, 2, 4, 2, 2, 3)]),
+    "solve_scene": (
+        lambda views, rows, columns: solve_scene(
+            (Placed(views, rows.astype(jnp.float32), columns.astype(jnp.float32), 4),),
+            rounds=1,
+        ),
+        [(1, 8, 8, 3), (1, 8, 8), (1, 8, 8)],
+    ),
+    "turned_misfits": (turned_misfits, [(4, 2, 2, 3)]),
+}
+
+
+@pytest.mark.parametrize("name", SEARCHES)
+def test_no_setting_refuses_a_search(name):
+    function, shapes_of_bytes = SEARCHES[name]
+    arguments = [jax.ShapeDtypeStruct(shape, jnp.uint8) for shape in shapes_of_bytes]
+    by_default = jax.eval_shape(function, *arguments)
+    for values in (STRICT, STRICT | X64):
+        with settings(values):
+            result = jax.eval_shape(function, *arguments)
+        assert result.shape == by_default.shape
+        # Places are counted as JAX counts by default, in as many bits as it has.
+        assert np.dtype(result.dtype).kind == np.dtype(by_default.dtype).kind
 
 
 def test_full_plans_have_no_nan():
