@@ -111,7 +111,7 @@ ON_THE_HOST = {
 }
 
 # Programs that are much like another, or large: traced, but not run.
-TRACED = ("scale_by_st_adam", "published_plan", "ele")
+TRACED = ("unmix", "scale_by_st_adam", "published_plan", "ele")
 VALUED = [name for name in CALLS if name not in TRACED]
 
 STRICT = {
@@ -224,24 +224,29 @@ def test_batches_may_be_empty_or_of_any_size(name):
         assert all(x.shape[0] == size for x in jax.tree.leaves(result))
 
 
-def test_mixing_is_exported_for_batches_of_any_size():
+def test_mixing_is_exported_for_batches_of_any_size_and_stored():
     size = jax.export.symbolic_shape("b")
     plan = vmixjax.full_plan(IMAGE.shape, CONFIG)
 
-    def mix(words, images):
+    def mix(words, images, plans):
         keys = jax.random.wrap_key_data(words, impl=IMPL)
-        return jax.vmap(lambda key, image: vmixjax.mix(key, image, plan))(keys, images)
+        return jax.vmap(vmixjax.mix)(keys, images, plans), plans
 
     exported = jax.export.export(jax.jit(mix), platforms=["cpu", "cuda", "tpu"])(
-        *(jax.ShapeDtypeStruct((*size, *x.shape), x.dtype) for x in (WORDS, IMAGE))
+        *jax.tree.map(
+            lambda x: jax.ShapeDtypeStruct((*size, *x.shape), x.dtype),
+            (WORDS, IMAGE, plan),
+        )
     )
     exported = jax.export.deserialize(exported.serialize())
     words = jnp.stack([WORDS, WORDS[::-1], WORDS])
     images = np.stack([IMAGE, IMAGE[::-1], IMAGE])
-    first, other, last = exported.call(words, images)
+    plans = jax.tree.map(lambda x: jnp.stack([x] * 3), plan)
+    (first, other, last), given = exported.call(words, images, plans)
     assert (first == expected("mix")).all()
     assert (last == expected("mix")).all()
     assert (other != first).any()
+    assert given.config == CONFIG
 
 
 def test_no_images_are_mixed_to_none():

@@ -17,9 +17,11 @@ integers, so it is the same alone or in a batch, jitted or not, on any device.
 
 import dataclasses
 import functools
+import json
 from typing import NamedTuple
 
 import jax
+import jax.export
 import jax.numpy as jnp
 import numpy as np
 
@@ -60,6 +62,15 @@ class Plan:
     expected_vfe: jax.Array
     reachable: jax.Array
     config: MixConfig
+
+
+# So that exported functions which take or give plans can be stored.
+jax.export.register_pytree_node_serialization(
+    Plan,
+    serialized_name="vmixjax.Plan",
+    serialize_auxdata=lambda static: json.dumps(dataclasses.asdict(*static)).encode(),
+    deserialize_auxdata=lambda stored: (MixConfig(**json.loads(stored)),),
+)
 
 
 def plan(
