@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Annotated, Any
 
 from vmixjax._printable import printable as printable
-from vmixjax.errors import RunError
+from vmixjax.errors import ImageError, RunError
 
 DONE, SOME_SKIPPED, REFUSED, INTERRUPTED = 0, 1, 2, 130
 """Exit statuses: all done; some files skipped; nothing or not all tried; Ctrl-C."""
@@ -25,6 +25,8 @@ MENDS: Mapping[int, str] = {
     errno.EDQUOT: _ROOM,
     errno.EROFS: "; name a folder elsewhere",
     errno.EACCES: "; change its permissions, or name another",
+    errno.ELOOP: "; it is a link that leads back to itself: remove it, or name another",
+    errno.ENAMETOOLONG: "; no file can be called so: name another",
 }
 """What to do about an error of the operating system, by its number."""
 
@@ -70,7 +72,7 @@ class Program:
         """Gives the exit status of some work, or of the error that ended it."""
         try:
             return work()
-        except RunError as error:
+        except (RunError, ImageError) as error:
             return self._complain(str(error))
         except ModuleNotFoundError as error:
             module = (error.name or str(error)).partition(".")[0]

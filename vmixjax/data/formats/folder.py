@@ -154,8 +154,9 @@ class FolderSource(Source):
         """Where to read a file, which must neither lie elsewhere nor be gone."""
         path = self.root / relative
         if path.is_symlink() and not is_inside(path, self.root):
+            where = "out of the folder" if path.exists() else "that leads nowhere"
             raise ImageError(
-                f"{path} is a link out of the folder; copy the picture into it"
+                f"{path} is a link {where}; copy the picture into the folder"
             )
         try:
             yield path

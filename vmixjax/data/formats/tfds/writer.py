@@ -15,6 +15,7 @@ from tensorflow_datasets.proto import tf_example_pb2
 
 from vmixjax.data.codecs.png import encode_png
 from vmixjax.data.example import Example, Field, Label, Schema, Text
+from vmixjax.data.files import is_text
 from vmixjax.data.inside import create_private, move_inside, own_folder
 from vmixjax.data.writing import (
     WORK,
@@ -46,13 +47,14 @@ class TfdsSink(Sink):
       schema: What is to be held.
 
     Raises:
-      RunError: Nothing is known of the images.
+      RunError: Nothing is known of the images, or a name is no text.
     """
 
     def __init__(self, root: Path, schema: Schema) -> None:
         pixels = schema.pixels
         if pixels is None:
             raise RunError("SRC has no image that can be read; --format tfds needs one")
+        _check_names(root, schema)
         self.root, self._name = root, schema.name
         self._fields = {
             "label" if key == "cls" else key: (key, field)
@@ -223,6 +225,28 @@ def _one_line() -> Iterator[None]:
         raise RunError(
             f"DST cannot be written: {reason}; mend that, and run again"
         ) from error
+
+
+def _check_names(root: Path, schema: Schema) -> None:
+    """Refuses names that TFDS, which takes text only, could not store or read back."""
+    if not is_text(str(root)):
+        raise RunError(
+            f"DST {root} has a name that is no text in UTF-8, which TFDS cannot read: "
+            f"name another folder, or choose another --format"
+        )
+    for key, field in schema.fields.items():
+        if not is_text(key):
+            raise RunError(
+                f"--format tfds cannot hold the field {key}, whose name is no text in "
+                f"UTF-8: leave it behind with --drop {key}, or choose another --format"
+            )
+        names = (field.names or ()) if isinstance(field, Label) else ()
+        for name in names:
+            if not is_text(name):
+                raise RunError(
+                    f"--format tfds cannot hold the class {name}, whose name is no "
+                    f"text in UTF-8: rename its folder, or choose another --format"
+                )
 
 
 def _feature(field: Field) -> Any:

@@ -147,9 +147,15 @@ class WebDatasetSource(Source):
             try:
                 text = members[name].decode()
                 values[name] = _class(text) if isinstance(field, Label) else text
-            except (KeyError, ValueError) as error:
+            except KeyError as error:
                 raise ImageError(
-                    f"{where} has no .{name} that can be read; mend it, or drop all "
+                    f"{where} has no .{name}; add it, or drop all with --drop {name}"
+                ) from error
+            except ValueError as error:
+                is_class = isinstance(field, Label)
+                what = "number of a class, which has 64 bits" if is_class else "text"
+                raise ImageError(
+                    f"{where} has a .{name} that is no {what}; mend it, or drop all "
                     f"with --drop {name}"
                 ) from error
         return values
