@@ -19,6 +19,9 @@ from vmixjax.errors import ImageError, RunError
 DONE, SOME_SKIPPED, REFUSED, INTERRUPTED = 0, 1, 2, 130
 """Exit statuses: all done; some files skipped; nothing or not all tried; Ctrl-C."""
 
+_NAMED = 12
+"""Names in a list, at most."""
+
 _ROOM = "; make room, and run the same command again"
 MENDS: Mapping[int, str] = {
     errno.ENOSPC: _ROOM,
@@ -138,6 +141,20 @@ def example_last(
         if not stop.code and {"-h", "--help"} & set(arguments):
             print(f"Example: {examples.get(arguments[0], examples[''])}")
         raise
+
+
+def counted(counts: Mapping[str, int]) -> str:
+    """Lists names and how many there are of each; where there are many, less of it.
+
+    >>> counted({"cat": 3, "": 1})
+    'cat (3), none (1)'
+    >>> counted({str(number): number for number in range(100)})
+    '100 of 0 to 99 images'
+    """
+    if len(counts) > _NAMED:
+        least, most = min(counts.values()), max(counts.values())
+        return f"{len(counts)} of {least} to {most} images"
+    return ", ".join(f"{name or 'none'} ({count})" for name, count in counts.items())
 
 
 def say(line: str) -> None:

@@ -122,17 +122,6 @@ def test_a_name_that_is_empty_is_not_the_folder_one_is_in(
     assert main(["mix", ".", str(tmp_path.with_name("mixed")), *SMALL]) == 0
 
 
-def test_folders_may_lie_deeper_than_calls_can_go(tmp_path, capsys, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    for _ in range(1100):
-        os.mkdir("a")  # noqa: PTH102 (no path is that long from the root)
-        os.chdir("a")
-    write_png(type(tmp_path)("x.png"), IMAGE)
-    monkeypatch.chdir(tmp_path)
-    assert main(["mix", "a", "mixed", "--format", "webdataset", *SMALL]) == 0
-    assert capsys.readouterr().out.startswith("1 mixed")
-
-
 @pytest.mark.parametrize("number", [b"18446744073709551615", b"-9" + b"0" * 19, b"x"])
 def test_a_class_that_is_no_number_of_64_bits_is_named(tmp_path, capsys, number):
     tar = write_tar(tmp_path / "a.tar", png=encode_png(IMAGE), cls=number)

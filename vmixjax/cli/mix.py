@@ -21,7 +21,7 @@ from vmixjax.cli.options import (
     optional,
     status,
 )
-from vmixjax.command_line import Command
+from vmixjax.command_line import Command, counted, say
 from vmixjax.config import Channels
 from vmixjax.data.formats import FORMATS
 from vmixjax.errors import RunError
@@ -192,6 +192,8 @@ def _summarize(manifest: dict[str, Any]) -> None:
         f"{manifest['images']} mixed; mean VFE {before['mean']:.2f} before, "
         f"{after['mean']:.2f} after"
     )
+    classes = f"classes: {counted(found)}" if (found := manifest["classes"]) else ""
+    say(f"splits: {counted(manifest['splits'])}; {classes or 'no classes'}")
     if manifest["out_of_reach"]:
         print(f"{manifest['out_of_reach']} of them cannot reach the VFE asked for")
     if manifest["with_clear_tiles"]:

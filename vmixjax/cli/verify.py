@@ -7,7 +7,7 @@ from typing import Annotated
 
 import tyro
 
-from vmixjax.cli.options import DataDir, PassphraseFile, optional
+from vmixjax.cli.options import DataDir, PassphraseFile, Splits, optional
 from vmixjax.command_line import DONE, SOME_SKIPPED, Command, say
 
 
@@ -28,6 +28,8 @@ class Verify:
     """File whose first line is the vault's passphrase."""
     source: Annotated[str | None, optional("SRC", "none")] = None
     """What was mixed."""
+    splits: Splits = ()
+    """Splits of SRC that were mixed."""
     data_dir: DataDir = None
     """Where TFDS keeps its data sets."""
     json: bool = False
@@ -42,7 +44,12 @@ def run(options: Verify) -> int:
 
     original = None
     if options.source is not None:
-        original = open_source(options.source, data_dir=options.data_dir, keep=None)
+        original = open_source(
+            options.source,
+            data_dir=options.data_dir,
+            splits=options.splits,
+            keep=None,
+        )
     report = verify_release(
         options.release,
         vault_folder=options.vault,

@@ -47,6 +47,12 @@ class Raw:
 Field: TypeAlias = Label | Text | Raw
 
 
+def class_field(fields: Mapping[str, Field]) -> str | None:
+    """Names the field that holds the class; None where there is none."""
+    labels = (name for name, field in fields.items() if isinstance(field, Label))
+    return next(labels, None)
+
+
 @dataclasses.dataclass(frozen=True)
 class Example:
     """One image and what belongs to it.

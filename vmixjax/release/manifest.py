@@ -18,7 +18,7 @@ from vmixjax.errors import RunError
 from vmixjax.release.keys import digest
 from vmixjax.release.schema import Layout, Manifest, Tally
 
-_LAYOUT = 3
+_LAYOUT = 4
 _SOFTWARE = ("vmixjax", "jax", "jaxlib", "numpy", "pillow")
 
 
@@ -59,6 +59,8 @@ def describe(
         "identity": identity,
         "about": dict(about),
         "splits": dict(splits),
+        # By numbers, as the images have them: names may be left behind.
+        "classes": tally.classes,
         "images": tally.images,
         "fields": list(fields),
         "skipped": tally.skipped,

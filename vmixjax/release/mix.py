@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from vmixjax.data.example import Source
+from vmixjax.data.example import Label, Source, class_field
 from vmixjax.data.inside import holds
 from vmixjax.data.writing import MANIFEST, Shard
 from vmixjax.errors import RunError
@@ -51,7 +51,7 @@ def mix_release(
         default one for each processor.
 
     Returns:
-      The manifest, but for the shards and the signature.
+      The manifest, but for the shards and the signature, and with names of classes.
 
     Raises:
       RunError, VaultError, OSError: It cannot begin or go on. What was written stays,
@@ -158,7 +158,7 @@ def _finish(job: ReleaseJob) -> dict[str, Any]:
     )
     write_manifest(job.config.dst, description, shards(), sign)
     journal.end()
-    return description
+    return _with_names(description, job.source)
 
 
 def _finished(job: ReleaseJob) -> dict[str, Any]:
@@ -190,4 +190,18 @@ def _finished(job: ReleaseJob) -> dict[str, Any]:
             )
     job.journal.end()
     values: dict[str, Any] = msgspec.to_builtins(manifest)
-    return {name: value for name, value in values.items() if name not in _LONG}
+    short = {name: value for name, value in values.items() if name not in _LONG}
+    return _with_names(short, job.source)
+
+
+def _with_names(manifest: dict[str, Any], source: Source) -> dict[str, Any]:
+    """What a manifest says, for its owner: classes by their names."""
+    field = source.fields.get(class_field(source.fields) or "")
+    names = (field.names or ()) if isinstance(field, Label) else ()
+
+    def name(number: int) -> str:
+        return names[number] if 0 <= number < len(names) else str(number)
+
+    numbers = sorted(map(int, manifest["classes"]))
+    classes = {name(number): manifest["classes"][str(number)] for number in numbers}
+    return {**manifest, "classes": classes}

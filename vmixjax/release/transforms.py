@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from vmixjax.data.example import Example, Field, Text
+from vmixjax.data.example import Example, Field, Text, class_field
 from vmixjax.data.pixels import cut_off, pixels_digest, unfit
 from vmixjax.data.writing import Shard, Sink
 from vmixjax.errors import ImageError, VaultError
@@ -110,6 +110,7 @@ class Mix(Transform):
     ) -> None:
         self._secret, self._sink, self._vault = secret, sink, vault
         self._recipe, self._names = recipe.prune_ladder(), names
+        self._class = class_field(fields)
         self._naming = [
             name
             for name, field in fields.items()
@@ -152,8 +153,10 @@ class Mix(Transform):
         number = PurePosixPath(task.output).stem
         values = {**task.example.values, **dict.fromkeys(self._naming, number)}
         example = dataclasses.replace(task.example, image=mixed.image, values=values)
+        number_of_class = () if self._class is None else (str(values[self._class]),)
         tally = Tally(
             images=1,
+            classes=dict.fromkeys(number_of_class, 1),
             out_of_reach=int(not planned.reachable),
             clear=int((planned.levels == 0).any()),
             before=Range.of(mixed.before),
@@ -272,12 +275,13 @@ class Restore(Transform):
             output = self._sink.output(result.example, task.prepared, task.index, True)
         except ImageError as error:
             return error
-        if hash(output) in self._given:
+        given = hash((task.prepared.split, output))
+        if given in self._given:
             return ImageError(
                 f"{task.example.name} is an image that was restored already, as "
                 f"{output}; remove one of the two"
             )
-        self._given.add(hash(output))
+        self._given.add(given)
         return dataclasses.replace(result, output=output)
 
 

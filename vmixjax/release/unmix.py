@@ -32,7 +32,9 @@ def open_release(path: Path) -> tuple[Source, Format]:
       RunError: There is nothing that can be read.
     """
     format = format_of_release(path)
-    source = open_source(f"{format.name}:{path}", keep=None, codecs=RELEASED_CODECS)
+    source = open_source(
+        f"{format.name}:{path}", keep=None, codecs=RELEASED_CODECS, released=True
+    )
     return source, format
 
 

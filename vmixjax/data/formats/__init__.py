@@ -37,6 +37,7 @@ def open_source(
     drop: Sequence[str] = (),
     keep: Sequence[str] | None = (),
     codecs: Collection[str] | None = None,
+    released: bool = False,
 ) -> Source:
     """Opens the data set that a user named.
 
@@ -50,12 +51,13 @@ def open_source(
       keep: Fields to let through although they might show what the image shows; None
         lets all of them through.
       codecs: Names of the codecs of images that are read, see `CODECS`; None for all.
+      released: Whether it is a release, or some files of one.
 
     Raises:
       RunError: There is no such source, or it is not fit to be mixed as it is.
     """
     format, place = _parse(name)
-    options = SourceOptions(data_dir, splits, drop, keep, codecs)
+    options = SourceOptions(data_dir, splits, drop, keep, codecs, released)
     source = format.open(place, options)
     unknown = sorted(set(splits) - set(source.splits))
     if unknown:

@@ -6,7 +6,7 @@ What is written are PNG files; what they belong to is the folder they lie in.
 import array
 import contextlib
 import hashlib
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, wait
 from pathlib import Path, PurePath
@@ -21,6 +21,7 @@ from vmixjax.data.files import Paths, find_files, is_inside, png_names, short_na
 from vmixjax.data.formats.format import Format, SourceOptions, existing
 from vmixjax.data.inside import create_private, own_folder
 from vmixjax.data.room import Claim, at_once
+from vmixjax.data.splits import find_splits
 from vmixjax.data.writing import (
     MANIFEST,
     WORK,
@@ -35,7 +36,6 @@ from vmixjax.data.writing import (
 from vmixjax.errors import ImageError, RunError
 
 _NOT_IMAGES = {MANIFEST, WORK}
-_SPLITS = {"train", "test", "val", "validation"}
 
 _UNDER_WAY = 64
 """Files that may wait for the disk, in memory."""
@@ -47,15 +47,17 @@ _MOST_IMAGES = 2**14
 class FolderSource(Source):
     """Reads image files below a folder, in the order of their paths.
 
-    Where all top folders have the names of splits, they are these. The folders
-    between are the class. Links that lead out of the folder are not followed.
+    Top folders that have names of splits, or are named as such, are these; see
+    `find_splits`. The folders between are the class. Links that lead out of the folder
+    are not followed.
 
     Args:
       name: Path of the folder, or of one file.
       options: What is wanted of it; images have no fields to drop or to keep.
 
     Raises:
-      RunError: It is not there, holds no files, or a field is named.
+      RunError: It is not there, holds no files, leaves it open which folders are
+        splits, or a field is named.
     """
 
     name = "mixed"
@@ -68,6 +70,8 @@ class FolderSource(Source):
         self.root = path if path.is_dir() else path.parent
         self._paths = Paths()
         starts: dict[str, int] = {}
+        counts: Counter[str] = Counter()
+        loose: str | None = None
         folders: set[PurePath] = set()
         short_names = array.array("q")
         for file in find_files(path):
@@ -76,6 +80,8 @@ class FolderSource(Source):
                 continue
             top = file.parts[0] if len(file.parts) > 1 else ""
             starts.setdefault(top, len(self._paths))
+            counts[top] += 1
+            loose = loose or (None if top else file.name)
             folders.add(file.parent)
             short_names.append(hash(short_name(file)))
             self._paths.append(file)
@@ -89,18 +95,22 @@ class FolderSource(Source):
         if len(np.unique(short_names)) < len(short_names):
             named = png_names(map(PurePath, self._paths))
             self._png_names = {str(file): str(png) for file, png in named.items()}
-        self._split = set(starts) <= _SPLITS
-        if not self._split:
-            starts = {"train": 0}
-        ends = [*list(starts.values())[1:], len(self._paths)]
+        splits = _splits(path, folders, loose, options)
+        self._split = bool(splits)
         # Files of a split follow each other.
         self._places = {
-            split: range(start, end)
-            for (split, start), end in zip(starts.items(), ends, strict=True)
-        }
+            split: range(starts[split], starts[split] + counts[split])
+            for split in splits
+        } or {"train": range(len(self._paths))}
         self.splits: Mapping[str, int] = {
             split: len(place) for split, place in self._places.items()
         }
+        if splits:
+            folders = {
+                folder
+                for folder in folders
+                if folder.parts[:1] and folder.parts[0] in splits
+            }
         classes = sorted({self._class(folder / "_") for folder in folders})
         self._labels = {name: number for number, name in enumerate(classes)}
         self.fields: Mapping[str, Field] = (
@@ -176,6 +186,19 @@ class FolderSource(Source):
     def _class(self, file: PurePath) -> str:
         folders = file.parts[1:-1] if self._split else file.parts[:-1]
         return PurePath(*folders).as_posix().removeprefix(".")
+
+
+def _splits(
+    path: Path, folders: set[PurePath], loose: str | None, options: SourceOptions
+) -> list[str]:
+    """The top folders that are splits, if any are."""
+    try:
+        return find_splits(f"SRC {path}", folders, loose, options.splits)
+    except RunError:
+        # Splits of a release may be called anything.
+        if options.released:
+            return []
+        raise
 
 
 class FolderSink(Sink):

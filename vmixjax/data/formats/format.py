@@ -24,6 +24,7 @@ class SourceOptions:
     drop: Sequence[str] = ()
     keep: Sequence[str] | None = ()
     codecs: Collection[str] | None = None
+    released: bool = False
 
     def check_fields(self, known: Collection[str], there: str) -> None:
         """Refuses to drop or to keep what there is not.

@@ -28,6 +28,9 @@ from vmixjax.data.room import Claim, at_once
 from vmixjax.errors import ImageError, RunError
 
 IMAGE = "image"
+_LABELS = ("label", "cls")
+"""Numbers that are called so are those of classes, as tar files have them."""
+
 _MOST_SIDE = 2**24
 _NAMING = ("id", "name", "path", "file", "filename", "url", "key", "uri")
 """Last words of the names of fields that name an image."""
@@ -213,6 +216,12 @@ def _field(key: str, feature: Any, keep: bool) -> Field:
     """What a feature is to us; arrays and pixels pass only when they are meant to."""
     if isinstance(feature, tfds.features.ClassLabel):
         return Label(tuple(feature.names))
+    if (
+        key in _LABELS
+        and isinstance(feature, tfds.features.Scalar)
+        and np.dtype(feature.np_dtype) == np.int64
+    ):
+        return Label()
     naming = key.replace("/", "_").split("_")[-1] in _NAMING and not keep
     scalar = isinstance(feature, tfds.features.Scalar)
     if isinstance(feature, tfds.features.Text) or (

@@ -1,6 +1,7 @@
 """A WebDataset: tar files of samples, each some files that differ in the suffix."""
 
 import array
+import re
 import tarfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
@@ -19,6 +20,7 @@ from vmixjax.data.example import (
 from vmixjax.data.formats.format import SourceOptions, existing
 from vmixjax.data.formats.webdataset.tar import loose, open_tar, walk
 from vmixjax.data.room import Claim, at_once
+from vmixjax.data.splits import split_of_file
 from vmixjax.errors import ImageError, RunError
 
 _IMAGES = {"png", "jpg", "jpeg", "webp", "bmp", "tif", "tiff", "gif"}
@@ -31,7 +33,7 @@ _MOST_BYTES = 2**30
 
 
 class WebDatasetSource(Source):
-    """Reads samples of tar files, in their order.
+    """Reads samples of tar files, in their order; names of files tell their splits.
 
     Memory holds where in its file each sample begins, and nothing else.
 
@@ -42,7 +44,8 @@ class WebDatasetSource(Source):
 
     Raises:
       RunError: It is not there, a file is no tar, two samples have the same key, a
-        sample has no image or several, or members that may show what the image shows.
+        sample has no image or several, or members that may show what the image shows;
+        or names of files leave it open which split they are of.
     """
 
     name = "mixed"
@@ -56,19 +59,21 @@ class WebDatasetSource(Source):
         self._codecs = options.codecs
         self.places: Sequence[Path] = self._tars
         self._drop = frozenset(options.drop)
+        self._released = options.released
         self._starts = [array.array("q") for _ in tars]
         suffixes: set[str] = set()
         seen: set[int] = set()
-        for tar, starts in zip(tars, self._starts, strict=True):
+        split_of = _splits(name, tars, released=options.released)
+        for tar, split, starts in zip(tars, split_of, self._starts, strict=True):
             previous = None
             for member in _members(tar):
                 key, suffix = _key(member.name)
                 if key != previous:
-                    if hash(key) in seen:
+                    if hash((split, key)) in seen:
                         raise RunError(
                             f"two samples in SRC have the key {key!r}; rename one"
                         )
-                    seen.add(hash(key))
+                    seen.add(hash((split, key)))
                     starts.append(member.offset)
                     previous = key
                 suffixes.add(suffix)
@@ -90,17 +95,29 @@ class WebDatasetSource(Source):
                     f"through with --keep {suffix}"
                 )
         self.fields: Mapping[str, Field] = fields
-        self.splits: Mapping[str, int] = {"train": sum(map(len, self._starts))}
+        # Where in the list each tar of a split is.
+        self._tars_of = {
+            split: [n for n, of in enumerate(split_of) if of == split]
+            for split in dict.fromkeys(split_of)
+        }
+        self.splits: Mapping[str, int] = {
+            split: sum(len(self._starts[number]) for number in numbers)
+            for split, numbers in self._tars_of.items()
+        }
 
     def read(self, split: str, index: int, claim: Claim = at_once) -> Example:
-        del split
-        path, key, members = self._sample(index)
+        path, key, members = self._sample(split, index)
         where = f"{path}: {key}"
         content = _image(where, members)
         values = self._values(where, members)
+        folder, name = str(values.get(_LABEL, "")), key
+        if len(self._tars_of) > 1:
+            # Another split may have the same key.
+            folder = f"{split}/{folder}".removesuffix("/")
+            name = key if self._released else f"{split}/{key}"
         return Example(
-            name=key,
-            folder=str(values.get(_LABEL, "")),
+            name=name,
+            folder=folder,
             stem=key,
             image=decode_image(content, where, codecs=self._codecs, claim=claim),
             values=values,
@@ -109,21 +126,18 @@ class WebDatasetSource(Source):
     def look(
         self, split: str, index: int, enough: int, claim: Claim = at_once
     ) -> Small:
-        del split
-        path, key, members = self._sample(index)
+        path, key, members = self._sample(split, index)
         where = f"{path}: {key}"
         content = _image(where, members)
         return decode_small(content, where, enough, codecs=self._codecs, claim=claim)
 
     def values(self, split: str, index: int) -> Mapping[str, int | str]:
-        del split
-        path, key, members = self._sample(index, _IMAGES)
+        path, key, members = self._sample(split, index, _IMAGES)
         return self._values(f"{path}: {key}", members)
 
     def extras(self, split: str, index: int) -> Iterator[str]:
         """Members that are declared are checked elsewhere."""
-        del split
-        _, _, members = self._sample(index)
+        _, _, members = self._sample(split, index)
         for suffix in sorted(_IMAGES & set(members)):
             yield from png_extras(members[suffix])
 
@@ -161,13 +175,13 @@ class WebDatasetSource(Source):
         return values
 
     def _sample(
-        self, index: int, unwanted: Collection[str] = ()
+        self, split: str, index: int, unwanted: Collection[str] = ()
     ) -> tuple[Path, str, dict[str, bytes]]:
         """Where a sample is, its key, and those of its members that are wanted."""
-        tar = 0
-        while index >= len(self._starts[tar]):
+        for tar in self._tars_of[split]:
+            if index < len(self._starts[tar]):
+                break
             index -= len(self._starts[tar])
-            tar += 1
         path = self._tars[tar]
         unwanted = self._drop.union(unwanted)
         return path, *_sample(path, self._starts[tar][index], unwanted)
@@ -194,6 +208,30 @@ def list_tars(path: Path) -> list[Path]:
         if tar.suffix != ".tar" or not tar.is_file():
             raise RunError(f"SRC {path} lists {tar}, which is no tar file there")
     return tars
+
+
+def _splits(name: str, tars: Sequence[Path], *, released: bool) -> list[str]:
+    """The split that each tar file is of: where none says so, of the one there is.
+
+    Raises:
+      RunError: Some say so, and others do not.
+    """
+    if released:
+        # As `Shard.name` has it.
+        ours = [re.fullmatch(r"(.+)-\d{6}", tar.stem) for tar in tars]
+        return [match[1] if match else "train" for match in ours]
+    splits = [split_of_file(tar.stem) for tar in tars]
+    if None not in splits:
+        return [split for split in splits if split]
+    for tar, split in zip(tars, splits, strict=True):
+        if split:
+            other = tars[splits.index(None)]
+            raise RunError(
+                f"SRC {name} has {tar.name}, which is called as the split {split}, and "
+                f"{other.name}, which is not: name the tar files of one in a list, "
+                f"a .txt file, or rename them"
+            )
+    return ["train"] * len(tars)
 
 
 def _image(where: str, members: Mapping[str, bytes]) -> bytes:

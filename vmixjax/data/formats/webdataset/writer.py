@@ -58,8 +58,10 @@ class WebDatasetSink(Sink):
         self.holds: Sequence[str] = sorted(self._suffixes.values())
 
     def output(self, example: Example, shard: Shard, index: int, names: bool) -> str:
-        """It is a key."""
+        """It is a key; numbers of other splits than the usual one begin with it."""
         key = example.stem if names else sequence_number(index, shard.count)
+        if not names and shard.split != "train":
+            key = f"{shard.split}/{key}"
         return release_path(key, example)
 
     def encode(self, example: Example, output: str) -> bytes:
