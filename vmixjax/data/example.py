@@ -39,9 +39,11 @@ class Raw:
 
     Attributes:
       feature: Its `tfds.features.FeatureConnector`.
+      placed: Whether it holds places in the image, or what is as large as it is.
     """
 
     feature: Any
+    placed: bool = False
 
 
 Field: TypeAlias = Label | Text | Raw

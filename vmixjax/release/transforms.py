@@ -9,10 +9,10 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from vmixjax.data.example import Example, Field, Text, class_field
+from vmixjax.data.example import Example, Field, Raw, Text, class_field
 from vmixjax.data.pixels import cut_off, pixels_digest, unfit
 from vmixjax.data.writing import Shard, Sink
-from vmixjax.errors import ImageError, VaultError
+from vmixjax.errors import ImageError, RunError, VaultError
 from vmixjax.release.batches import (
     Mixed,
     Planned,
@@ -111,6 +111,11 @@ class Mix(Transform):
         self._secret, self._sink, self._vault = secret, sink, vault
         self._recipe, self._names = recipe.prune_ladder(), names
         self._class = class_field(fields)
+        self._placed = [
+            name
+            for name, field in fields.items()
+            if isinstance(field, Raw) and field.placed
+        ]
         self._naming = [
             name
             for name, field in fields.items()
@@ -120,12 +125,25 @@ class Mix(Transform):
     def prepare(self, example: Example, shard: Shard, index: int) -> Task:
         output = self._sink.output(example, shard, index, self._names)
         image, mask = self._recipe.prepare(example)
+        self._check_placed(example, image)
         fitted = _Fitted(image, mask, pixels_digest(image))
         if image.size > example.image.size:
             # A padded image holds the original, which need not be kept twice.
             height, width = example.image.shape[:2]
             example = dataclasses.replace(example, image=image[:height, :width])
         return Task(index, example, output, fitted)
+
+    def _check_placed(self, example: Example, fitted: np.ndarray) -> None:
+        """Refuses to change the size of an image that others are measured by."""
+        sizes = [one.shape[:2] for one in (example.image, fitted)]
+        if self._placed and sizes[0] != sizes[1]:
+            was, becomes = (f"{height} x {width}" for height, width in sizes)
+            names = " ".join(self._placed)
+            raise RunError(
+                f"{example.name} is {was} and becomes {becomes}, which is whole tiles, "
+                f"so that {names} would no longer fit it: leave that behind with "
+                f"--drop {names}, or choose a --tile-size that divides all images"
+            )
 
     def apply(
         self, tasks: Sequence[Task], threads: Executor

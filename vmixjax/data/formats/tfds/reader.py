@@ -18,22 +18,17 @@ from vmixjax.data.example import (
     Field,
     Label,
     Pixels,
-    Raw,
     Source,
     Text,
 )
 from vmixjax.data.formats.format import SourceOptions
 from vmixjax.data.formats.tfds.builder import open_prepared
+from vmixjax.data.formats.tfds.fields import fields_of
 from vmixjax.data.room import Claim, at_once
 from vmixjax.errors import ImageError, RunError
 
 IMAGE = "image"
-_LABELS = ("label", "cls")
-"""Numbers that are called so are those of classes, as tar files have them."""
-
 _MOST_SIDE = 2**24
-_NAMING = ("id", "name", "path", "file", "filename", "url", "key", "uri")
-"""Last words of the names of fields that name an image."""
 
 
 class TfdsSource(Source):
@@ -45,7 +40,7 @@ class TfdsSource(Source):
 
     Raises:
       RunError: It is unknown or not prepared, has no image, or has other features that
-        may show what the image shows and are neither dropped nor kept.
+        may show what the image shows, or whose it is, and are neither dropped nor kept.
     """
 
     def __init__(self, name: str, options: SourceOptions) -> None:
@@ -78,12 +73,7 @@ class TfdsSource(Source):
         self.pixels: Pixels | None = Pixels(image.shape, np.dtype(image.np_dtype))
         there = f"{name} has {', '.join(features)} beside the image"
         options.check_fields(features, there)
-        keep = options.keep
-        self.fields: Mapping[str, Field] = {
-            key: _field(key, feature, keep is None or key in keep)
-            for key, feature in features.items()
-            if key not in options.drop
-        }
+        self.fields: Mapping[str, Field] = fields_of(features, options)
         self._names = frozenset(
             tfds.core.utils.flatten_nest_dict(info.features.get_serialized_info())
         )
@@ -210,36 +200,6 @@ def _image(features: Mapping[str, Any], name: str) -> bytes:
         raise ImageError(f"{name} holds no image")
     image: bytes = content[0]
     return image
-
-
-def _field(key: str, feature: Any, keep: bool) -> Field:
-    """What a feature is to us; arrays and pixels pass only when they are meant to."""
-    if isinstance(feature, tfds.features.ClassLabel):
-        return Label(tuple(feature.names))
-    if (
-        key in _LABELS
-        and isinstance(feature, tfds.features.Scalar)
-        and np.dtype(feature.np_dtype) == np.int64
-    ):
-        return Label()
-    naming = key.replace("/", "_").split("_")[-1] in _NAMING and not keep
-    scalar = isinstance(feature, tfds.features.Scalar)
-    if isinstance(feature, tfds.features.Text) or (
-        scalar and np.dtype(feature.np_dtype).kind in "OSU"
-    ):
-        return Text(naming)
-    if scalar and naming:
-        raise RunError(
-            f"the feature {key!r} may tell whose image it is: leave it behind with "
-            f"--drop {key}, or let it through with --keep {key}"
-        )
-    if not scalar and not keep:
-        kind = type(feature).__name__
-        raise RunError(
-            f"the feature {key!r} ({kind}) may show what the images show: leave it "
-            f"behind with --drop {key}, or let it through with --keep {key}"
-        )
-    return Raw(feature)
 
 
 def _value(key: str, field: Field, features: Mapping[str, Any]) -> Any:
