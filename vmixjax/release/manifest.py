@@ -66,6 +66,7 @@ def describe(
         "skipped": tally.skipped,
         "out_of_reach": tally.out_of_reach,
         "with_clear_tiles": tally.clear,
+        "hardly_changed": tally.hardly_changed,
         "vfe": {
             "before": tally.before.measured(tally.images),
             "after": tally.after.measured(tally.images),

@@ -82,6 +82,9 @@ def mix_release(
         _tell_begun(begun, config, there, progress)
         with progress.of(_images(job.shards), there):
             engine(job, pending, progress)
+        progress.hardly_changed = [
+            one._asdict() for one in job.transform.hardly_changed
+        ]
         if job.vault is not None:
             job.vault.merge_rows()
         return _finish(job)

@@ -81,6 +81,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     skipped: Count
     out_of_reach: Count
     with_clear_tiles: Count
+    hardly_changed: dict[str, Count]
     vfe: Vfes
     software: dict[str, str]
     files: dict[str, Sha256]
@@ -137,6 +138,7 @@ class Tally:
       out_of_reach: How many could not have the VFE that was asked for.
       clear: How many have tiles that a mask left as they are.
       classes: How many each class has, by its number; the first `MOST_CLASSES` only.
+      hardly_changed: How many mixing hardly changed, by the size of tiles they need.
       before, after: VFE of each, before and after; None for no images.
     """
 
@@ -145,6 +147,7 @@ class Tally:
     out_of_reach: Count = 0
     clear: Count = 0
     classes: dict[str, Count] = dataclasses.field(default_factory=dict)
+    hardly_changed: dict[str, Count] = dataclasses.field(default_factory=dict)
     before: Range | None = None
     after: Range | None = None
 

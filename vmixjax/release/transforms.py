@@ -9,10 +9,10 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from vmixjax.data.example import Example, Field, Raw, Text, class_field
+from vmixjax.data.example import Example, Field, Text, class_field
 from vmixjax.data.pixels import cut_off, pixels_digest, unfit
 from vmixjax.data.writing import Shard, Sink
-from vmixjax.errors import ImageError, RunError, VaultError
+from vmixjax.errors import ImageError, VaultError
 from vmixjax.release.batches import (
     Mixed,
     Planned,
@@ -22,7 +22,15 @@ from vmixjax.release.batches import (
 )
 from vmixjax.release.config import Recipe
 from vmixjax.release.keys import derive_key, image_id
+from vmixjax.release.placed import check_placed, placed_fields
 from vmixjax.release.schema import Range, Tally
+from vmixjax.release.unchanged import (
+    MOST_TOLD,
+    HardlyChanged,
+    Unchanged,
+    find_unchanged,
+    is_near,
+)
 from vmixjax.release.vault import Entry, RowsFile, Vault
 
 
@@ -96,6 +104,9 @@ class Mix(Transform):
       fields: What belongs to each image.
       names: Whether images keep their names.
       vault: Keeps what undoes the mixing; None where nobody shall.
+
+    Attributes:
+      hardly_changed: The first images that mixing hardly changed.
     """
 
     def __init__(
@@ -110,12 +121,9 @@ class Mix(Transform):
     ) -> None:
         self._secret, self._sink, self._vault = secret, sink, vault
         self._recipe, self._names = recipe.prune_ladder(), names
+        self.hardly_changed: list[HardlyChanged] = []
         self._class = class_field(fields)
-        self._placed = [
-            name
-            for name, field in fields.items()
-            if isinstance(field, Raw) and field.placed
-        ]
+        self._placed = placed_fields(fields)
         self._naming = [
             name
             for name, field in fields.items()
@@ -125,25 +133,13 @@ class Mix(Transform):
     def prepare(self, example: Example, shard: Shard, index: int) -> Task:
         output = self._sink.output(example, shard, index, self._names)
         image, mask = self._recipe.prepare(example)
-        self._check_placed(example, image)
+        check_placed(self._placed, example, image)
         fitted = _Fitted(image, mask, pixels_digest(image))
         if image.size > example.image.size:
             # A padded image holds the original, which need not be kept twice.
             height, width = example.image.shape[:2]
             example = dataclasses.replace(example, image=image[:height, :width])
         return Task(index, example, output, fitted)
-
-    def _check_placed(self, example: Example, fitted: np.ndarray) -> None:
-        """Refuses to change the size of an image that others are measured by."""
-        sizes = [one.shape[:2] for one in (example.image, fitted)]
-        if self._placed and sizes[0] != sizes[1]:
-            was, becomes = (f"{height} x {width}" for height, width in sizes)
-            names = " ".join(self._placed)
-            raise RunError(
-                f"{example.name} is {was} and becomes {becomes}, which is whole tiles, "
-                f"so that {names} would no longer fit it: leave that behind with "
-                f"--drop {names}, or choose a --tile-size that divides all images"
-            )
 
     def apply(
         self, tasks: Sequence[Task], threads: Executor
@@ -159,24 +155,38 @@ class Mix(Transform):
         ]
         keys = [derive_key(self._secret, identity) for identity in identities]
         mixed = mix_images(images, keys, levels, config, threads)
-        results = list(map(self._result, tasks, plans, mixed))
+        unchanged = [
+            find_unchanged(image, one.image, config.tile_size)
+            if is_near(one.before, one.after)
+            else None
+            for image, one in zip(images, mixed, strict=True)
+        ]
+        results = list(map(self._result, tasks, plans, mixed, unchanged))
         if self._vault is not None:
             entries = map(self._entry, tasks, identities, levels, results)
             pixels = [one.image for one in mixed]
             self._vault.store(list(threads.map(self._vault.seal, pixels, entries)))
         return list(results)
 
-    def _result(self, task: Task, planned: Planned, mixed: Mixed) -> Result:
+    def _result(
+        self, task: Task, planned: Planned, mixed: Mixed, unchanged: Unchanged | None
+    ) -> Result:
         # What names an image becomes what the release calls it.
         number = PurePosixPath(task.output).stem
         values = {**task.example.values, **dict.fromkeys(self._naming, number)}
         example = dataclasses.replace(task.example, image=mixed.image, values=values)
-        number_of_class = () if self._class is None else (str(values[self._class]),)
+        clear = bool((planned.levels == 0).any())
+        # What a mask leaves as it is, is meant to be so.
+        unchanged = None if clear else unchanged
+        if unchanged and len(self.hardly_changed) < MOST_TOLD:
+            told = task.example.name, mixed.before, mixed.after, unchanged.moved
+            self.hardly_changed.append(HardlyChanged(*told))
         tally = Tally(
             images=1,
-            classes=dict.fromkeys(number_of_class, 1),
+            classes={str(values[self._class]): 1} if self._class else {},
             out_of_reach=int(not planned.reachable),
-            clear=int((planned.levels == 0).any()),
+            clear=int(clear),
+            hardly_changed={str(unchanged.tile_size): 1} if unchanged else {},
             before=Range.of(mixed.before),
             after=Range.of(mixed.after),
         )
