@@ -46,7 +46,7 @@ class Fit:
     preset: str = "digits"
     """Where options start; one of those in train/presets.py."""
     resume: bool = False
-    """Go on with the run in the workdir."""
+    """Go on with the run in the workdir, for more steps if --steps says so."""
     config: _Config = PRESETS["digits"]
     hosts: _Hosts = dataclasses.field(default_factory=Hosts)
 

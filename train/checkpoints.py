@@ -54,7 +54,7 @@ def begin(run: Run, workdir: Path, *, resume: bool) -> None:
 
     Raises:
       RunError: It holds a run already and `resume` is off, or a run with another config
-        or other data.
+        or other data; that it goes on for more steps is no other config.
     """
     refusal = None
     if jax.process_index() == 0:
@@ -75,9 +75,7 @@ def _begin(run: Run, workdir: Path, *, resume: bool) -> None:
         )
     if not path.exists():
         workdir.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(dataclasses.asdict(run), indent=1)
-        with atomic_path(path) as file:
-            file.write(text.encode())
+        _write_run(run, path)
         return
     stored = read_run(workdir)
     if not resume:
@@ -85,7 +83,11 @@ def _begin(run: Run, workdir: Path, *, resume: bool) -> None:
             f"{workdir} holds a run already: continue it with --resume, or name "
             f"another --workdir"
         )
-    changed = list(differences(stored.config, run.config))
+    # More steps go on from where fewer ended; the rate falls over all of them.
+    more = run.config.steps > stored.config.steps
+    steps = run.config.steps if more else stored.config.steps
+    config = dataclasses.replace(stored.config, steps=steps)
+    changed = list(differences(config, run.config))
     if stored.shape != run.shape:
         changed.append(f"images of {stored.shape}, not {run.shape}")
     if stored.classes != run.classes:
@@ -95,6 +97,13 @@ def _begin(run: Run, workdir: Path, *, resume: bool) -> None:
             f"{workdir} was started with {'; '.join(changed)}: resume with the same, "
             f"or name another --workdir"
         )
+    if more:
+        _write_run(dataclasses.replace(stored, config=config), path)
+
+
+def _write_run(run: Run, path: Path) -> None:
+    with atomic_path(path) as file:
+        file.write(json.dumps(dataclasses.asdict(run), indent=1).encode())
 
 
 def read_run(workdir: Path) -> Run:

@@ -697,7 +697,8 @@ def test_work_that_a_vault_asks_for_has_bounds(made, tmp_path):
     assert main([*map(str, arguments)]) == 0
     vaults = []
     for table, (_, rows) in meddler.tables(locked).items():
-        if len(rows) == COUNT:
+        # Of what `mix` compares a source with, nothing is read here.
+        if len(rows) == COUNT or table == "sources":
             continue
         for row, column in itertools.product(range(len(rows)), range(len(rows[0]))):
             value = rows[row][column]

@@ -135,14 +135,14 @@ def test_what_goes_on_is_not_searched_again(photos, mixes, tmp_path, monkeypatch
 
 
 def begun(photos, tmp_path, monkeypatch):
-    """A release that ended before its first shard."""
+    """A release that ended before its manifest."""
 
     def ends(*given, **named):
         raise KeyboardInterrupt
 
     kept = ["--vault", str(tmp_path / "vault"), "--allow-overlaps"]
     with monkeypatch.context() as patch:
-        patch.setattr(mix, "run_local", ends)
+        patch.setattr(mix, "_finish", ends)
         assert main(["mix", str(photos), str(tmp_path / "begun"), *OPTIONS, *kept])
     notes = (tmp_path / "begun" / WORK / "begun.json").read_text()
     assert "anna" not in notes
@@ -155,7 +155,7 @@ def test_what_starts_over_is_searched(photos, mixes, tmp_path, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(mix, "run_local", ends)
+        patch.setattr(mix, "_finish", ends)
         assert mixes()[0]
     save(photos, PATCHES, name="ben")
     assert (tmp_path / "mixed" / WORK).is_dir()

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 
 from vmixjax import MixConfig
+from vmixjax.data.example import Trace
 from vmixjax.errors import VaultError
 from vmixjax.release.vault import FILE_NAME, Entry, open_vault
+from vmixjax.release.vault.traces import TOGETHER
 
 MIXED = np.arange(32 * 64 * 3, dtype=np.uint16).reshape(32, 64, 3)
 ENTRY = Entry(
@@ -164,11 +166,11 @@ def test_meddling_is_noticed(tmp_path, passphrase):
         other = dataclasses.replace(ENTRY, output="b.png")
         rows = [vault.seal(MIXED, ENTRY), vault.seal(MIXED + 1, other)]
         vault.store(rows)
-    (pixels, output, original, sealed), (_, _, _, others) = rows
+    (*found_by, sealed), (*_, others) = rows
     flipped = sealed[:40] + bytes([sealed[40] ^ 1]) + sealed[41:]
     for meddled in (flipped, others, sealed[:-1], "text"):
         with open_vault(tmp_path, passphrase=passphrase) as vault:
-            vault.store([(pixels, output, original, meddled)])
+            vault.store([(*found_by, meddled)])
             with pytest.raises(VaultError, match=r"entry for a\.png was changed"):
                 vault.find(MIXED, "a.png")
     for how in (
@@ -185,3 +187,40 @@ def test_meddling_is_noticed(tmp_path, passphrase):
             open_vault(tmp_path, passphrase=passphrase),
         ):
             pass
+
+
+def test_a_source_is_remembered_as_it_was(tmp_path):
+    traces = [
+        Trace("train", f"caf\udce9/{n}.png", n, n + 1, 2**40 + n, -n)
+        for n in range(TOGETHER + 1)
+    ]
+    with open_vault(tmp_path, create=True) as vault:
+        vault.remember("a" * 32, iter(traces))
+        vault.remember("b" * 32, iter(traces[:1]))
+    with open_vault(tmp_path) as vault:
+        assert list(vault.remembered("a" * 32)) == traces
+        assert list(vault.remembered("b" * 32)) == traces[:1]
+        assert list(vault.remembered("c" * 32)) == []
+    # Nothing of the one passes for the other.
+    with sqlite3.connect(tmp_path / FILE_NAME) as connection:
+        connection.execute(
+            "UPDATE sources SET sealed = (SELECT sealed FROM sources WHERE number = 1) "
+            "WHERE source = ? OR number = 0",
+            ("b" * 32,),
+        )
+    connection.close()
+    with open_vault(tmp_path) as vault:
+        for source in ("a" * 32, "b" * 32):
+            with pytest.raises(VaultError, match="entry for the source was changed"):
+                list(vault.remembered(source))
+
+
+def test_two_releases_of_one_image_keep_an_entry_each(tmp_path):
+    first, second = (dataclasses.replace(ENTRY, mixed_from=one) for one in ("1", "2"))
+    with open_vault(tmp_path, create=True) as vault:
+        vault.store([vault.seal(MIXED, first), vault.seal(MIXED, second)])
+        for entry in (first, second):
+            found = list(vault.entries_of(ENTRY.source, entry.mixed_from))
+            assert [one.mixed_from for one in found] == [entry.mixed_from]
+        assert list(vault.entries_of(ENTRY.source, "3")) == []
+        assert vault.find(MIXED, ENTRY.output) is not None

@@ -145,7 +145,7 @@ def test_without_a_good_checkpoint_it_says_so(whole, tmp_path):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"steps": 32}, "steps: 24, not 32"),
+        ({"steps": 16}, "steps: 24, not 16"),
         ({"model": Model("resnet8", width=8)}, "model.name: cnn, not resnet8"),
         (
             {"mixing": Mixing(tile_size=16, ladder=((16, 1),))},
@@ -156,6 +156,19 @@ def test_without_a_good_checkpoint_it_says_so(whole, tmp_path):
 def test_another_config_is_refused_by_name(whole, change, words):
     with pytest.raises(RunError, match=words):
         fit(dataclasses.replace(SMALL, **change), whole, resume=True)
+
+
+def test_it_goes_on_for_more_steps(whole, tmp_path):
+    workdir = tmp_path / "run"
+    subprocess.run(["cp", "-r", whole, workdir], check=True)
+    longer = dataclasses.replace(SMALL, steps=32)
+    assert fit(longer, workdir, resume=True).steps == 32
+    assert ends(workdir) == ends(whole)
+    assert ends(workdir, 32) != ends(whole)
+    # From then on it is a run of so many.
+    assert fit(longer, workdir, resume=True).steps == 32
+    with pytest.raises(RunError, match="steps: 32, not 24: resume with the same"):
+        fit(SMALL, workdir, resume=True)
 
 
 def test_a_workdir_is_not_used_twice(whole):

@@ -12,6 +12,8 @@ import tyro
 from vmixjax.cli.options import (
     DataDir,
     Destination,
+    FollowLinks,
+    Image,
     PassphraseFile,
     Splits,
     Workers,
@@ -75,11 +77,15 @@ class Mix:
     data_dir: DataDir = None
     """Where TFDS keeps its data sets."""
     splits: Splits = ()
-    """Splits to mix."""
+    """Splits to mix, or parts of them, as train[:50%]."""
     drop: Annotated[tuple[str, ...], optional("FIELD...", "none")] = ()
     """Features, or suffixes of WebDataset members, to leave behind."""
     keep: Annotated[tuple[str, ...], optional("FIELD...", "none")] = ()
     """Those to let through although they may show what the images show."""
+    image: Image = None
+    """Feature, or suffix, that is the image, where several might be."""
+    follow_links: FollowLinks = ()
+    """Folders that links in SRC may lead into."""
     keep_names: bool = False
     """Keep the names of images, instead of numbers. Names may name people."""
     keep_order: bool = False

@@ -24,6 +24,8 @@ Destination: TypeAlias = Annotated[
     Path, tyro.conf.Positional, tyro.conf.arg(metavar="DST")
 ]
 DataDir: TypeAlias = Annotated[str | None, optional("DIR", "where TFDS looks")]
+FollowLinks: TypeAlias = Annotated[tuple[Path, ...], optional("DIR...", "none")]
+Image: TypeAlias = Annotated[str | None, optional("FIELD", "image, or what is one")]
 PassphraseFile: TypeAlias = Annotated[Path | None, optional("FILE", "none")]
 Splits: TypeAlias = Annotated[tuple[str, ...], optional("SPLIT...", "all")]
 Workers: TypeAlias = Annotated[int | None, optional("N", "one for each processor")]

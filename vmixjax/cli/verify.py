@@ -7,7 +7,14 @@ from typing import Annotated
 
 import tyro
 
-from vmixjax.cli.options import DataDir, PassphraseFile, Splits, optional
+from vmixjax.cli.options import (
+    DataDir,
+    FollowLinks,
+    Image,
+    PassphraseFile,
+    Splits,
+    optional,
+)
 from vmixjax.command_line import DONE, SOME_SKIPPED, Command, say
 
 
@@ -32,6 +39,10 @@ class Verify:
     """Splits of SRC that were mixed."""
     data_dir: DataDir = None
     """Where TFDS keeps its data sets."""
+    image: Image = None
+    """Field of SRC that was mixed, as for `vmixjax mix`."""
+    follow_links: FollowLinks = ()
+    """Folders that links in SRC may lead into."""
     json: bool = False
     """Print JSON instead of words."""
 
@@ -49,6 +60,8 @@ def run(options: Verify) -> int:
             data_dir=options.data_dir,
             splits=options.splits,
             keep=None,
+            image=options.image,
+            follow_links=options.follow_links,
         )
     report = verify_release(
         options.release,

@@ -14,6 +14,7 @@ from .example import Raw as Raw
 from .example import Schema as Schema
 from .example import Source as Source
 from .example import Text as Text
+from .example import Trace as Trace
 from .files import find_files as find_files
 from .formats import FORMATS as FORMATS
 from .formats import format_of as format_of

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 
@@ -103,6 +103,34 @@ class Schema:
     pixels: Pixels | None
 
 
+class Trace(NamedTuple):
+    """A file of a source, and what tells it from itself once changed.
+
+    Attributes:
+      split: Split that its examples are in.
+      name: Path or name of the file, the same wherever the source lies.
+      start, stop: Numbers of its examples there.
+      size: Its size in bytes.
+      time: When it was last changed, in nanoseconds.
+    """
+
+    split: str
+    name: str
+    start: int
+    stop: int
+    size: int
+    time: int
+
+    @classmethod
+    def of(cls, path: Path, split: str, name: str, start: int, stop: int) -> "Trace":
+        """Makes the trace of a file, which may be gone by now."""
+        try:
+            status = path.stat()
+        except OSError:
+            return cls(split, name, start, stop, 0, 0)
+        return cls(split, name, start, stop, status.st_size, status.st_mtime_ns)
+
+
 class Source(Protocol):
     """Reads a data set by number, from many threads at once."""
 
@@ -179,6 +207,6 @@ class Source(Protocol):
         """Says in words what lies in a release outside of all examples."""
         yield from ()
 
-    def traces(self) -> Iterator[str]:
-        """Lists what tells this source from others, and from itself once changed."""
+    def traces(self) -> Iterator[Trace]:
+        """Lists its files: they tell it from others, and from itself once changed."""
         ...

@@ -27,6 +27,9 @@ MANIFEST = "release.json"
 WORK = "UNFINISHED"
 """Folder in a release that is not done: files under way, and which are done."""
 
+LOCK = "lock"
+"""In that folder: whoever works on the release holds its lock."""
+
 _PART = ".part"
 
 
@@ -182,6 +185,26 @@ def sweep(root: Path) -> None:
     if folder.is_symlink() or folder.exists():
         check_folder(folder)
     for path in folder.glob(f"*{_PART}"):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def clear(root: Path) -> None:
+    """Removes all that is in the folder for files under way, but for the lock.
+
+    Raises:
+      RunError: The folder is a link, which is not followed.
+      OSError: Something cannot be removed.
+    """
+    folder = root / WORK
+    if not (folder.is_symlink() or folder.exists()):
+        return
+    check_folder(folder)
+    for path in folder.iterdir():
+        if path.name == LOCK:
+            continue
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         else:

@@ -82,6 +82,7 @@ class ReleaseConfig:
       keep_order: Whether they keep their order.
       shard_size: Images to a shard.
       strict: Whether one image that is not fit ends the run.
+      follow_links: Folders that links of images may lead into.
       allow_overlaps: Whether images are mixed although many show the same scene.
       secret_file: File that holds the secret.
       vault: Folder for what undoes the mixing.
@@ -96,6 +97,8 @@ class ReleaseConfig:
     splits: tuple[str, ...] = ()
     drop: tuple[str, ...] = ()
     keep: tuple[str, ...] = ()
+    image: str | None = None
+    follow_links: tuple[Path, ...] = ()
     keep_names: bool = False
     keep_order: bool = False
     shard_size: int = 1024
@@ -151,7 +154,14 @@ class ReleaseConfig:
             splits=self.splits,
             drop=self.drop,
             keep=self.keep,
+            image=self.image,
+            follow_links=self.follow_links,
         )
+        if not any(source.splits.values()):
+            raise RunError(
+                f"SRC {self.src} has no images in {', '.join(source.splits)}; name "
+                f"another data set, or other --splits"
+            )
         for place in (Path(self.src), *source.places):
             if place.is_dir() and is_inside(self.dst, place):
                 raise RunError(
@@ -175,6 +185,7 @@ class ReleaseConfig:
             "order": "kept" if self.keep_order else "shuffled",
             "drop": sorted(self.drop),
             "keep": sorted(self.keep),
+            "image": self.image,
             "shard_size": self.shard_size,
             "examples": dict(source.splits),
         }

@@ -60,8 +60,9 @@ class ReleaseJob:
         """
         if self.config.strict:
             tell = stops_at_errors(tell)
+        transform = self.transform.of(self.journal.source())
         files, tally = write_shard(
-            shard, self.source, self.transform, self.sink, threads, tell
+            shard, self.source, transform, self.sink, threads, tell
         )
         self.journal.commit(shard, files, tally)
 

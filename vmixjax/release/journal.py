@@ -5,6 +5,7 @@ names or places. Each is signed with a key of the owner's secret: what others pu
 counts for nothing.
 """
 
+import contextlib
 import dataclasses
 import hashlib
 import hmac
@@ -26,7 +27,7 @@ from vmixjax.data.inside import (
     own_folder,
     unlink_inside,
 )
-from vmixjax.data.writing import MANIFEST, WORK, Files, Shard, sweep
+from vmixjax.data.writing import MANIFEST, WORK, Files, Shard, clear, sweep
 from vmixjax.errors import RunError
 from vmixjax.release.manifest import read_manifest
 from vmixjax.release.schema import About, Count, Sha256, Signature, Tally
@@ -65,6 +66,7 @@ class _Signed:
 class _Start:
     about: About
     marks: dict[str, str | None]
+    source: Signature | None
 
 
 _LAST = (".json", ".txt")
@@ -98,7 +100,7 @@ class Journal:
             self._compare(about, read_manifest(self.root)[0].about)
             return
         start = self._start()
-        if start is not None:
+        if start is not None and self._has_written():
             self._compare(about, start.about)
         elif self.root.is_dir() and set(self.root.iterdir()) - {self._folder}:
             raise RunError(
@@ -110,15 +112,22 @@ class Journal:
         if (self.root / MANIFEST).exists():
             return True
         start = self._start()
-        return start is not None and start.marks.get("secret") is not None
+        kept = start is not None and start.marks.get("secret") is not None
+        return kept and self._has_written()
 
-    def begin(self, about: Mapping[str, Any], marks: Mapping[str, str | None]) -> Begun:
+    def begin(
+        self,
+        about: Mapping[str, Any],
+        marks: Mapping[str, str | None],
+        source: str | None,
+    ) -> Begun:
         """Starts a release, or goes on with one.
 
         Args:
           about: How it is mixed.
           marks: Digests of the source and the secret; None for a secret that will be
             forgotten.
+          source: Digest of the source as it is now, for `source`.
 
         Returns:
           Whether it is new, goes on, or starts over since its secret is forgotten.
@@ -126,9 +135,7 @@ class Journal:
         Raises:
           RunError: It goes on with another source or secret.
         """
-        if (self.root / MANIFEST).exists():
-            return "goes on"
-        start = self._start()
+        start = self._start() if self._has_written() else None
         if start is not None and self.goes_on():
             for name, mark in marks.items():
                 if mark != start.marks.get(name):
@@ -139,12 +146,19 @@ class Journal:
             sweep(self.root)
             return "goes on"
         if start is not None:
-            self._start_over()
+            self.undo()
         own_folder(self.root, WORK)
         sweep(self.root)
         with atomic_path(self._folder / BEGUN) as file:
-            file.write(json.dumps({"about": about, "marks": marks}).encode())
+            file.write(
+                json.dumps({"about": about, "marks": marks, "source": source}).encode()
+            )
         return "new" if start is None else "over"
+
+    def source(self) -> str | None:
+        """Gives the digest that the source had when the release was begun."""
+        start = self._start()
+        return None if start is None else start.source
 
     def commit(self, shard: Shard, files: Files, tally: Tally) -> None:
         """Notes a finished shard and gives its files their names, in this order.
@@ -197,6 +211,56 @@ class Journal:
         """Takes the notes away, once the manifest is written."""
         shutil.rmtree(self._folder, ignore_errors=True)
 
+    def undo(self) -> None:
+        """Removes what was mixed, and the notes on it.
+
+        Nobody can tell who wrote the notes, so a file goes only if it is what they say.
+        Were another left, it would stay: files have other names with another secret.
+        """
+        mixed: set[str] = set()
+        for path in sorted(self._folder.glob("*-*.json")):
+            try:
+                files = read_json(path, _Signed, _MOST_BYTES).note.files
+            except ValueError as error:
+                raise RunError(
+                    f"{path} is damaged; remove DST {self.root}, or name another folder"
+                ) from error
+            for name, digest in files.items():
+                try:
+                    inside(name)
+                except ValueError as error:
+                    raise RunError(
+                        f"{path} names files elsewhere: {error}; remove DST "
+                        f"{self.root}, or name another folder"
+                    ) from error
+                if holds(self.root, name, digest):
+                    mixed.add(name)
+        for path in self.root.rglob("*"):
+            name = path.relative_to(self.root).as_posix()
+            ours = name in mixed or self._folder in path.parents
+            # What comes after all shards is written anew, under the same names.
+            if not ours and not path.is_dir() and path.suffix not in _LAST:
+                raise RunError(
+                    f"{path} is not what the notes on DST {self.root} say; remove DST, "
+                    f"or name another folder"
+                )
+        for name in mixed:
+            unlink_inside(self.root, name)
+        clear(self.root)
+
+    def leave(self) -> None:
+        """Takes the notes away where nothing was written: there is no going on."""
+        # It must not hide why the run ended.
+        with contextlib.suppress(OSError, RunError):
+            if not self._has_written():
+                clear(self.root)
+
+    def _has_written(self) -> bool:
+        """Whether anything of the release may be there, beside its beginning."""
+        if any(self._folder.glob("*-*.json")):
+            return True
+        return self.root.is_dir() and set(self.root.iterdir()) > {self._folder}
+
     def _is_there(self, shard: Shard) -> bool:
         try:
             files = self.read(shard).files
@@ -231,46 +295,10 @@ class Journal:
                 f"{self.root}, or name another folder"
             ) from error
 
-    def _start_over(self) -> None:
-        """Removes what was mixed with a secret that nobody knows any more.
-
-        Nobody can tell who wrote the notes, so a file goes only if it is what they say.
-        Were another left, it would stay: files have other names with another secret.
-        """
-        mixed: set[str] = set()
-        for path in sorted(self._folder.glob("*-*.json")):
-            try:
-                files = read_json(path, _Signed, _MOST_BYTES).note.files
-            except ValueError as error:
-                raise RunError(
-                    f"{path} is damaged; remove DST {self.root}, or name another folder"
-                ) from error
-            for name, digest in files.items():
-                try:
-                    inside(name)
-                except ValueError as error:
-                    raise RunError(
-                        f"{path} names files elsewhere: {error}; remove DST "
-                        f"{self.root}, or name another folder"
-                    ) from error
-                if holds(self.root, name, digest):
-                    mixed.add(name)
-        for path in self.root.rglob("*"):
-            name = path.relative_to(self.root).as_posix()
-            ours = name in mixed or self._folder in path.parents
-            # What comes after all shards is written anew, under the same names.
-            if not ours and not path.is_dir() and path.suffix not in _LAST:
-                raise RunError(
-                    f"{path} is not what the notes on DST {self.root} say; remove DST, "
-                    f"or name another folder"
-                )
-        for name in mixed:
-            unlink_inside(self.root, name)
-        shutil.rmtree(self._folder)
-
     def _compare(self, asked: Mapping[str, Any], about: About) -> None:
         there = msgspec.to_builtins(about)
-        for name in sorted({*asked, *there}):
+        # Which images there are is asked of the source itself.
+        for name in sorted({*asked, *there} - {"examples"}):
             if asked.get(name) != there.get(name):
                 is_there, is_asked = (json.dumps(of.get(name)) for of in (there, asked))
                 raise RunError(

@@ -36,6 +36,7 @@ def release_identity(secret: bytes, about: Mapping[str, Any]) -> str:
 def describe(
     about: Mapping[str, Any],
     identity: str,
+    source: str | None,
     splits: Mapping[str, int],
     tally: Tally,
     fields: Iterable[str],
@@ -46,6 +47,7 @@ def describe(
     Args:
       about: How the release was mixed.
       identity: What a vault knows it by.
+      source: What tells its owner whether the files that were mixed have changed.
       splits: Images in each split.
       tally: Tally of all images, of which there is at least one.
       fields: What the release has of each image beside it; see `Sink.holds`.
@@ -57,6 +59,7 @@ def describe(
     return {
         "vmixjax": _LAYOUT,
         "identity": identity,
+        "source": source,
         "about": dict(about),
         "splits": dict(splits),
         # By numbers, as the images have them: names may be left behind.

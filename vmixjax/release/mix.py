@@ -10,7 +10,9 @@ from vmixjax.data.example import Label, Source, class_field
 from vmixjax.data.inside import holds
 from vmixjax.data.writing import MANIFEST, Shard
 from vmixjax.errors import RunError
+from vmixjax.release.changes import Fingerprint, find_changes
 from vmixjax.release.config import ReleaseConfig
+from vmixjax.release.exclusive import exclusive
 from vmixjax.release.job import ReleaseJob, open_job
 from vmixjax.release.journal import Begun, Journal
 from vmixjax.release.keys import digest, read_secret
@@ -18,6 +20,7 @@ from vmixjax.release.manifest import (
     describe,
     is_signed,
     read_manifest,
+    release_identity,
     signature,
     write_manifest,
 )
@@ -25,7 +28,7 @@ from vmixjax.release.overlaps import check_overlaps
 from vmixjax.release.progress import Progress
 from vmixjax.release.reading import start_threads
 from vmixjax.release.remembering import RememberingSource
-from vmixjax.release.schema import Tally
+from vmixjax.release.schema import Manifest, Tally
 
 _LONG = ("shards", "signature")
 """What the description of a release leaves out of its manifest."""
@@ -58,7 +61,21 @@ def mix_release(
         and a run with the same secret goes on from there.
     """
     config.check()
-    source: Source = config.source()
+    source = config.source()
+    with exclusive(config.dst):
+        return _mix(config, source, engine, progress, workers)
+
+
+def _mix(
+    config: ReleaseConfig,
+    source: Source,
+    engine: Engine,
+    progress: Progress,
+    workers: int | None,
+) -> dict[str, Any]:
+    """As `mix_release`, where no other run works on the same folder."""
+    # Before anything is read: what changes later is noticed then.
+    fingerprint = Fingerprint.of(source)
     journal = Journal(config.dst)
     journal.check(config.about(source))
     # Before the look, so that what is wrong with it is told at once; and once only,
@@ -72,22 +89,27 @@ def mix_release(
         open_job(config, source, secret=secret) as job,
         ThreadPoolExecutor() as threads,
     ):
-        begun = job.journal.begin(job.about, _marks(job))
+        marks, times = _marks(job, fingerprint)
         if (config.dst / MANIFEST).exists():
-            return _finished(job)
+            return _finished(job, source, times, progress)
+        begun = job.journal.begin(job.about, marks, times)
         if job.vault is not None:
             job.vault.merge_rows()
-        pending = job.journal.pending(job.shards, threads)
-        there = _images(job.shards) - _images(pending)
-        _tell_begun(begun, config, there, progress)
-        with progress.of(_images(job.shards), there):
-            engine(job, pending, progress)
-        progress.hardly_changed = [
-            one._asdict() for one in job.transform.hardly_changed
-        ]
-        if job.vault is not None:
-            job.vault.merge_rows()
-        return _finish(job)
+        try:
+            if begun != "goes on" and job.vault is not None and times is not None:
+                _remember(job, source, times)
+            pending = job.journal.pending(job.shards, threads)
+            there = _images(job.shards) - _images(pending)
+            _tell_begun(begun, config, there, progress)
+            with progress.of(_images(job.shards), there):
+                engine(job, pending, progress)
+            told = job.transform.hardly_changed
+            progress.hardly_changed = [one._asdict() for one in told]
+            if job.vault is not None:
+                job.vault.merge_rows()
+            return _finish(job)
+        finally:
+            job.journal.leave()
 
 
 def run_local(
@@ -103,14 +125,30 @@ def run_local(
             job.mix(shard, threads, progress.tell)
 
 
-def _marks(job: ReleaseJob) -> dict[str, str | None]:
+def _marks(
+    job: ReleaseJob, source: Fingerprint
+) -> tuple[dict[str, str | None], str | None]:
     """Digests of source and secret; nothing of a secret that will be forgotten."""
     if job.config.forgets_secret:
-        return {"source": None, "secret": None}
-    return {
-        "source": digest(job.secret, b"vmixjax source", job.source.traces()),
-        "secret": digest(job.secret, b"vmixjax secret", []),
-    }
+        return {"source": None, "secret": None}, None
+    secret = digest(job.secret, b"vmixjax secret", [])
+    return (
+        {"source": source.sizes(job.secret), "secret": secret},
+        source.times(job.secret),
+    )
+
+
+def _remember(job: ReleaseJob, source: Source, times: str) -> None:
+    """Stores in the vault what the files of a source are like, before any is mixed."""
+    assert job.vault is not None
+    now = Fingerprint()
+    job.vault.remember(times, now.over(source.traces()))
+    # Otherwise images that were looked at may not be those that are noted.
+    if now.times(job.secret) != times:
+        raise RunError(
+            f"SRC {job.config.src} was changed while it was looked at; run again, once "
+            f"nothing changes it any more"
+        )
 
 
 def _images(shards: Sequence[Shard]) -> int:
@@ -138,6 +176,8 @@ def _finish(job: ReleaseJob) -> dict[str, Any]:
         total.add(note.tally)
         counts[shard.split].append((note.tally.images, note.size))
     if not total.images:
+        # Such as tar files without samples.
+        journal.undo()
         raise RunError(
             f"no image of SRC {job.config.src} could be mixed, as said above"
         )
@@ -157,14 +197,16 @@ def _finish(job: ReleaseJob) -> dict[str, Any]:
 
     splits = {split: sum(images for images, _ in of) for split, of in counts.items()}
     description = describe(
-        job.about, job.identity, splits, total, job.sink.holds, files
+        job.about, job.identity, journal.source(), splits, total, job.sink.holds, files
     )
     write_manifest(job.config.dst, description, shards(), sign)
     journal.end()
     return _with_names(description, job.source)
 
 
-def _finished(job: ReleaseJob) -> dict[str, Any]:
+def _finished(
+    job: ReleaseJob, source: Source, times: str | None, progress: Progress
+) -> dict[str, Any]:
     """A release that is there already, if it is what is asked for."""
     dst = job.config.dst
     manifest, written = read_manifest(dst)
@@ -172,7 +214,8 @@ def _finished(job: ReleaseJob) -> dict[str, Any]:
         raise RunError(
             f"DST {dst} holds a release whose secret is forgotten; name another folder"
         )
-    if manifest.identity != job.identity:
+    about: dict[str, Any] = msgspec.to_builtins(manifest.about)
+    if manifest.identity != release_identity(job.secret, about):
         raise RunError(
             f"DST {dst} holds a finished release with another secret; name another "
             f"folder, or its --vault or --secret-file"
@@ -192,6 +235,9 @@ def _finished(job: ReleaseJob) -> dict[str, Any]:
                 f"another folder and mix again"
             )
     job.journal.end()
+    if manifest.source != times:
+        _compare(job, source, manifest)
+    progress.say(f"{dst} is finished, and SRC is as it was; nothing was mixed")
     values: dict[str, Any] = msgspec.to_builtins(manifest)
     short = {name: value for name, value in values.items() if name not in _LONG}
     return _with_names(short, job.source)
@@ -208,3 +254,20 @@ def _with_names(manifest: dict[str, Any], source: Source) -> dict[str, Any]:
     numbers = sorted(map(int, manifest["classes"]))
     classes = {name(number): manifest["classes"][str(number)] for number in numbers}
     return {**manifest, "classes": classes}
+
+
+def _compare(job: ReleaseJob, source: Source, manifest: Manifest) -> None:
+    """Refuses a source that is another than when its release was finished."""
+    src, dst = job.config.src, job.config.dst
+    if job.vault is None or manifest.source is None:
+        raise RunError(
+            f"SRC {src} is not as it was when DST {dst} was mixed: its files have "
+            f"other names, sizes or times; name another folder (with a --vault it "
+            f"could be told which images have changed)"
+        )
+    changes = find_changes(job, source, manifest.source, job.vault)
+    if changes:
+        raise RunError(
+            f"SRC {src} is not as it was when DST {dst} was mixed: {changes}; mix it "
+            f"into another folder"
+        )

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from vmixjax.data.example import Example, Source
+from vmixjax.data.example import Example, Source, Trace
 from vmixjax.data.room import Claim, at_once
 
 Order = Callable[[str, int], np.ndarray]
@@ -68,7 +68,7 @@ class Reordered(Source):
         """Says what lies outside of all examples."""
         return self._source.loose()
 
-    def traces(self) -> Iterator[str]:
+    def traces(self) -> Iterator[Trace]:
         """Lists what tells the source from others: its order does not."""
         return self._source.traces()
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from vmixjax.data.codecs.codec import Small
-from vmixjax.data.example import Example, Field, Pixels, Source
+from vmixjax.data.example import Example, Field, Pixels, Source, Trace
 from vmixjax.data.room import Claim, Room, at_once
 
 _BYTES = 2**28
@@ -84,7 +84,7 @@ class RememberingSource(Source):
         """As of the other source."""
         return self._source.loose()
 
-    def traces(self) -> Iterator[str]:
+    def traces(self) -> Iterator[Trace]:
         """As of the other source."""
         return self._source.traces()
 

@@ -41,6 +41,7 @@ class About(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     order: Literal["kept", "shuffled"]
     drop: list[str]
     keep: list[str]
+    image: str | None
     shard_size: Count
     examples: dict[str, Count]
 
@@ -73,6 +74,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     vmixjax: int
     identity: str
+    source: Signature | None
     about: About
     splits: dict[str, Count]
     classes: dict[str, Count]

@@ -1,5 +1,6 @@
 """What is done to each image of a run: it is mixed, or restored."""
 
+import copy
 import dataclasses
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,8 +29,7 @@ from vmixjax.release.unchanged import (
     MOST_TOLD,
     HardlyChanged,
     Unchanged,
-    find_unchanged,
-    is_near,
+    unchanged_of,
 )
 from vmixjax.release.vault import Entry, RowsFile, Vault
 
@@ -119,6 +119,7 @@ class Mix(Transform):
         names: bool,
         vault: Vault | RowsFile | None = None,
     ) -> None:
+        self._mixed_from = ""
         self._secret, self._sink, self._vault = secret, sink, vault
         self._recipe, self._names = recipe.prune_ladder(), names
         self.hardly_changed: list[HardlyChanged] = []
@@ -129,6 +130,12 @@ class Mix(Transform):
             for name, field in fields.items()
             if isinstance(field, Text) and field.naming and not names
         ]
+
+    def of(self, source: str | None) -> "Mix":
+        """Gives one that notes in the vault which source it mixes, by its digest."""
+        other = copy.copy(self)
+        other._mixed_from = source or ""
+        return other
 
     def prepare(self, example: Example, shard: Shard, index: int) -> Task:
         output = self._sink.output(example, shard, index, self._names)
@@ -155,12 +162,7 @@ class Mix(Transform):
         ]
         keys = [derive_key(self._secret, identity) for identity in identities]
         mixed = mix_images(images, keys, levels, config, threads)
-        unchanged = [
-            find_unchanged(image, one.image, config.tile_size)
-            if is_near(one.before, one.after)
-            else None
-            for image, one in zip(images, mixed, strict=True)
-        ]
+        unchanged = unchanged_of(images, mixed, config.tile_size)
         results = list(map(self._result, tasks, plans, mixed, unchanged))
         if self._vault is not None:
             entries = map(self._entry, tasks, identities, levels, results)
@@ -168,13 +170,27 @@ class Mix(Transform):
             self._vault.store(list(threads.map(self._vault.seal, pixels, entries)))
         return list(results)
 
-    def _result(
-        self, task: Task, planned: Planned, mixed: Mixed, unchanged: Unchanged | None
-    ) -> Result:
+    def has_mixed(self, task: Task, entry: Entry) -> bool:
+        """Tells whether an entry is of mixing this very example, so as it would be."""
+        task = dataclasses.replace(task, output=entry.output)
+        image = task.prepared.image
+        identity = image_id(
+            entry.output, task.prepared.digest, entry.levels, entry.config
+        )
+        result = Result(self._named(task, image), entry.output, Tally())
+        again = self.of(entry.mixed_from)._entry(task, identity, entry.levels, result)
+        return again.encode() == entry.encode()
+
+    def _named(self, task: Task, image: np.ndarray) -> Example:
         # What names an image becomes what the release calls it.
         number = PurePosixPath(task.output).stem
         values = {**task.example.values, **dict.fromkeys(self._naming, number)}
-        example = dataclasses.replace(task.example, image=mixed.image, values=values)
+        return dataclasses.replace(task.example, image=image, values=values)
+
+    def _result(
+        self, task: Task, planned: Planned, mixed: Mixed, unchanged: Unchanged | None
+    ) -> Result:
+        example = self._named(task, mixed.image)
         clear = bool((planned.levels == 0).any())
         # What a mask leaves as it is, is meant to be so.
         unchanged = None if clear else unchanged
@@ -183,7 +199,7 @@ class Mix(Transform):
             self.hardly_changed.append(HardlyChanged(*told))
         tally = Tally(
             images=1,
-            classes={str(values[self._class]): 1} if self._class else {},
+            classes={str(example.values[self._class]): 1} if self._class else {},
             out_of_reach=int(not planned.reachable),
             clear=int(clear),
             hardly_changed={str(unchanged.tile_size): 1} if unchanged else {},
@@ -210,6 +226,7 @@ class Mix(Transform):
             texts={name: original.values[name] for name in self._naming},
             folder=original.folder,
             belongings=_belongings(self._sink, result.example),
+            mixed_from=self._mixed_from,
         )
 
 

@@ -6,9 +6,12 @@ and in photographs of many more pixels than regions have, it comes out as it wen
 """
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+
+from vmixjax.release.batches import Mixed
 
 _LITTLE = 0.01
 """Of how an image varies: a shuffle that changes less has hardly changed it."""
@@ -48,9 +51,19 @@ class Unchanged(NamedTuple):
     tile_size: int
 
 
-def is_near(before: float, after: float) -> bool:
-    """Tells whether VFE has hardly changed, as it does of images that hardly change."""
-    return abs(after - before) <= _NEAR * before
+def unchanged_of(
+    images: Sequence[np.ndarray], mixed: Sequence[Mixed], tile_size: int
+) -> list[Unchanged | None]:
+    """Tells which images mixing has hardly changed, as `find_unchanged` does.
+
+    Only of those whose VFE has hardly changed is more than that looked at.
+    """
+    return [
+        find_unchanged(image, one.image, tile_size)
+        if abs(one.after - one.before) <= _NEAR * one.before
+        else None
+        for image, one in zip(images, mixed, strict=True)
+    ]
 
 
 def find_unchanged(

@@ -11,6 +11,7 @@ from vmixjax.data.formats import format_of_release, open_source
 from vmixjax.data.formats.format import Format
 from vmixjax.data.writing import MANIFEST, WORK, Shard, Sink, sweep
 from vmixjax.errors import ImageError, RunError, VaultError
+from vmixjax.release.exclusive import exclusive
 from vmixjax.release.journal import BEGUN
 from vmixjax.release.manifest import read_manifest
 from vmixjax.release.order import Reordered, inverse, keyed_order
@@ -73,6 +74,7 @@ def unmix_release(
     tell = stops_at_errors(progress.tell) if strict else progress.tell
     with (
         open_vault(vault_folder, passphrase=read_passphrase(passphrase_file)) as vault,
+        exclusive(dst),
         start_threads(workers) as threads,
     ):
         source, format = open_release(src)

@@ -574,26 +574,30 @@ def _tiff_of(dtype) -> bytes:
     return buffer.getvalue()
 
 
-NOT_IMAGE = "is not a JPEG, PNG, WebP, BMP, TIFF or GIF image; save it as .* PNG or"
+NOT_IMAGE = "is not a JPEG, .*, HEIC or AVIF image; save it as .* PNG or"
 NOT_UNSIGNED = "not unsigned numbers"
 NOT_RGB = "neither grey nor RGB"
 FIVE = _tiff(_deep(channels=5), extrasamples=[0, 0])
 PREMULTIPLIED = _tiff(_deep(channels=4), extrasamples=["assocalpha"])
 CMYK = _tiff(_deep(channels=4), photometric="separated", extrasamples=[])
 STRIPS, ZIPPED = _tiff(_deep(), rowsperstrip=4), _tiff(_deep(), compression="zlib")
-ONE_FRAME_APNG = _insert(_pillow(_noise(), "PNG"), b"acTL", struct.pack(">II", 1, 0))
 CLEAR_ALPHA = _insert(_png16(_deep()), b"tRNS", b"\0\1\0\2\0\3\0")
 LATE_HEADER = _join([(b"IDAT", b""), *_chunks(_png(5, 5, None))])
 REFUSED = {
     "empty": (b"", "is empty"),
     "text": (b"Dear diary, " * 9, NOT_IMAGE),
     "one byte": (b"\xff", NOT_IMAGE),
-    "pdf": (b"%PDF-1.7\n" + bytes(99), NOT_IMAGE),
-    "heic": (b"\0\0\0\x18ftypheic" + bytes(99), NOT_IMAGE),
+    "pdf": (b"%PDF-1.7\n" + bytes(99), "is a document; save the picture in it"),
+    "heic garbage": (b"\0\0\0\x18ftypheic" + bytes(99), "damaged|pillow-heif"),
+    "avif garbage": (b"\0\0\0\x18ftypavif" + bytes(99), "damaged"),
+    "gzip": (b"\x1f\x8b\x08" + bytes(99), "is a compressed file; decompress it"),
+    "zip": (b"PK\3\4" + bytes(99), "is an archive; unpack it"),
+    "svg": (b"<?xml version='1.0'?><svg/>", "is a drawing"),
+    "git lfs": (b"version https://git-lfs.github.com/spec/v1", "git lfs pull"),
+    "note of macOS": (b"\0\5\x16\7" + bytes(99), "is a note of macOS; take it out"),
     "ppm": (b"P6\n1 1\n255\n\1\2\3", NOT_IMAGE),
     "signature only": (SIGNATURE, "truncated"),
     "apng": (_animation("PNG"), "animated"),
-    "apng of one frame": (ONE_FRAME_APNG, "animated"),
     "webp animation": (_animation("WEBP"), "more than one picture"),
     "gif animation": (_animation("GIF"), "more than one picture"),
     "tiff pages": (_animation("TIFF"), "more than one page"),

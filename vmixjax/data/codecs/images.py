@@ -5,6 +5,7 @@ the pixels, and EXIF, ICC, XMP, text and thumbnails are left behind. Sample valu
 are taken as stored; no colour management is done.
 """
 
+import re
 import stat
 from collections.abc import Callable, Collection
 from pathlib import Path
@@ -14,17 +15,35 @@ import numpy as np
 
 from vmixjax._printable import printable
 from vmixjax.data.codecs.codec import COPY_AGAIN, TO_PNG, Codec, Refusal, Small
+from vmixjax.data.codecs.heif import AVIF, HEIC
 from vmixjax.data.codecs.pillow import BMP, GIF, JPEG, WEBP
 from vmixjax.data.codecs.png import PNG
 from vmixjax.data.codecs.tiff import TIFF
 from vmixjax.data.room import Claim, NoRoom, at_once
 from vmixjax.errors import ImageError
 
-CODECS = {codec.name: codec for codec in (JPEG, PNG, WEBP, BMP, TIFF, GIF)}
+CODECS = {codec.name: codec for codec in (JPEG, PNG, WEBP, BMP, TIFF, GIF, HEIC, AVIF)}
 """All that can be read."""
 
 RELEASED_CODECS = frozenset({PNG.name})
 """All that a release holds: what reads one needs no other decoder."""
+
+_UNPACK = "unpack it, and name the folder of what was in it"
+_OTHERS = {
+    re.compile(rb"\x1f\x8b|BZh|\xfd7zXZ|\x28\xb5\x2f\xfd"): (
+        "is a compressed file",
+        "decompress it; tar files are then named by themselves",
+    ),
+    re.compile(rb"PK\x03\x04|7z\xbc\xaf|Rar!"): ("is an archive", _UNPACK),
+    re.compile(rb"%PDF|%!PS"): ("is a document", "save the picture in it as a PNG"),
+    re.compile(rb"\s*<(\?xml|svg)"): ("is a drawing (SVG)", "save it as a PNG"),
+    re.compile(rb"\x00\x05\x16\x07"): ("is a note of macOS", "take it out"),
+    re.compile(rb"version https:/"): (
+        "is a pointer of Git LFS, not the picture",
+        "run `git lfs pull`",
+    ),
+}
+"""What else people have, by how it begins: what it is, and what to do."""
 
 _T = TypeVar("_T")
 
@@ -41,7 +60,7 @@ def read_image(
     codecs: Collection[str] | None = None,
     claim: Claim = at_once,
 ) -> np.ndarray:
-    """Reads one picture from a JPEG, PNG, WebP, BMP, TIFF or GIF file.
+    """Reads one picture from a file of one of the `CODECS`.
 
     The codec is told by the content, not by the suffix. EXIF orientation is applied.
     Palettes become RGB, or RGBA if any entry is transparent; a transparent colour
@@ -208,6 +227,9 @@ def _codec_of(start: bytes, codecs: Collection[str] | None) -> Codec:
             break
     else:
         *titles, last = (codec.title for codec in CODECS.values())
+        for what, mend in _OTHERS.items():
+            if what.match(start):
+                raise Refusal(*mend)
         raise Refusal(
             f"is not a {', '.join(titles)} or {last} image", f"{TO_PNG} or take it out"
         )

@@ -7,7 +7,6 @@ import re
 import struct
 import zlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,17 +15,16 @@ import png
 from PIL import PngImagePlugin
 
 from vmixjax.atomic import atomic_path
+from vmixjax.data.codecs.chunks import SIGNATURE as SIGNATURE
+from vmixjax.data.codecs.chunks import Png, parse, without
 from vmixjax.data.codecs.codec import (
     COPY_AGAIN,
-    ONE_PICTURE,
     Codec,
     Refusal,
     check_size,
 )
 from vmixjax.data.codecs.pillow import decode_pillow, pillow_array, upright
 from vmixjax.data.room import Claim, at_once
-
-SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 _COLOURS = {1: 0, 2: 4, 3: 2, 4: 6}
 """PNG's colour type by the number of channels."""
@@ -65,21 +63,6 @@ _PIXELS = {"IHDR", "IDAT", "IEND"}
 """The chunks of a released image: all others tell something else."""
 
 
-@dataclass
-class _Png:
-    """What a PNG file says about its pixels.
-
-    Attributes:
-      header: The IHDR chunk, 13 bytes.
-      transparent: The tRNS chunk, or None.
-      pixels: The IDAT chunks, as views of the file.
-    """
-
-    header: bytes
-    transparent: bytes | None
-    pixels: list[memoryview]
-
-
 def chunk_names(data: bytes) -> Iterator[str]:
     """Lists what a PNG file consists of: chunks, and what comes behind the last."""
     name, offset = b"", len(SIGNATURE)
@@ -101,7 +84,7 @@ def png_extras(data: bytes) -> Iterator[str]:
             yield name
         seen.add(name)
     try:
-        parts = _parse(data)
+        parts = parse(data)
         width, height, depth, colour, *_, interlaced = struct.unpack(
             ">IIBBBBB", parts.header
         )
@@ -125,10 +108,11 @@ def png_extras(data: bytes) -> Iterator[str]:
 
 def decode_png(data: bytes, claim: Claim = at_once) -> np.ndarray:
     """Decodes a PNG file to an upright (H, W, C) array."""
-    parts = _parse(data)
+    parts = parse(data)
     width, height, depth, colour = struct.unpack(">IIBB", parts.header[:10])
     check_size(width, height, claim)
-    image, orientation = decode_pillow(data, PngImagePlugin.PngImageFile)
+    rest = without(data, parts.others)
+    image, orientation = decode_pillow(rest, PngImagePlugin.PngImageFile)
     if depth == 16 and colour in _CHANNELS:
         # Pillow has cut these to 8 bits; what it knows of the orientation holds.
         del image
@@ -141,40 +125,8 @@ def decode_png(data: bytes, claim: Claim = at_once) -> np.ndarray:
     return array
 
 
-def _parse(data: bytes) -> _Png:
-    """Checks all chunks of a PNG file up to IEND, and picks out those with pixels.
-
-    Pillow checks neither the sums of IDAT chunks nor that the file has its end.
-    """
-    parts, view = _Png(b"", None, []), memoryview(data)
-    name, offset = b"", len(SIGNATURE)
-    while name != b"IEND":
-        if offset + 12 > len(data):
-            raise Refusal("is truncated", COPY_AGAIN)
-        length, name = struct.unpack_from(">I4s", data, offset)
-        end = offset + 12 + length
-        if end > len(data):
-            raise Refusal("is truncated", COPY_AGAIN)
-        (checksum,) = struct.unpack_from(">I", data, end - 4)
-        if zlib.crc32(view[offset + 4 : end - 4]) != checksum:
-            raise Refusal("is damaged (wrong checksum)", COPY_AGAIN)
-        body = view[offset + 8 : end - 4]
-        if offset == len(SIGNATURE):
-            if name != b"IHDR" or length != 13:
-                raise Refusal("is damaged (no header)", COPY_AGAIN)
-            parts.header = bytes(body)
-        elif name == b"IDAT":
-            parts.pixels.append(body)
-        elif name == b"tRNS":
-            parts.transparent = bytes(body)
-        elif name in (b"acTL", b"fcTL", b"fdAT"):
-            raise Refusal("is an animated PNG", ONE_PICTURE)
-        offset = end
-    return parts
-
-
 def _decode_16(
-    data: bytes, parts: _Png, width: int, height: int, colour: int
+    data: bytes, parts: Png, width: int, height: int, colour: int
 ) -> np.ndarray:
     """Decodes a 16 bit PNG of any colour type but grey to (H, W, C) uint16."""
     array = np.empty((height, width * _CHANNELS[colour]), np.uint16)

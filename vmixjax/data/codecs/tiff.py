@@ -18,6 +18,7 @@ from vmixjax.data.codecs.codec import (
     Refusal,
     check_size,
 )
+from vmixjax.data.codecs.libtiff import silence
 from vmixjax.data.codecs.pillow import decode_pillow, pillow_array, quiet, upright
 from vmixjax.data.codecs.png import check_inflated
 from vmixjax.data.room import Claim, at_once
@@ -34,6 +35,7 @@ _COMPRESSIONS_16 = (1, 8, 32946)
 # tifffile logs what it finds odd, and may quote the file. With no handler anywhere
 # that would go to standard error; an application's own handlers still get it.
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
+silence()
 
 
 @dataclass

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from vmixjax._registry import Registry
 from vmixjax.data.formats.format import Format, SourceOptions, existing
+from vmixjax.data.slices import Slice, take
 from vmixjax.errors import RunError
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ def open_source(
     keep: Sequence[str] | None = (),
     codecs: Collection[str] | None = None,
     released: bool = False,
+    image: str | None = None,
+    follow_links: Sequence[Path] = (),
 ) -> Source:
     """Opens the data set that a user named.
 
@@ -46,27 +49,43 @@ def open_source(
         such, or a folder of nothing but them; or `FORMAT:NAME`, such as `tfds:NAME` or
         `tfds:DIR`.
       data_dir: Folder where TFDS keeps its data sets.
-      splits: Splits to read; all if empty.
+      splits: Splits to read, or parts of them, as `train[:50%]`; all if empty.
       drop: Fields to leave behind.
       keep: Fields to let through although they might show what the image shows; None
         lets all of them through.
       codecs: Names of the codecs of images that are read, see `CODECS`; None for all.
       released: Whether it is a release, or some files of one.
+      image: Field that is the image, where it is called otherwise or there are several.
+      follow_links: Folders that links of images may lead into.
 
     Raises:
       RunError: There is no such source, or it is not fit to be mixed as it is.
     """
     format, place = _parse(name)
-    options = SourceOptions(data_dir, splits, drop, keep, codecs, released)
+    slices = [Slice.parse(split) for split in splits]
+    names = [one.split for one in slices]
+    for folder in follow_links:
+        if not folder.is_dir():
+            raise RunError(
+                f"--follow-links {folder} is no folder; name the one that links lead to"
+            )
+    options = SourceOptions(
+        data_dir,
+        names,
+        drop,
+        keep,
+        codecs,
+        released=released,
+        image=image,
+        follow_links=follow_links,
+    )
     source = format.open(place, options)
-    unknown = sorted(set(splits) - set(source.splits))
+    unknown = sorted(set(names) - set(source.splits))
     if unknown:
         raise RunError(
             f"--splits {unknown[0]}: SRC {name} has {', '.join(source.splits)} only"
         )
-    if splits:
-        source.splits = {split: source.splits[split] for split in splits}
-    return source
+    return take(source, slices) if slices else source
 
 
 def format_of(name: str) -> Format:

@@ -16,7 +16,7 @@ import numpy as np
 from vmixjax.data.codecs.codec import Small
 from vmixjax.data.codecs.images import read_image, read_small
 from vmixjax.data.codecs.png import encode_png, png_extras
-from vmixjax.data.example import Example, Field, Label, Pixels, Schema, Source
+from vmixjax.data.example import Example, Field, Label, Pixels, Schema, Source, Trace
 from vmixjax.data.files import Paths, find_files, is_inside, png_names, short_name
 from vmixjax.data.formats.format import Format, SourceOptions, existing
 from vmixjax.data.inside import create_private, own_folder
@@ -49,7 +49,7 @@ class FolderSource(Source):
 
     Top folders that have names of splits, or are named as such, are these; see
     `find_splits`. The folders between are the class. Links that lead out of the folder
-    are not followed.
+    are followed into folders that the options name, and nowhere else.
 
     Args:
       name: Path of the folder, or of one file.
@@ -68,6 +68,7 @@ class FolderSource(Source):
         self._codecs = options.codecs
         self.places: Sequence[Path] = (path,)
         self.root = path if path.is_dir() else path.parent
+        self._roots = (self.root, *options.follow_links)
         self._paths = Paths()
         starts: dict[str, int] = {}
         counts: Counter[str] = Counter()
@@ -87,7 +88,8 @@ class FolderSource(Source):
             self._paths.append(file)
         if not short_names:
             raise RunError(f"SRC {path} holds no files")
-        for option, names in (("--drop", options.drop), ("--keep", options.keep)):
+        fields = ("--drop", options.drop), ("--keep", options.keep)
+        for option, names in (*fields, ("--image", options.image and [options.image])):
             if names:
                 raise RunError(f"{option} {names[0]}: a folder of images has no fields")
         self._png_names: Mapping[str, str] = {}
@@ -150,23 +152,27 @@ class FolderSource(Source):
     def extras(self, split: str, index: int) -> Iterator[str]:
         yield from png_extras((self.root / self._path(split, index)).read_bytes())
 
-    def traces(self) -> Iterator[str]:
-        """They are paths and sizes."""
+    def traces(self) -> Iterator[Trace]:
+        """Each image is a file."""
         for split, place in self._places.items():
             for index in range(len(place)):
                 file = self._path(split, index)
-                path = self.root / file
-                size = path.lstat().st_size if path.exists() else 0
-                yield f"{split}\0{file.as_posix()}\0{size}"
+                name = file.as_posix()
+                yield Trace.of(self.root / file, split, name, index, index + 1)
 
     @contextlib.contextmanager
     def _there(self, relative: PurePath) -> Iterator[Path]:
         """Where to read a file, which must neither lie elsewhere nor be gone."""
         path = self.root / relative
-        if path.is_symlink() and not is_inside(path, self.root):
-            where = "out of the folder" if path.exists() else "that leads nowhere"
+        if path.is_symlink() and not any(is_inside(path, root) for root in self._roots):
+            if not path.exists():
+                raise ImageError(
+                    f"{path} is a link that leads nowhere; copy the picture into the "
+                    f"folder"
+                )
             raise ImageError(
-                f"{path} is a link {where}; copy the picture into the folder"
+                f"{path} is a link out of the folder; copy the picture into it, or "
+                f"name the folder that such links lead to with --follow-links"
             )
         try:
             yield path

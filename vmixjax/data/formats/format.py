@@ -25,6 +25,8 @@ class SourceOptions:
     keep: Sequence[str] | None = ()
     codecs: Collection[str] | None = None
     released: bool = False
+    image: str | None = None
+    follow_links: Sequence[Path] = ()
 
     def check_fields(self, known: Collection[str], there: str) -> None:
         """Refuses to drop or to keep what there is not.

@@ -10,7 +10,7 @@ from typing import Any
 from vmixjax.atomic import atomic_path
 
 FILE_NAME = "vault.sqlite"
-FORMAT = "4"
+FORMAT = "5"
 
 _MOST_BYTES = 2**30
 """Of a value that SQLite hands out."""
@@ -24,11 +24,15 @@ CREATE TABLE images (
   pixels BLOB NOT NULL,
   output BLOB NOT NULL,
   original BLOB NOT NULL,
+  source BLOB NOT NULL,
   sealed BLOB NOT NULL,
-  PRIMARY KEY (pixels, output)
+  PRIMARY KEY (pixels, output, source)
 ) WITHOUT ROWID;
 CREATE INDEX by_output ON images (output);
 CREATE INDEX by_original ON images (original);
+CREATE TABLE sources (
+  source TEXT, number INTEGER, sealed BLOB NOT NULL, PRIMARY KEY (source, number)
+) WITHOUT ROWID;
 CREATE TABLE releases (signature TEXT PRIMARY KEY) WITHOUT ROWID;
 """
 

@@ -36,6 +36,7 @@ class Entry:
       texts: Fields that the release has numbers for, as they were.
       folder: Folder that the restored image belongs into, such as its class.
       belongings: SHA-256 of what the release has beside the image, such as its label.
+      mixed_from: Digest of the source that was mixed; see `Fingerprint`.
     """
 
     identity: bytes
@@ -50,6 +51,7 @@ class Entry:
     texts: dict[str, str] = dataclasses.field(default_factory=dict)
     folder: str = ""
     belongings: str = ""
+    mixed_from: str = ""
 
     def fits(self, mixed: np.ndarray) -> bool:
         """Tells whether it can be of a mixed image (H, W, C), which sizes follow from.
@@ -86,6 +88,7 @@ class Entry:
             rest=len(self.rest),
             texts={name: name_bytes(text) for name, text in self.texts.items()},
             belongings=self.belongings,
+            mixed_from=self.mixed_from,
         )
         text = json.dumps(msgspec.to_builtins(head)).encode()
         values = zlib.compress(self.levels.tobytes() + self.rest)
@@ -109,17 +112,18 @@ class Entry:
         levels = np.frombuffer(values[: rows * columns], np.uint8)
         return cls(
             identity=head.identity,
-            output=_text(head.output),
-            source=_text(head.source),
-            restored=_text(head.restored),
+            output=bytes_name(head.output),
+            source=bytes_name(head.source),
+            restored=bytes_name(head.restored),
             config=MixConfig(**msgspec.structs.asdict(head.config)),
             levels=levels.reshape(rows, columns),
             height=head.height,
             width=head.width,
             rest=values[rows * columns :],
-            texts={name: _text(text) for name, text in head.texts.items()},
-            folder=_text(head.folder),
+            texts={name: bytes_name(text) for name, text in head.texts.items()},
+            folder=bytes_name(head.folder),
             belongings=head.belongings,
+            mixed_from=head.mixed_from,
         )
 
 
@@ -138,6 +142,7 @@ class _Head(msgspec.Struct, forbid_unknown_fields=True):
     rest: Count
     texts: dict[str, bytes]
     belongings: str
+    mixed_from: str
 
 
 @functools.cache
@@ -150,5 +155,6 @@ def name_bytes(name: str) -> bytes:
     return name.encode("utf-8", "surrogateescape")
 
 
-def _text(name: bytes) -> str:
+def bytes_name(name: bytes) -> str:
+    """Gives the name of so many bytes; see `name_bytes`."""
     return name.decode("utf-8", "surrogateescape")

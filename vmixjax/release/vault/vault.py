@@ -12,6 +12,7 @@ import numpy as np
 from cryptography.exceptions import InvalidTag
 
 from vmixjax.atomic import atomic_path
+from vmixjax.data.example import Trace
 from vmixjax.errors import VaultError
 from vmixjax.keys import new_secret
 from vmixjax.release.keys import looks_random
@@ -21,8 +22,9 @@ from vmixjax.release.schema import Manifest
 from vmixjax.release.vault import database
 from vmixjax.release.vault.entry import Entry, name_bytes
 from vmixjax.release.vault.locks import Seal, new_key, unlock
+from vmixjax.release.vault.traces import decode, encode, in_pieces
 
-Row: TypeAlias = tuple[bytes, bytes, bytes, bytes]
+Row: TypeAlias = tuple[bytes, bytes, bytes, bytes, bytes]
 """A line of the table `images`: it says nothing without the vault's key."""
 
 _SUFFIX = ".rows"
@@ -50,6 +52,7 @@ class Vault:
             self._pixels(mixed),
             self._name(b"output", entry.output),
             self._name(b"original", entry.source),
+            self._name(b"source", entry.mixed_from),
         )
         return *found_by, self._seal.close(entry.encode(), b"".join(found_by))
 
@@ -57,7 +60,7 @@ class Vault:
         """Stores rows, all or none of them, for good, before it returns."""
         with self._connection:
             self._connection.executemany(
-                "INSERT OR REPLACE INTO images VALUES (?, ?, ?, ?)", rows
+                "INSERT OR REPLACE INTO images VALUES (?, ?, ?, ?, ?)", rows
             )
 
     def merge_rows(self) -> None:
@@ -111,6 +114,55 @@ class Vault:
             raise _changed(image)
         return entry.output
 
+    def entries_of(self, original: str, mixed_from: str) -> Iterator[Entry]:
+        """Gives what undoes the mixing of an original, by the id of that.
+
+        Args:
+          original: Id of the original.
+          mixed_from: Digest of the source that was mixed.
+
+        Raises:
+          VaultError: What the vault holds was changed.
+        """
+        found_by = self._name(b"original", original), self._name(b"source", mixed_from)
+        for entry in self._entries("original = ? AND source = ?", found_by, original):
+            if (entry.source, entry.mixed_from) != (original, mixed_from):
+                raise _changed(original)
+            yield entry
+
+    def remember(self, source: str, traces: Iterable[Trace]) -> None:
+        """Stores what the files of a source are like, for good.
+
+        Args:
+          source: Digest of all of them.
+          traces: The files.
+        """
+        rows = (
+            (source, number, self._seal.close(encode(piece), _place(source, number)))
+            for number, piece in enumerate(in_pieces(traces))
+        )
+        with self._connection:
+            self._connection.executemany(
+                "INSERT OR REPLACE INTO sources VALUES (?, ?, ?)", rows
+            )
+
+    def remembered(self, source: str) -> Iterator[Trace]:
+        """Gives what the files of a source were like; nothing where it is unknown.
+
+        Raises:
+          VaultError: What the vault holds was changed.
+        """
+        rows = self._connection.execute(
+            "SELECT number, CAST(sealed AS BLOB) FROM sources WHERE source = ? "
+            "ORDER BY number",
+            (source,),
+        )
+        for number, sealed in rows:
+            try:
+                yield from decode(self._seal.open(sealed, _place(source, number)))
+            except (InvalidTag, TypeError, ValueError, zlib.error) as error:
+                raise _changed("the source") from error
+
     def vouch(self, signature: str) -> None:
         """Stores the signature of a `release.json`, for good."""
         with self._connection:
@@ -136,18 +188,28 @@ class Vault:
 
     def _entry(self, which: str, digests: tuple[bytes, ...], name: str) -> Entry | None:
         """The first entry that is found by digests; `name` is for complaints."""
-        row = self._connection.execute(
-            f"SELECT pixels, output, original, CAST(sealed AS BLOB) FROM images "
-            f"WHERE {which}",
+        return next(self._entries(which, digests, name), None)
+
+    def _entries(
+        self, which: str, digests: tuple[bytes, ...], name: str
+    ) -> Iterator[Entry]:
+        rows = self._connection.execute(
+            f"SELECT pixels, output, original, source, CAST(sealed AS BLOB) "
+            f"FROM images WHERE {which}",
             digests,
-        ).fetchone()
-        if row is None:
-            return None
-        *found_by, sealed = row
-        try:
-            return Entry.decode(self._seal.open(sealed, b"".join(found_by)))
-        except (InvalidTag, TypeError, ValueError, OverflowError, zlib.error) as error:
-            raise _changed(name) from error
+        )
+        for *found_by, sealed in rows:
+            try:
+                entry = Entry.decode(self._seal.open(sealed, b"".join(found_by)))
+            except (
+                InvalidTag,
+                TypeError,
+                ValueError,
+                OverflowError,
+                zlib.error,
+            ) as error:
+                raise _changed(name) from error
+            yield entry
 
     def _pixels(self, mixed: np.ndarray) -> bytes:
         return self._digest(
@@ -187,9 +249,13 @@ class RowsFile:
             file.write("\n".join(self._lines).encode())
 
 
+def _place(source: str, number: int) -> bytes:
+    return f"source {source} {number}".encode()
+
+
 def _row(line: str) -> Row:
-    pixels, output, original, sealed = map(bytes.fromhex, line.split(" "))
-    return pixels, output, original, sealed
+    pixels, output, original, source, sealed = map(bytes.fromhex, line.split(" "))
+    return pixels, output, original, source, sealed
 
 
 def _changed(name: str) -> VaultError:

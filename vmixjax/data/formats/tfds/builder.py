@@ -81,7 +81,9 @@ def open_prepared(name: str, data_dir: str | None) -> Any:
             split: [
                 one.filename for one in builder.info.splits[split].file_instructions
             ]
-            for split in splits
+            # Of a split without records, TFDS has nothing but a warning.
+            for split, lengths in splits.items()
+            if any(lengths)
         }
     except Exception as error:
         # On what it does not expect TFDS raises nearly every type there is, and quotes
@@ -93,7 +95,8 @@ def open_prepared(name: str, data_dir: str | None) -> Any:
             f"`{_BUILD.format(name)}`"
         )
     for split, lengths in splits.items():
-        _check_files(folder, names[split], [length for length in lengths if length])
+        there = [length for length in lengths if length]
+        _check_files(folder, names.get(split, []), there)
     return builder
 
 

@@ -20,15 +20,14 @@ from vmixjax.data.example import (
     Pixels,
     Source,
     Text,
+    Trace,
 )
 from vmixjax.data.formats.format import SourceOptions
 from vmixjax.data.formats.tfds.builder import open_prepared
+from vmixjax.data.formats.tfds.choice import IMAGE, choose_image
 from vmixjax.data.formats.tfds.fields import fields_of
 from vmixjax.data.room import Claim, at_once
 from vmixjax.errors import ImageError, RunError
-
-IMAGE = "image"
-_MOST_SIDE = 2**24
 
 
 class TfdsSource(Source):
@@ -57,19 +56,7 @@ class TfdsSource(Source):
             split: info.splits[split].num_examples
             for split in options.splits or info.splits
         }
-        features = dict(info.features.items())
-        image = features.pop(IMAGE, None)
-        if (
-            not isinstance(image, tfds.features.Image)
-            or image.np_dtype == np.float32
-            or len(image.shape) != 3
-            or image.shape[2] not in (1, 2, 3, 4)
-            or any(side is not None and side > _MOST_SIDE for side in image.shape)
-        ):
-            raise RunError(
-                f"{name} has no feature {IMAGE!r} that is an image of whole numbers; "
-                f"it has {', '.join(info.features)}"
-            )
+        self._image, image, features = choose_image(name, info.features, options)
         self.pixels: Pixels | None = Pixels(image.shape, np.dtype(image.np_dtype))
         there = f"{name} has {', '.join(features)} beside the image"
         options.check_fields(features, there)
@@ -77,10 +64,14 @@ class TfdsSource(Source):
         self._names = frozenset(
             tfds.core.utils.flatten_nest_dict(info.features.get_serialized_info())
         )
-        self._traces = [
-            f"{split}\0{info.splits[split].shard_lengths}\0{info.splits[split].num_bytes}"
-            for split in self.splits
-        ]
+        self._files = {
+            split: [
+                (Path(one.filename), one.examples_in_shard)
+                for one in info.splits[split].file_instructions
+            ]
+            for split, count in self.splits.items()
+            if count
+        }
         raw = tfds.decode.DeserializeMethod.RAW_BYTES
         self._records: Mapping[str, Sequence[bytes]] = {
             split: builder.as_data_source(split, deserialize_method=raw)
@@ -135,9 +126,13 @@ class TfdsSource(Source):
         if not strange and again.SerializeToString(deterministic=True) != record:
             yield "data in none of its features"
 
-    def traces(self) -> Iterator[str]:
-        """They are lengths of shards, and bytes."""
-        yield from self._traces
+    def traces(self) -> Iterator[Trace]:
+        """They are the shards."""
+        for split, files in self._files.items():
+            stop = 0
+            for path, count in files:
+                start, stop = stop, stop + count
+                yield Trace.of(path, split, path.name, start, stop)
 
     def _record(self, split: str, index: int) -> bytes:
         try:
@@ -157,7 +152,10 @@ class TfdsSource(Source):
                 f"{self.name}, {name}, is damaged; use the file as it was written"
             ) from error
         features: Mapping[str, Any] = example.features.feature
-        return features
+        if self._image == IMAGE:
+            return features
+        others = {name: features[name] for name in features if name != self._image}
+        return {**others, IMAGE: features[self._image]}
 
     def _values(self, features: Mapping[str, Any], name: str) -> Mapping[str, Any]:
         """What a record has for each field."""

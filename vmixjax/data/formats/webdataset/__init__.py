@@ -3,11 +3,12 @@
 from pathlib import Path
 
 from vmixjax.data.formats.format import Format
-from vmixjax.data.formats.webdataset.reader import WebDatasetSource, list_tars
+from vmixjax.data.formats.webdataset.finding import holds_only_tars, list_tars
+from vmixjax.data.formats.webdataset.reader import WebDatasetSource
 from vmixjax.data.formats.webdataset.writer import WebDatasetSink
 
 
-def _has_tars(path: Path) -> bool:
+def _names_tars(path: Path) -> bool:
     return bool(list_tars(path))
 
 
@@ -16,6 +17,6 @@ FORMAT = Format(
     title="tar files of samples: an image, its class and its texts",
     open=WebDatasetSource,
     create=WebDatasetSink,
-    recognises=_has_tars,
-    is_release=_has_tars,
+    recognises=_names_tars,
+    is_release=holds_only_tars,
 )

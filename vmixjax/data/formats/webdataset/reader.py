@@ -1,7 +1,7 @@
 """A WebDataset: tar files of samples, each some files that differ in the suffix."""
 
 import array
-import re
+import os
 import tarfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
@@ -16,14 +16,28 @@ from vmixjax.data.example import (
     Pixels,
     Source,
     Text,
+    Trace,
 )
 from vmixjax.data.formats.format import SourceOptions, existing
+from vmixjax.data.formats.webdataset.finding import list_tars, splits_of, unsorted
+from vmixjax.data.formats.webdataset.inflated import is_gzipped
 from vmixjax.data.formats.webdataset.tar import loose, open_tar, walk
 from vmixjax.data.room import Claim, at_once
-from vmixjax.data.splits import split_of_file
 from vmixjax.errors import ImageError, RunError
 
-_IMAGES = {"png", "jpg", "jpeg", "webp", "bmp", "tif", "tiff", "gif"}
+_IMAGES = {
+    "png",
+    "jpg",
+    "jpeg",
+    "webp",
+    "bmp",
+    "tif",
+    "tiff",
+    "gif",
+    "heic",
+    "heif",
+    "avif",
+}
 _LABEL, _TEXT = "cls", "txt"
 _MOST = 2**63
 """Numbers of classes have 64 bits."""
@@ -52,7 +66,12 @@ class WebDatasetSource(Source):
     pixels: Pixels | None = None
 
     def __init__(self, name: str, options: SourceOptions) -> None:
-        tars = list_tars(existing(name))
+        place = existing(name)
+        self._base = place if place.is_dir() else place.parent
+        tars = list_tars(place)
+        if options.codecs is not None:
+            # A release holds none that are gzipped, and others may inflate to much.
+            tars = [tar for tar in tars if not is_gzipped(tar)]
         if not tars:
             raise RunError(f"SRC {name} is no tar file, nor a list or folder of them")
         self._tars = tuple(tars)
@@ -61,54 +80,70 @@ class WebDatasetSource(Source):
         self._drop = frozenset(options.drop)
         self._released = options.released
         self._starts = [array.array("q") for _ in tars]
-        suffixes: set[str] = set()
-        seen: set[int] = set()
-        split_of = _splits(name, tars, released=options.released)
-        for tar, split, starts in zip(tars, split_of, self._starts, strict=True):
-            previous = None
-            for member in _members(tar):
-                key, suffix = _key(member.name)
-                if key != previous:
-                    if hash((split, key)) in seen:
-                        raise RunError(
-                            f"two samples in SRC have the key {key!r}; rename one"
-                        )
-                    seen.add(hash((split, key)))
-                    starts.append(member.offset)
-                    previous = key
-                suffixes.add(suffix)
-        if not seen:
+        self._split_of = splits_of(name, tars, released=options.released)
+        suffixes = self._find_samples()
+        if not suffixes:
             raise RunError(f"SRC {tars[0]} holds no samples")
         there = f"the samples have {', '.join(sorted(suffixes))}"
         options.check_fields(suffixes, there)
         keep = options.keep
+        self._images = _chosen(suffixes - self._drop, options, there)
         fields: dict[str, Field] = {}
-        for suffix in sorted(suffixes - _IMAGES - self._drop):
+        for suffix in sorted(suffixes - self._images - self._drop):
             if suffix == _LABEL:
                 fields[suffix] = Label()
-            elif suffix == _TEXT or keep is None or suffix in keep:
+            elif keep is None or (
+                not _is_image(suffix) and (suffix == _TEXT or suffix in keep)
+            ):
                 fields[suffix] = Text()
             else:
+                through = f", or let them through with --keep {suffix}"
                 raise RunError(
                     f"the samples have members .{suffix}, which may show what the "
-                    f"images show: leave them behind with --drop {suffix}, or let them "
-                    f"through with --keep {suffix}"
+                    f"images show: leave them behind with --drop {suffix}"
+                    f"{'' if _is_image(suffix) else through}"
                 )
         self.fields: Mapping[str, Field] = fields
         # Where in the list each tar of a split is.
         self._tars_of = {
-            split: [n for n, of in enumerate(split_of) if of == split]
-            for split in dict.fromkeys(split_of)
+            split: [n for n, of in enumerate(self._split_of) if of == split]
+            for split in dict.fromkeys(self._split_of)
         }
         self.splits: Mapping[str, int] = {
             split: sum(len(self._starts[number]) for number in numbers)
             for split, numbers in self._tars_of.items()
         }
 
+    def _find_samples(self) -> set[str]:
+        """Notes where each sample begins; gives the suffixes of all members."""
+        suffixes: set[str] = set()
+        seen: set[int] = set()
+        for tar, split, starts in zip(
+            self._tars, self._split_of, self._starts, strict=True
+        ):
+            previous, here = None, set()
+            for member in _members(tar):
+                key, suffix = _key(member.name)
+                if key != previous:
+                    mark = hash((split, key))
+                    if mark in here:
+                        raise unsorted(tar, key)
+                    if mark in seen:
+                        raise RunError(
+                            f"SRC has another sample with the key {key!r} in {tar}: "
+                            f"rename one, or name the tar files one by one"
+                        )
+                    here.add(mark)
+                    starts.append(member.offset)
+                    previous = key
+                suffixes.add(suffix)
+            seen |= here
+        return suffixes
+
     def read(self, split: str, index: int, claim: Claim = at_once) -> Example:
         path, key, members = self._sample(split, index)
         where = f"{path}: {key}"
-        content = _image(where, members)
+        content = _image(where, members, self._images)
         values = self._values(where, members)
         folder, name = str(values.get(_LABEL, "")), key
         if len(self._tars_of) > 1:
@@ -128,17 +163,17 @@ class WebDatasetSource(Source):
     ) -> Small:
         path, key, members = self._sample(split, index)
         where = f"{path}: {key}"
-        content = _image(where, members)
+        content = _image(where, members, self._images)
         return decode_small(content, where, enough, codecs=self._codecs, claim=claim)
 
     def values(self, split: str, index: int) -> Mapping[str, int | str]:
-        path, key, members = self._sample(split, index, _IMAGES)
+        path, key, members = self._sample(split, index, self._images)
         return self._values(f"{path}: {key}", members)
 
     def extras(self, split: str, index: int) -> Iterator[str]:
         """Members that are declared are checked elsewhere."""
         _, _, members = self._sample(split, index)
-        for suffix in sorted(_IMAGES & set(members)):
+        for suffix in sorted(self._images & set(members)):
             yield from png_extras(members[suffix])
 
     def loose(self) -> Iterator[str]:
@@ -147,10 +182,15 @@ class WebDatasetSource(Source):
             for what in loose(tar):
                 yield f"{tar.name}: {what}"
 
-    def traces(self) -> Iterator[str]:
-        """They are sizes of files, and their samples."""
-        for tar, starts in zip(self._tars, self._starts, strict=True):
-            yield f"{tar.name}\0{tar.stat().st_size}\0{len(starts)}"
+    def traces(self) -> Iterator[Trace]:
+        """They are the tar files."""
+        for split, numbers in self._tars_of.items():
+            stop = 0
+            for number in numbers:
+                tar, start = self._tars[number], stop
+                stop += len(self._starts[number])
+                name = os.path.relpath(tar, self._base)
+                yield Trace.of(tar, split, name, start, stop)
 
     def _values(
         self, where: str, members: Mapping[str, bytes]
@@ -187,60 +227,49 @@ class WebDatasetSource(Source):
         return path, *_sample(path, self._starts[tar][index], unwanted)
 
 
-def list_tars(path: Path) -> list[Path]:
-    """Lists the tar files that a path names; none if it is something else.
+def _is_image(suffix: str) -> bool:
+    return suffix.rpartition(".")[2] in _IMAGES
+
+
+def _chosen(
+    suffixes: Collection[str], options: SourceOptions, there: str
+) -> frozenset[str]:
+    """The suffixes that images have, of which each sample has one.
 
     Raises:
-      RunError: A list names a file that is not there.
+      RunError: It is left open which these are.
     """
-    if path.is_dir():
-        files = [p for p in sorted(path.iterdir()) if not p.name.startswith(".")]
-        files = [p for p in files if p.is_file() and p.suffix != ".json"]
-        only = [p for p in files if p.suffix == ".tar"]
-        return only if len(only) == len(files) else []
-    if path.suffix == ".tar":
-        return [path]
-    if path.suffix != ".txt":
-        return []
-    lines = path.read_text(errors="surrogateescape").splitlines()
-    tars = [path.parent / line.strip() for line in lines if line.strip()]
-    for tar in tars:
-        if tar.suffix != ".tar" or not tar.is_file():
-            raise RunError(f"SRC {path} lists {tar}, which is no tar file there")
-    return tars
+    if options.image is not None:
+        if options.image not in suffixes:
+            raise RunError(f"--image {options.image}: {there}")
+        return frozenset({options.image})
+    plain = frozenset(_IMAGES & set(suffixes))
+    others = sorted(filter(_is_image, suffixes))
+    if plain or not others:
+        return plain
+    if len(others) > 1:
+        rest = " ".join(others[1:])
+        raise RunError(
+            f"what follows the first dot of a name is the kind of a file, and the "
+            f"samples have several kinds of images, {', '.join(others)}: choose one, "
+            f"as by --image {others[0]} --drop {rest}, or rename the files without "
+            f"such dots"
+        )
+    return frozenset(others)
 
 
-def _splits(name: str, tars: Sequence[Path], *, released: bool) -> list[str]:
-    """The split that each tar file is of: where none says so, of the one there is.
-
-    Raises:
-      RunError: Some say so, and others do not.
-    """
-    if released:
-        # As `Shard.name` has it.
-        ours = [re.fullmatch(r"(.+)-\d{6}", tar.stem) for tar in tars]
-        return [match[1] if match else "train" for match in ours]
-    splits = [split_of_file(tar.stem) for tar in tars]
-    if None not in splits:
-        return [split for split in splits if split]
-    for tar, split in zip(tars, splits, strict=True):
-        if split:
-            other = tars[splits.index(None)]
-            raise RunError(
-                f"SRC {name} has {tar.name}, which is called as the split {split}, and "
-                f"{other.name}, which is not: name the tar files of one in a list, "
-                f"a .txt file, or rename them"
-            )
-    return ["train"] * len(tars)
-
-
-def _image(where: str, members: Mapping[str, bytes]) -> bytes:
-    """The image file of a sample, which has one."""
-    images = sorted(_IMAGES & set(members))
-    if len(images) != 1:
+def _image(where: str, members: Mapping[str, bytes], kinds: Collection[str]) -> bytes:
+    """The image file of a sample, which has one of some suffixes."""
+    images = sorted(set(kinds) & set(members))
+    if not images:
         raise ImageError(
-            f"{where} has {len(images)} images; it needs one, and others dropped "
-            f"with --drop SUFFIX"
+            f"{where} has no image, but {', '.join(sorted(members)) or 'nothing'}; add "
+            f"one, or take the sample out"
+        )
+    if len(images) > 1:
+        raise ImageError(
+            f"{where} has several images, {', '.join(images)}; choose one, as by "
+            f"--image {images[0]} --drop {' '.join(images[1:])}"
         )
     return members[images[0]]
 
@@ -252,6 +281,8 @@ def _members(path: Path) -> Iterator[tarfile.TarInfo]:
             for member in walk(file):
                 if member.isfile():
                     yield member
+    except RunError:
+        raise
     except ValueError as error:
         raise RunError(f"{path} is no whole tar file; copy it again") from error
 
@@ -299,7 +330,7 @@ def _sample(
         raise RunError(
             f"{path} was there and is gone; bring it back and run again"
         ) from error
-    except ImageError:
+    except (ImageError, RunError):
         raise
     except ValueError as error:
         raise RunError(f"{path} has changed; bring it back and run again") from error

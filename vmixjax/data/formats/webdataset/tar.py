@@ -8,8 +8,10 @@ import os
 import stat
 import tarfile
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import BinaryIO, cast
+
+from vmixjax.data.formats.webdataset.inflated import is_gzipped, open_inflated
 
 _MOST_HEADER = 2**20
 """Bytes: a header holds names and numbers."""
@@ -24,15 +26,15 @@ def member_header(name: str, size: int) -> bytes:
 
 
 def open_tar(path: Path) -> BinaryIO:
-    """Opens an ordinary file.
+    """Opens an ordinary file, or what a gzipped one is inflated to.
 
     Raises:
-      ValueError: It is none; a pipe would wait for who writes to it.
+      ValueError: It is none, or damaged; a pipe would wait for who writes to it.
       OSError: It cannot be opened.
     """
     if not stat.S_ISREG(path.stat().st_mode):
         raise ValueError("is no ordinary file")
-    return path.open("rb")
+    return open_inflated(path) if is_gzipped(path) else path.open("rb")
 
 
 class _Headers:
@@ -48,8 +50,18 @@ class _Headers:
         return self._file.read(size)
 
 
+def _is_note(name: str) -> bool:
+    """Whether a member is a note of a file manager's, as are hidden files."""
+    parts = PurePosixPath(name).parts
+    return "__MACOSX" in parts or any(
+        part.startswith(".") and part != ".." for part in parts
+    )
+
+
 def walk(file: BinaryIO) -> Iterator[tarfile.TarInfo]:
     """Lists the members of a tar file from where it stands, which must follow in turn.
+
+    Hidden ones are passed over, as in folders: they are notes, not pictures.
 
     Raises:
       ValueError: Something in it is no tar file, or not fit to be read.
@@ -67,7 +79,8 @@ def walk(file: BinaryIO) -> Iterator[tarfile.TarInfo]:
                 end = member.offset_data + (member.size if member.isfile() else 0)
                 if end > size:
                     raise ValueError("is cut off")
-                yield member
+                if not _is_note(member.name):
+                    yield member
                 # They would be kept, all of them, for as long as the file is open.
                 tar.members.clear()  # type: ignore[attr-defined]
     except OSError:
