@@ -459,7 +459,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing_partial(
 ):
     # Noise takes more than 800 bytes as PNG, the other pictures less.
     noise = np.random.default_rng(0).integers(0, 256, (16, 16, 3))
-    write_png(photos / "zz.png", noise.astype(np.uint8))
+    write_png(photos / "cats" / "zz.png", noise.astype(np.uint8))
     mixed = tmp_path / "mixed"
     script = (
         "import resource, runpy\n"

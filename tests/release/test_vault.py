@@ -22,6 +22,7 @@ ENTRY = Entry(
     levels=np.array([[1, 2]], np.uint8),
     height=33,
     width=65,
+    channels=3,
     rest=bytes(range(97)) * 6,
     texts={"id": "Anna"},
 )

@@ -9,7 +9,9 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
+
+import numpy as np
 
 from vmixjax.data.example import Example
 from vmixjax.data.inside import (
@@ -30,7 +32,8 @@ WORK = "UNFINISHED"
 LOCK = "lock"
 """In that folder: whoever works on the release holds its lock."""
 
-_PART = ".part"
+PART = ".part"
+"""Suffix of files and folders under way."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,6 +88,21 @@ class Files:
             move_inside(root, moves, usual_mode(root / WORK))
 
 
+class Stored(NamedTuple):
+    """What a reader of a format finds in a record.
+
+    Attributes:
+      name: What it calls the image.
+      shape, dtype: Shape (H, W, C) of the image, and type of its values.
+      belongings: As of `Sink.belongings`.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: "np.dtype[np.generic]"
+    belongings: bytes
+
+
 class Writer(Protocol):
     """Takes the records of a shard in their order."""
 
@@ -110,6 +128,20 @@ class Sink(Protocol):
     def encode(self, example: Example, output: str) -> bytes:
         """Encodes one example; called from many threads."""
         ...
+
+    def reread(self, record: bytes, output: str) -> Stored:
+        """Reads what `encode` gave as the reader of the format will, but no pixels.
+
+        Only what reads back as it went in is written.
+
+        Raises:
+          ImageError: The reader refuses it.
+        """
+        ...
+
+    def called(self, field: str) -> str:
+        """Gives the name that a field of the source has in the release."""
+        return field
 
     def belongings(self, example: Example) -> bytes:
         """Gives what it stores of an example beside the image: alike for alike only.
@@ -167,12 +199,12 @@ def part_path(work: Path) -> Path:
     It is made by `create_private`: nobody but its owner may read it before it has its
     name, since it may be an original.
     """
-    return work / f"{secrets.token_hex(16)}{_PART}"
+    return work / f"{secrets.token_hex(16)}{PART}"
 
 
 def part_folder(work: Path) -> Path:
     """Makes a new folder under way, in the folder for such."""
-    return own_folder(work, f"{secrets.token_hex(16)}{_PART}")
+    return own_folder(work, f"{secrets.token_hex(16)}{PART}")
 
 
 def sweep(root: Path) -> None:
@@ -184,7 +216,7 @@ def sweep(root: Path) -> None:
     folder = root / WORK
     if folder.is_symlink() or folder.exists():
         check_folder(folder)
-    for path in folder.glob(f"*{_PART}"):
+    for path in folder.glob(f"*{PART}"):
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         else:

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 
+from vmixjax.data.example import Pixels
 from vmixjax.data.writing import Shard
 from vmixjax.errors import ImageError
 from vmixjax.release.config import ReleaseConfig
@@ -45,7 +46,7 @@ def run_beam(
             pipeline
             | "shards" >> beam.Create(numbers)
             | "share out" >> beam.Reshuffle()
-            | "mix" >> beam.ParDo(_MixShard(job.config))
+            | "mix" >> beam.ParDo(_MixShard(job.config, job.pixels))
         )
 
 
@@ -83,8 +84,8 @@ def _watched(
 class _MixShard(beam.DoFn):
     """Mixes one shard, as the engine on one machine does."""
 
-    def __init__(self, config: ReleaseConfig) -> None:
-        self._config = config
+    def __init__(self, config: ReleaseConfig, pixels: Pixels | None) -> None:
+        self._config, self._pixels = config, pixels
 
     def setup(self) -> None:
         """Opens the source, once for all shards of a worker."""
@@ -93,7 +94,9 @@ class _MixShard(beam.DoFn):
     def process(self, element: int) -> Iterator[int]:
         """Takes the number of a shard, and gives it back when that is there."""
         with (
-            open_job(self._config, self._source, only=element) as job,
+            open_job(
+                self._config, self._source, only=element, pixels=self._pixels
+            ) as job,
             start_threads(1) as threads,
         ):
             job.mix(job.shards[element], threads, _log)

@@ -7,6 +7,7 @@ from typing import Any
 
 from vmixjax.data.example import Pixels, Schema, Source
 from vmixjax.data.formats import FORMATS
+from vmixjax.data.forms import find_form
 from vmixjax.data.writing import Shard, Sink
 from vmixjax.errors import ImageError, RunError
 from vmixjax.keys import new_secret
@@ -16,7 +17,7 @@ from vmixjax.release.keys import read_secret
 from vmixjax.release.manifest import release_identity
 from vmixjax.release.order import Reordered, keyed_order
 from vmixjax.release.private import read_passphrase
-from vmixjax.release.reading import Threads, readable
+from vmixjax.release.reading import Threads
 from vmixjax.release.shards import Tell, list_shards, stops_at_errors, write_shard
 from vmixjax.release.transforms import Mix
 from vmixjax.release.vault import RowsFile, Vault, open_vault
@@ -35,6 +36,7 @@ class ReleaseJob:
       identity: Identity of the release; see `release_identity`.
       shards: All shards of it.
       vault: Vault that what undoes the mixing goes into.
+      pixels: What all images of the release have in common, where its format needs it.
     """
 
     config: ReleaseConfig
@@ -46,6 +48,7 @@ class ReleaseJob:
     identity: str
     shards: list[Shard]
     vault: Vault | None
+    pixels: Pixels | None
 
     @property
     def journal(self) -> Journal:
@@ -74,6 +77,7 @@ def open_job(
     *,
     secret: bytes | None = None,
     only: int | None = None,
+    pixels: Pixels | None = None,
 ) -> Iterator[ReleaseJob]:
     """Opens all that it takes to make a release.
 
@@ -83,12 +87,16 @@ def open_job(
       secret: What its secret file holds, where that was read already.
       only: Number of the one shard to be mixed, where many workers share a vault: that
         must be there, and what undoes the mixing goes into a file beside it.
+      pixels: Those of the job that it is a part of, if they are known.
 
     Raises:
       RunError, VaultError: Something is not there or not fit.
     """
+    if only is not None and Journal(config.dst).updates():
+        raise RunError("--update is done on one machine: leave out --engine beam")
     format = FORMATS.find("--format", config.format)
-    pixels = _fitted_pixels(config, source) if format.needs_pixels else None
+    if format.needs_pixels:
+        pixels = pixels or _fitted_pixels(config, source)
     sink = format.create(config.dst, Schema(source.name, source.fields, pixels))
     if secret is None and config.secret_file is not None:
         secret = read_secret(config.secret_file)
@@ -113,6 +121,7 @@ def open_job(
             sink,
             source.fields,
             names=config.keep_names,
+            pixels=pixels,
             vault=keeper,
         )
         about = config.about(source)
@@ -128,6 +137,7 @@ def open_job(
             identity=release_identity(secret, about),
             shards=list_shards(source.splits, config.shard_size),
             vault=vault,
+            pixels=pixels,
         )
 
 
@@ -143,13 +153,9 @@ def _why(source: Source) -> str:
 
 def _fitted_pixels(config: ReleaseConfig, source: Source) -> Pixels:
     """What all images will have in common, once they are whole tiles."""
-    pixels = source.pixels
+    pixels = source.pixels or find_form(source)
     if pixels is None:
-        # What the first image that can be read tells of all; sizes may differ.
-        first = next(readable(source), None)
-        if first is None:
-            raise RunError(f"no image of SRC {config.src} can be read: {_why(source)}")
-        pixels = Pixels((None, None, first.image.shape[2]), first.image.dtype)
+        raise RunError(f"no image of SRC {config.src} can be read: {_why(source)}")
     tile = config.recipe.config.tile_size
     up = tile - 1 if config.recipe.fit == "pad" else 0
     height, width = (

@@ -13,8 +13,8 @@ from concurrent.futures import Future, wait
 
 from vmixjax.data.example import Source
 from vmixjax.data.room import Claim
-from vmixjax.data.writing import Files, Shard, Sink, Writer
-from vmixjax.errors import ImageError, RunError
+from vmixjax.data.writing import Files, Shard, Sink, Stored, Writer
+from vmixjax.errors import Gone, ImageError, RunError
 from vmixjax.release.reading import WINDOW_BYTES, Threads, read_windows
 from vmixjax.release.schema import Tally
 from vmixjax.release.transforms import Result, Task, Transform
@@ -109,8 +109,9 @@ class _Pipeline:
     tally: Tally = dataclasses.field(default_factory=Tally)
 
     def __post_init__(self) -> None:
+        self._written: set[str] = set()
         self._transforming: deque[Future[list[Result | ImageError]]] = deque()
-        self._encoding: deque[tuple[Result, Future[bytes]]] = deque()
+        self._encoding: deque[tuple[Result, Future[bytes | ImageError]]] = deque()
 
     def run(self, windows: Iterator[list[Task]]) -> None:
         """Takes all windows, and ends once they are written."""
@@ -141,6 +142,9 @@ class _Pipeline:
 
     def leave_out(self, error: ImageError) -> None:
         """Counts an image that is not fit, and tells why."""
+        if isinstance(error, Gone):
+            self.tell(1, None)
+            return
         self.tally.skipped += 1
         self.tell(1, error)
 
@@ -149,14 +153,41 @@ class _Pipeline:
             if isinstance(result, ImageError):
                 self.leave_out(result)
             else:
-                record = self.threads.codec.submit(
-                    self.sink.encode, result.example, result.output
-                )
+                record = self.threads.codec.submit(_encoded, self.sink, result)
                 self._encoding.append((result, record))
 
     def _write(self) -> None:
         while self._encoding:
-            result, record = self._encoding.popleft()
-            self.writer.add(result.output, record.result())
+            result, encoding = self._encoding.popleft()
+            record = encoding.result()
+            if result.output in self._written:
+                record = ImageError(
+                    f"{result.example.name} would be called {result.output}, as "
+                    f"another image is; rename one of them"
+                )
+            if isinstance(record, ImageError):
+                self.leave_out(record)
+                continue
+            self._written.add(result.output)
+            self.writer.add(result.output, record)
             self.tally.add(result.tally)
             self.tell(1, None)
+
+
+def _encoded(sink: Sink, result: Result) -> bytes | ImageError:
+    """The record of an example; or why it would not be read back as it is."""
+    example = result.example
+    record = sink.encode(example, result.output)
+    image, belongings = example.image, sink.belongings(example)
+    expected = Stored(result.output, image.shape, image.dtype, belongings)
+    try:
+        stored = sink.reread(record, result.output)
+    except ImageError as error:
+        return ImageError(f"{example.name} could not be read back: {error}")
+    for what, there, right in zip(Stored._fields, stored, expected, strict=True):
+        if there != right:
+            return ImageError(
+                f"{example.name} would be read back with another {what}; leave it out, "
+                f"or choose another --format"
+            )
+    return record

@@ -1,7 +1,7 @@
 """Restoring a release, a part of it, or one image, with the vault of its mixing."""
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from vmixjax.data.codecs.images import RELEASED_CODECS
@@ -9,6 +9,7 @@ from vmixjax.data.example import Pixels, Schema, Source
 from vmixjax.data.files import is_inside
 from vmixjax.data.formats import format_of_release, open_source
 from vmixjax.data.formats.format import Format
+from vmixjax.data.inside import inside
 from vmixjax.data.writing import MANIFEST, WORK, Shard, Sink, sweep
 from vmixjax.errors import ImageError, RunError, VaultError
 from vmixjax.release.exclusive import exclusive
@@ -18,8 +19,8 @@ from vmixjax.release.order import Reordered, inverse, keyed_order
 from vmixjax.release.private import read_passphrase
 from vmixjax.release.progress import Progress
 from vmixjax.release.reading import Threads, readable, start_threads
+from vmixjax.release.restore import Restore
 from vmixjax.release.shards import Tell, list_shards, stops_at_errors, write_shard
-from vmixjax.release.transforms import Restore
 from vmixjax.release.vault import Vault, open_vault
 
 _SHARD = 1024
@@ -143,9 +144,11 @@ def _restore(
         files, tally = write_shard(shard, source, transform, sink, threads, tell)
         counts.setdefault(shard.split, []).append((tally.images, files.size))
         restored += tally.images
-        if tally.images:
-            files.publish(sink.root)
-        else:
+        try:
+            if tally.images:
+                files.publish(sink.root)
+        finally:
+            # Originals are not left under other names.
             files.discard()
     if restored:
         sink.finish(counts)
@@ -156,29 +159,32 @@ def _check_seen(
     src: Path, vault: Vault, restored: int, strict: bool, progress: Progress
 ) -> None:
     """Says so if there may be more images in a release than were seen."""
-    doubt = _doubt(src, vault, restored + len(progress.skipped))
-    if doubt is not None and strict:
-        raise RunError(f"{doubt} (--strict)")
-    if doubt is not None:
+    for doubt in _doubts(src, vault, restored + len(progress.skipped)):
+        if strict:
+            raise RunError(f"{doubt} (--strict)")
         progress.doubt(doubt)
 
 
-def _doubt(src: Path, vault: Vault, seen: int) -> str | None:
+def _doubts(src: Path, vault: Vault, seen: int) -> Iterator[str]:
     """Why there may be more images in a release than were seen, if there may."""
     if not (src / MANIFEST).exists():
-        return None
+        return
     try:
         manifest, written = read_manifest(src)
     except RunError as error:
-        return str(error)
+        yield str(error)
+        return
     if not vault.vouches_for(manifest, written):
-        return (
+        yield (
             f"{src / MANIFEST} was changed since the vault vouched for it; images that "
             f"are gone from the release cannot be told"
         )
+        return
+    for name in manifest.all_files():
+        if not (src / inside(name)).exists():
+            yield f"{src / name}, a file of the release, is missing; bring it back"
     if seen < manifest.images:
-        return f"{manifest.images - seen} images of the release are not in {src}"
-    return None
+        yield f"{manifest.images - seen} images of the release are not in {src}"
 
 
 def _shard_of(image: str, source: Source, vault: Vault) -> Shard:

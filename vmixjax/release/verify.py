@@ -23,9 +23,10 @@ from vmixjax.release.manifest import read_manifest, release_identity
 from vmixjax.release.private import read_passphrase
 from vmixjax.release.progress import Progress
 from vmixjax.release.reading import read_windows, readable, start_threads
+from vmixjax.release.restore import Restore
 from vmixjax.release.schema import Manifest, Range
 from vmixjax.release.shards import list_shards
-from vmixjax.release.transforms import Restore, Result, Task
+from vmixjax.release.transforms import Result, Task
 from vmixjax.release.unmix import open_release
 from vmixjax.release.vault import Vault, open_vault
 
@@ -162,6 +163,8 @@ class _Images:
         source = self.source
         schema = Schema(source.name, source.fields, source.pixels)
         self.sink = self.format.create(Path(), schema)
+        # One for all of them: it knows which names were given.
+        self.restore = None if self.vault is None else Restore(self.vault, self.sink)
 
     def check(self, progress: Progress) -> None:
         """Looks at all of them."""
@@ -183,14 +186,14 @@ class _Images:
             for shard in list_shards(splits, _WINDOW):
                 read = functools.partial(self._read, shard)
                 for tasks in read_windows(shard, read, threads, leave_out):
-                    self._check_window(tasks, threads.codec)
+                    self._check_window(shard, tasks, threads.codec)
                     progress.tell(len(tasks), None)
         images = self.report.images
         self.report.checks.append(f"{images} images decode, and carry no metadata")
         self._check_vfe()
         if self.vault is not None:
             self.report.checks.append(
-                "every image can be restored, and none is its original"
+                "every image can be restored under its name, and none is its original"
             )
         if self.original is not None:
             self._check_original(self.original)
@@ -210,7 +213,7 @@ class _Images:
         told = [f"{example.name} carries more than pixels: {', '.join(extras)}"]
         return Task(index, example, example.name, told if extras else [])
 
-    def _check_window(self, tasks: list[Task], threads: Executor) -> None:
+    def _check_window(self, shard: Shard, tasks: list[Task], threads: Executor) -> None:
         self.report.problems += [line for task in tasks for line in task.prepared]
         self.report.images += len(tasks)
         for vfe in self._vfes(tasks, threads):
@@ -218,8 +221,9 @@ class _Images:
             self.vfe = one if self.vfe is None else self.vfe + one
         if self.original is not None:
             self.digests |= {pixels_digest(task.example.image) for task in tasks}
-        if self.vault is not None:
-            results = Restore(self.vault, self.sink).originals(tasks, threads)
+        if self.restore is not None:
+            tasks = [dataclasses.replace(task, prepared=shard) for task in tasks]
+            results = self.restore.apply(tasks, threads)
             for task, result in zip(tasks, results, strict=True):
                 self._check_restored(task, result)
 

@@ -270,9 +270,29 @@ def _lossless():
         yield f"bilevel {kind}", _pillow(source, kind), bilevel
     for pixels in (image, deep):
         yield f"bigtiff {pixels.dtype}", _tiff(pixels, bigtiff=True), pixels
-        padded = np.concatenate([pixels, pixels[:, :, :1]], axis=2)
-        data = _tiff(padded, extrasamples=["unspecified"])
-        yield f"tiff padding {pixels.dtype}", data, pixels
+        # Smaller copies below it are none of the picture.
+        buffer = io.BytesIO()
+        with tifffile.TiffWriter(buffer) as writer:
+            writer.write(pixels, photometric="rgb", subifds=1)
+            small = np.ascontiguousarray(pixels[::2, ::2])
+            writer.write(small, photometric="rgb", subfiletype=1)
+        yield f"tiff pyramid {pixels.dtype}", buffer.getvalue(), pixels
+        infrared = np.concatenate([pixels, pixels[:, :, :1] // 2], axis=2)
+        for planes in ("contig", "separate"):
+            data = _tiff(infrared, extrasamples=["unspecified"], planarconfig=planes)
+            yield f"tiff infrared {planes} {pixels.dtype}", data, infrared
+        bands = {"photometric": "minisblack", "planarconfig": "contig"}
+        for count in (1, 3):
+            data = _tiff(
+                infrared[:, :, : 1 + count],
+                extrasamples=["unspecified"] * count,
+                **bands,
+            )
+            yield (
+                f"tiff bands {count} {pixels.dtype}",
+                data,
+                infrared[:, :, : 1 + count],
+            )
     for pixels, order in product((grey, _deep(channels=1)), "<>"):
         inverted = np.iinfo(pixels.dtype).max - pixels
         data = _tiff(inverted, photometric="miniswhite", byteorder=order)
@@ -574,10 +594,24 @@ def _tiff_of(dtype) -> bytes:
     return buffer.getvalue()
 
 
+def _raw_photograph(**options) -> bytes:
+    """As cameras write them: a thumbnail, and the photograph in a directory below."""
+    buffer = io.BytesIO()
+    with tifffile.TiffWriter(buffer) as writer:
+        writer.write(_noise(), photometric="rgb", subifds=1, **options)
+        large = np.tile(_noise(), (2, 2, 1))
+        writer.write(large, photometric="rgb")
+    return buffer.getvalue()
+
+
 NOT_IMAGE = "is not a JPEG, .*, HEIC or AVIF image; save it as .* PNG or"
 NOT_UNSIGNED = "not unsigned numbers"
 NOT_RGB = "neither grey nor RGB"
 FIVE = _tiff(_deep(channels=5), extrasamples=[0, 0])
+FIVE_8 = _tiff(_noise(channels=5), extrasamples=[0, 0])
+INFRARED_LZW = _pillow(
+    Image.frombytes("RGBX", (8, 8), bytes(256)), "TIFF", compression="tiff_lzw"
+)
 PREMULTIPLIED = _tiff(_deep(channels=4), extrasamples=["assocalpha"])
 CMYK = _tiff(_deep(channels=4), photometric="separated", extrasamples=[])
 STRIPS, ZIPPED = _tiff(_deep(), rowsperstrip=4), _tiff(_deep(), compression="zlib")
@@ -606,7 +640,15 @@ REFUSED = {
     "tiff 32 bit": (_tiff_of("u4"), NOT_UNSIGNED),
     "tiff signed": (_tiff_of("i2"), NOT_UNSIGNED),
     "tiff signed 8": (_tiff_of("i1"), NOT_UNSIGNED),
-    "tiff five channels": (FIVE, NOT_RGB),
+    "tiff five channels": (FIVE, "5 channels, more than the 4"),
+    "tiff five channels 8": (FIVE_8, "5 channels, more than the 4"),
+    "tiff infrared lzw": (INFRARED_LZW, "compression that is not supported"),
+    "tiff thumbnail": (_raw_photograph(subfiletype=1), "small copy of its picture"),
+    "tiff thumbnail unmarked": (_raw_photograph(), "small copy of its picture"),
+    "tiff old thumbnail": (
+        _tiff(_noise(), extratags=[(255, 3, 1, 2, True)]),
+        "small copy of its picture",
+    ),
     "tiff premultiplied": (PREMULTIPLIED, "premultiplied"),
     "tiff 16 bit cmyk": (CMYK, NOT_RGB),
     "tiff 16 bit lzma": (_tiff(_deep(), compression="lzma"), "compression"),

@@ -203,11 +203,7 @@ def _read_bytes(path: Path, codecs: Collection[str] | None) -> bytes:
                 raise Refusal("is empty (0 bytes)", COPY_AGAIN)
             # Before the rest: it may be a huge file of another kind.
             _codec_of(start, codecs)
-            if status.st_size > _MOST_BYTES:
-                raise Refusal(
-                    f"has {status.st_size} bytes, over the limit of {_MOST_BYTES}",
-                    "scale it down or cut it up",
-                )
+            _check_length(status.st_size)
             file.seek(0)
             return file.read(status.st_size)
     except FileNotFoundError as error:
@@ -218,6 +214,35 @@ def _read_bytes(path: Path, codecs: Collection[str] | None) -> bytes:
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise Refusal(f"cannot be read ({reason})", COPY_AGAIN) from error
+
+
+def check_length(data: bytes) -> None:
+    """Refuses the bytes of a file that are more than will be read.
+
+    Raises:
+      ImageError: They are.
+    """
+    _named("an image", lambda: _check_length(len(data)))
+
+
+def _check_length(length: int) -> None:
+    if length > _MOST_BYTES:
+        raise Refusal(
+            f"has {length} bytes, over the limit of {_MOST_BYTES}",
+            "scale it down or cut it up",
+        )
+
+
+def looks_like_image(path: Path) -> bool:
+    """Tells whether a file begins as an image does, or cannot be asked."""
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            return False
+        with path.open("rb") as file:
+            start = file.read(_START)
+    except OSError:
+        return True
+    return any(codec.magic.match(start) for codec in CODECS.values())
 
 
 def _codec_of(start: bytes, codecs: Collection[str] | None) -> Codec:

@@ -287,4 +287,10 @@ def _deflated(rows: np.ndarray, way: _Way, *, last: bool = True) -> bytes:
     )
 
 
+def png_form(data: bytes) -> tuple[tuple[int, int, int], np.dtype[np.generic]]:
+    """Tells the shape and type of what `decode_png` makes of what `encode_png` gave."""
+    width, height, depth, colour = struct.unpack_from(">IIBB", data, 16)
+    return (height, width, _CHANNELS.get(colour, 1)), np.dtype(f"u{depth // 8}")
+
+
 PNG = Codec("PNG", "PNG", re.compile(re.escape(SIGNATURE)), decode_png)

@@ -26,11 +26,14 @@ from vmixjax.data.room import Claim, at_once
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 256, 257, 258, 259, 262
 _FILL_ORDER, _ORIENTATION, _SAMPLES, _PREDICTOR = 266, 274, 277, 317
 _EXTRA_SAMPLES, _SAMPLE_FORMAT = 338, 339
+_NEW_SUBFILE, _SUBFILE, _SUB_DIRECTORIES = 254, 255, 330
+_MOST_DIRECTORIES = 64
+_MOST_CHANNELS = 4  # of PNG, which releases hold
 _SEGMENTS = (273, 279, 324, 325)  # starts and sizes, of strips and of tiles
 _KNOWN_BITS: tuple[set[int], ...] = ({1}, {2}, {4}, {8}, {16})
-# Compressions of 16 bit colour: none, and deflate under its two numbers. Others
-# would need tifffile's codecs, a large package of its own.
-_COMPRESSIONS_16 = (1, 8, 32946)
+# Compressions of what Pillow does not decode whole: none, and deflate under its two
+# numbers. Others would need tifffile's codecs, a large package of its own.
+_COMPRESSIONS = (1, 8, 32946)
 
 # tifffile logs what it finds odd, and may quote the file. With no handler anywhere
 # that would go to standard error; an application's own handlers still get it.
@@ -74,17 +77,45 @@ class _TiffFile(TiffImagePlugin.TiffImageFile):
         ImageFile.ImageFile.load_prepare(self)
 
 
-def _parse(data: bytes) -> _Tiff:
-    """Reads the tags of a TIFF file, which must have one page."""
+def _load(
+    data: bytes, offset: int | None = None
+) -> TiffImagePlugin.ImageFileDirectory_v2:
+    """Reads the first directory of a TIFF file, or the one at an offset."""
     with quiet():
         big = 43 in data[2:4]
         tags = TiffImagePlugin.ImageFileDirectory_v2(data[: 16 if big else 8])
         file = io.BytesIO(data)
-        file.seek(tags.next)
+        file.seek(tags.next if offset is None else offset)
         tags.load(file)
+    return tags
+
+
+def _parse(data: bytes) -> _Tiff:
+    """Reads the tags of a TIFF file, which must have one page."""
+    tags = _load(data)
     if tags.next:
         raise Refusal("holds more than one page", ONE_PICTURE)
-    return _Tiff(data, tags)
+    tiff = _Tiff(data, tags)
+    reduced = tiff.number(_NEW_SUBFILE, 0) & 1 or tiff.number(_SUBFILE, 1) == 2
+    if reduced or _has_larger(tiff):
+        raise Refusal(
+            "begins with a small copy of its picture, as raw files of cameras do",
+            "export the picture itself as TIFF or PNG",
+        )
+    return tiff
+
+
+def _has_larger(tiff: _Tiff) -> bool:
+    """Tells whether directories below the first one hold larger pictures."""
+    offsets = tiff.numbers(_SUB_DIRECTORIES)
+    if len(offsets) > _MOST_DIRECTORIES:
+        raise Refusal("holds more than one picture", ONE_PICTURE)
+    size = tiff.number(_WIDTH) * tiff.number(_HEIGHT)
+    for offset in offsets:
+        below = _Tiff(tiff.data, _load(tiff.data, offset))
+        if below.number(_WIDTH, 0) * below.number(_HEIGHT, 0) > size:
+            return True
+    return False
 
 
 def decode_tiff(data: bytes, claim: Claim = at_once) -> np.ndarray:
@@ -98,29 +129,38 @@ def decode_tiff(data: bytes, claim: Claim = at_once) -> np.ndarray:
             "has samples that are not unsigned numbers of up to 8 or of 16 bits",
             TO_PNG,
         )
-    if bits != {16} or (samples == 1 and tiff.number(_PHOTOMETRIC) == 1):
+    # Pillow drops what is said to be no alpha; it may be infrared.
+    if 0 in tiff.numbers(_EXTRA_SAMPLES) and samples > _MOST_CHANNELS:
+        raise Refusal(
+            f"has {samples} channels, more than the {_MOST_CHANNELS} of PNG",
+            f"save those that you want, {_MOST_CHANNELS} at most, as a file",
+        )
+    dropped = 0 in tiff.numbers(_EXTRA_SAMPLES) and bits in ({8}, {16})
+    grey_16 = samples == 1 and tiff.number(_PHOTOMETRIC) == 1
+    if not dropped and (bits != {16} or grey_16):
         with quiet():  # loading parses metadata again, and may warn
             image, orientation = decode_pillow(data, _TiffFile)
         return pillow_array(image, orientation)
-    return upright(_decode_16(tiff), tiff.number(_ORIENTATION, 1))
+    return upright(_decode_all(tiff, max(bits)), tiff.number(_ORIENTATION, 1))
 
 
-def _decode_16(tiff: _Tiff) -> np.ndarray:
-    """Decodes a 16 bit TIFF page to (H, W, C) uint16, not turned yet.
+def _decode_all(tiff: _Tiff, bits: int) -> np.ndarray:
+    """Decodes a TIFF page of 8 or 16 bits to (H, W, C), not turned yet.
 
-    For what Pillow cannot do in 16 bits: colour, alpha, and grey where 0 is white.
+    For what Pillow cannot do in 16 bits: colour, alpha, and grey where 0 is white. And
+    for channels that are said to be neither colours nor alpha, which are kept.
     """
     photometric, extra = tiff.number(_PHOTOMETRIC), tiff.numbers(_EXTRA_SAMPLES)
     colours = {0: 1, 1: 1, 2: 3}.get(photometric, 0)
     channels = colours + len(extra)
-    if not colours or tiff.number(_SAMPLES, 1) != channels or len(extra) > 1:
-        raise Refusal("has 16 bit samples neither grey nor RGB", TO_PNG)
-    if extra == (1,):
-        raise Refusal("has premultiplied 16 bit alpha", "save it without alpha")
+    if not colours or tiff.number(_SAMPLES, 1) != channels or channels > _MOST_CHANNELS:
+        raise Refusal(f"has {bits} bit samples neither grey nor RGB", TO_PNG)
+    if 1 in extra:
+        raise Refusal(f"has premultiplied {bits} bit alpha", "save it without alpha")
     compression, predictor = tiff.number(_COMPRESSION, 1), tiff.number(_PREDICTOR, 1)
-    if compression not in _COMPRESSIONS_16 or predictor not in (1, 2):
+    if compression not in _COMPRESSIONS or predictor not in (1, 2):
         raise Refusal(
-            "has 16 bit colour in a compression that is not supported",
+            f"has {bits} bit channels in a compression that is not supported",
             "save it uncompressed, with deflate compression, or as PNG",
         )
     if tiff.number(_FILL_ORDER, 1) != 1:
@@ -131,15 +171,14 @@ def _decode_16(tiff: _Tiff) -> np.ndarray:
         # A tag given twice may be read otherwise by tifffile than by Pillow.
         if page.compression != compression or page.planarconfig not in (1, 2):
             raise Refusal("is damaged (wrong tags)", COPY_AGAIN)
-        _check_segments(tiff.data, page, 2 * math.prod(shape))
+        _check_segments(tiff.data, page, bits // 8 * math.prod(shape))
         array = page.asarray(squeeze=False)
     # (separate samples, 1, H, W, interleaved samples): all of them are in one place.
     array = np.moveaxis(array[:, 0], 0, 2).reshape(shape)
-    array = np.require(array, np.uint16, ["C", "W"])
+    array = np.require(array, f"u{bits // 8}", ["C", "W"])
     if photometric == 0:
-        array[:, :, 0] = 65535 - array[:, :, 0]
-    # An extra sample that is said to be no alpha is padding; Pillow drops it too.
-    return array[:, :, :colours] if extra == (0,) else array
+        array[:, :, 0] = 2**bits - 1 - array[:, :, 0]
+    return array
 
 
 def _check_segments(data: bytes, page: tifffile.TiffPage, needed: int) -> None:

@@ -6,6 +6,7 @@ What is written are PNG files; what they belong to is the folder they lie in.
 import array
 import contextlib
 import hashlib
+import os
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, wait
@@ -14,8 +15,13 @@ from pathlib import Path, PurePath
 import numpy as np
 
 from vmixjax.data.codecs.codec import Small
-from vmixjax.data.codecs.images import read_image, read_small
-from vmixjax.data.codecs.png import encode_png, png_extras
+from vmixjax.data.codecs.images import (
+    check_length,
+    looks_like_image,
+    read_image,
+    read_small,
+)
+from vmixjax.data.codecs.png import encode_png, png_extras, png_form
 from vmixjax.data.example import Example, Field, Label, Pixels, Schema, Source, Trace
 from vmixjax.data.files import Paths, find_files, is_inside, png_names, short_name
 from vmixjax.data.formats.format import Format, SourceOptions, existing
@@ -23,11 +29,14 @@ from vmixjax.data.inside import create_private, own_folder
 from vmixjax.data.room import Claim, at_once
 from vmixjax.data.splits import find_splits
 from vmixjax.data.writing import (
+    LOCK,
     MANIFEST,
+    PART,
     WORK,
     Files,
     Shard,
     Sink,
+    Stored,
     check_stored,
     part_path,
     release_path,
@@ -35,7 +44,8 @@ from vmixjax.data.writing import (
 )
 from vmixjax.errors import ImageError, RunError
 
-_NOT_IMAGES = {MANIFEST, WORK}
+_MOST_NAME = 255
+"""Bytes of the name of a file, or a folder."""
 
 _UNDER_WAY = 64
 """Files that may wait for the disk, in memory."""
@@ -76,14 +86,15 @@ class FolderSource(Source):
         folders: set[PurePath] = set()
         short_names = array.array("q")
         for file in find_files(path):
-            # What else is in a release is no image.
-            if file.parts[0] in _NOT_IMAGES:
+            if _is_note(file):
                 continue
             top = file.parts[0] if len(file.parts) > 1 else ""
             starts.setdefault(top, len(self._paths))
             counts[top] += 1
             loose = loose or (None if top else file.name)
-            folders.add(file.parent)
+            # A file that is no image makes no class.
+            if file.parent not in folders and looks_like_image(self.root / file):
+                folders.add(file.parent)
             short_names.append(hash(short_name(file)))
             self._paths.append(file)
         if not short_names:
@@ -97,7 +108,8 @@ class FolderSource(Source):
         if len(np.unique(short_names)) < len(short_names):
             named = png_names(map(PurePath, self._paths))
             self._png_names = {str(file): str(png) for file, png in named.items()}
-        splits = _splits(path, folders, loose, options)
+        tops = {PurePath(top) for top in starts if top}
+        splits = _splits(path, folders | tops, loose, options)
         self._split = bool(splits)
         # Files of a split follow each other.
         self._places = {
@@ -116,7 +128,7 @@ class FolderSource(Source):
         classes = sorted({self._class(folder / "_") for folder in folders})
         self._labels = {name: number for number, name in enumerate(classes)}
         self.fields: Mapping[str, Field] = (
-            {"label": Label(tuple(classes))} if classes != [""] else {}
+            {"label": Label(tuple(classes))} if any(classes) else {}
         )
 
     def read(self, split: str, index: int, claim: Claim = at_once) -> Example:
@@ -139,8 +151,11 @@ class FolderSource(Source):
 
     def values(self, split: str, index: int) -> Mapping[str, int]:
         """They are the class, where there are any."""
-        name = self._class(self._path(split, index))
-        return {"label": self._labels[name]} if self.fields else {}
+        path = self._path(split, index)
+        number = self._labels.get(self._class(path))
+        if self.fields and number is None:
+            raise ImageError(f"{self.root / path} is no image, nor any beside it")
+        return {"label": number} if number is not None and self.fields else {}
 
     def candidates(self, name: str) -> Iterator[tuple[str, int]]:
         """Names are paths."""
@@ -207,6 +222,18 @@ def _splits(
         raise
 
 
+def _is_note(file: PurePath) -> bool:
+    """Tells whether a file in a release is none of its images.
+
+    In a folder of such a name there may be images all the same.
+    """
+    if len(file.parts) == 1:
+        return file.name == MANIFEST
+    under_way = any(PurePath(part).suffix == PART for part in file.parts[1:])
+    noted = under_way or file.suffix == ".json" or file.name == LOCK
+    return file.parts[0] == WORK and noted
+
+
 class FolderSink(Sink):
     """Writes PNG files into the folders of their classes.
 
@@ -241,11 +268,23 @@ class FolderSink(Sink):
                 f"{example.name} would be hidden in a folder; rename it or its class, "
                 f"or choose another format"
             )
+        longest = max(len(os.fsencode(part)) for part in path.split("/"))
+        if longest > _MOST_NAME:
+            raise ImageError(
+                f"{example.name} would have a name of {longest} bytes, and file "
+                f"systems take {_MOST_NAME}; make its name, or its class, shorter by "
+                f"{longest - _MOST_NAME}"
+            )
         return path
 
     def encode(self, example: Example, output: str) -> bytes:
         del output
         return encode_png(example.image)
+
+    def reread(self, record: bytes, output: str) -> Stored:
+        """Its reader takes the name from the path."""
+        check_length(record)
+        return Stored(output, *png_form(record), b"")
 
     @contextlib.contextmanager
     def write(self, shard: Shard, files: Files, disk: Executor) -> Iterator["_Writer"]:

@@ -32,6 +32,7 @@ class Entry:
       config: What the levels mean.
       levels: uint8 (H // T, W // T), the plan.
       height, width: Size of the original, before it was padded or cropped.
+      channels: Channels of the original; the mixed image may have more, see `to_form`.
       rest: Values that cropping took away.
       texts: Fields that the release has numbers for, as they were.
       folder: Folder that the restored image belongs into, such as its class.
@@ -47,6 +48,7 @@ class Entry:
     levels: np.ndarray
     height: int
     width: int
+    channels: int
     rest: bytes
     texts: dict[str, str] = dataclasses.field(default_factory=dict)
     folder: str = ""
@@ -68,6 +70,7 @@ class Entry:
         left = 0 if padded else height * width - rows * columns
         return (
             (padded or cropped)
+            and self.channels in (1, mixed.shape[2])
             and self.levels.shape == (rows // tile, columns // tile)
             and int(self.levels.max()) <= len(self.config.ladder)
             and len(self.rest) == left * mixed.shape[2] * mixed.itemsize
@@ -85,6 +88,7 @@ class Entry:
             levels=(self.levels.shape[0], self.levels.shape[1]),
             height=self.height,
             width=self.width,
+            channels=self.channels,
             rest=len(self.rest),
             texts={name: name_bytes(text) for name, text in self.texts.items()},
             belongings=self.belongings,
@@ -119,6 +123,7 @@ class Entry:
             levels=levels.reshape(rows, columns),
             height=head.height,
             width=head.width,
+            channels=head.channels,
             rest=values[rows * columns :],
             texts={name: bytes_name(text) for name, text in head.texts.items()},
             folder=bytes_name(head.folder),
@@ -139,6 +144,7 @@ class _Head(msgspec.Struct, forbid_unknown_fields=True):
     levels: tuple[Count, Count]
     height: Annotated[int, msgspec.Meta(ge=1, le=2**31)]
     width: Annotated[int, msgspec.Meta(ge=1, le=2**31)]
+    channels: Annotated[int, msgspec.Meta(ge=1, le=2**16)]
     rest: Count
     texts: dict[str, bytes]
     belongings: str

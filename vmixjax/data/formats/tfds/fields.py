@@ -26,7 +26,10 @@ def fields_of(
     """
     keep = options.keep
     left = {
-        key: feature for key, feature in features.items() if key not in options.drop
+        # Protobuf has them in another order in each process.
+        key: features[key]
+        for key in sorted(features)
+        if key not in options.drop
     }
     asked = {} if keep is None else {k: f for k, f in left.items() if k not in keep}
     _check("may show what the images show", filter(lambda k: _shows(left[k]), asked))

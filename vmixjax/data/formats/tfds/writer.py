@@ -3,6 +3,8 @@
 import contextlib
 import hashlib
 import json
+import tempfile
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from pathlib import Path
@@ -13,15 +15,23 @@ import tensorflow_datasets as tfds
 from array_record.python import array_record_module
 from tensorflow_datasets.proto import tf_example_pb2
 
-from vmixjax.data.codecs.png import encode_png
-from vmixjax.data.example import Example, Field, Label, Schema, Text
+from vmixjax.data.codecs.png import encode_png, png_form
+from vmixjax.data.example import Example, Field, Label, Raw, Schema, Text
 from vmixjax.data.files import is_text
+from vmixjax.data.formats.tfds.choice import IMAGE
+from vmixjax.data.formats.tfds.records import (
+    Records,
+    check_promised,
+    image_of,
+    shape_as_read,
+)
 from vmixjax.data.inside import create_private, move_inside, own_folder
 from vmixjax.data.writing import (
     WORK,
     Files,
     Shard,
     Sink,
+    Stored,
     flush,
     not_stored,
     part_folder,
@@ -31,7 +41,6 @@ from vmixjax.data.writing import (
 )
 from vmixjax.errors import RunError
 
-_IMAGE = "image"
 _TEMPLATE = "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}"
 _ABOUT = (
     "Images mixed by vmixjax: regions of pixels are shuffled, so that it is hard to "
@@ -55,19 +64,18 @@ class TfdsSink(Sink):
         if pixels is None:
             raise RunError("SRC has no image that can be read; --format tfds needs one")
         _check_names(root, schema)
+        _check_classes(schema.fields)
         self.root, self._name = root, schema.name
-        self._fields = {
-            "label" if key == "cls" else key: (key, field)
-            for key, field in schema.fields.items()
-        }
+        self._fields: dict[str, tuple[str, Field]] = {}
+        for key, field in schema.fields.items():
+            name = self.called(key)
+            if name in (IMAGE, *self._fields):
+                raise RunError(
+                    f"--format tfds cannot hold the field {key}, as it has another "
+                    f"{name}: leave it behind with --drop {key}"
+                )
+            self._fields[name] = key, field
         self.holds: Sequence[str] = sorted(self._fields)
-        # TFDS stores names without what surrounds them.
-        classes = {
-            key: [name.strip() for name in field.names]
-            for key, (_, field) in self._fields.items()
-            if isinstance(field, Label) and field.names is not None
-        }
-        self._classes = json.dumps(classes, sort_keys=True).encode()
         image = tfds.features.Image(
             shape=pixels.shape,
             dtype=np.dtype(pixels.dtype).type,
@@ -75,10 +83,20 @@ class TfdsSink(Sink):
         )
         self._features = tfds.features.FeaturesDict(
             {
-                _IMAGE: image,
+                IMAGE: image,
                 **{key: _feature(field) for key, (_, field) in self._fields.items()},
             }
         )
+        read = _read_back(self._features)
+        self._pixels = pixels
+        self._as_read = {key: _as_read(read[key]) for key in self._fields}
+        self._sense = Records(schema.name, read, self._as_read)
+        classes = {
+            key: field.names
+            for key, field in self._as_read.items()
+            if isinstance(field, Label)
+        }
+        self._classes = json.dumps(classes, sort_keys=True).encode()
 
     def output(self, example: Example, shard: Shard, index: int, names: bool) -> str:
         """Records have no names, so it is always the number."""
@@ -87,31 +105,37 @@ class TfdsSink(Sink):
 
     def encode(self, example: Example, output: str) -> bytes:
         """It is a `tf.train.Example`."""
-        record = self._record(example)
-        image = record.features.feature[_IMAGE]
+        record = _record(self._fields, example.values)
+        image = record.features.feature[IMAGE]
         image.bytes_list.value.append(encode_png(example.image))
         serialized: bytes = record.SerializeToString(deterministic=True)
         return serialized
 
+    def reread(self, record: bytes, output: str) -> Stored:
+        """Its reader takes the name from the place of the record."""
+        features = self._sense.features(record, output)
+        values = self._sense.values(features, output)
+        shape, dtype = png_form(image_of(features, output))
+        check_promised(shape_as_read(shape, self._pixels), dtype, self._pixels, output)
+        held = self._serialized(
+            {name: (name, f) for name, f in self._as_read.items()}, values
+        )
+        return Stored(output, shape, dtype, held)
+
+    def called(self, field: str) -> str:
+        """Classes have the name by which TFDS finds them."""
+        return "label" if field == "cls" else field
+
     def belongings(self, example: Example) -> bytes:
         """They are the other features, and the names of classes."""
-        serialized: bytes = self._record(example).SerializeToString(deterministic=True)
-        return self._classes + serialized
+        return self._serialized(self._fields, example.values)
 
-    def _record(self, example: Example) -> Any:
-        record = tf_example_pb2.Example()
-        features = record.features.feature
-        for name, (key, field) in self._fields.items():
-            value = example.values[key]
-            if isinstance(field, Label):
-                features[name].int64_list.value.append(value)
-            elif isinstance(field, Text):
-                data = value.encode("utf-8", "surrogateescape")
-                features[name].bytes_list.value.append(data)
-            else:
-                for flat, feature in value.items():
-                    features[flat].CopyFrom(feature)
-        return record
+    def _serialized(
+        self, fields: Mapping[str, tuple[str, Field]], values: Mapping[str, Any]
+    ) -> bytes:
+        record = _record(fields, values)
+        serialized: bytes = record.SerializeToString(deterministic=True)
+        return self._classes + serialized
 
     @contextlib.contextmanager
     def write(self, shard: Shard, files: Files, disk: Executor) -> Iterator["_Records"]:
@@ -152,7 +176,7 @@ class TfdsSink(Sink):
             ),
             description=_ABOUT,
             features=self._features,
-            supervised_keys=(_IMAGE, "label") if "label" in self._fields else None,
+            supervised_keys=(IMAGE, "label") if "label" in self._fields else None,
         )
         info.set_file_format(tfds.core.FileFormat.ARRAY_RECORD)
         splits = [
@@ -255,3 +279,67 @@ def _feature(field: Field) -> Any:
             return tfds.features.Scalar(np.int64)
         return tfds.features.ClassLabel(names=list(field.names))
     return tfds.features.Text() if isinstance(field, Text) else field.feature
+
+
+def _record(fields: Mapping[str, tuple[str, Field]], values: Mapping[str, Any]) -> Any:
+    """The `tf.train.Example` of values, but for the image.
+
+    Args:
+      fields: What is held: for each name in the data set that of the value.
+      values: Values as of `Example.values`.
+    """
+    record = tf_example_pb2.Example()
+    features = record.features.feature
+    for name, (key, field) in fields.items():
+        value = values[key]
+        if isinstance(field, Label):
+            features[name].int64_list.value.append(value)
+        elif isinstance(field, Text):
+            data = value.encode("utf-8", "surrogateescape")
+            features[name].bytes_list.value.append(data)
+        else:
+            for flat, feature in value.items():
+                features[flat].CopyFrom(feature)
+    return record
+
+
+def _check_classes(fields: Mapping[str, Field]) -> None:
+    """Refuses names of classes that TFDS, which stores a line for each, would merge."""
+    for key, field in fields.items():
+        names = (field.names or ()) if isinstance(field, Label) else ()
+        # What surrounds them is not stored.
+        lines = [name.strip() for name in names]
+        if "" in lines:
+            raise RunError(
+                "--format tfds cannot hold images without a class beside such with "
+                "one: move those that lie beside the folders of classes into one of "
+                "their own, or choose another format"
+            )
+        bad = [name for name in lines if name.splitlines() != [name]]
+        bad += [name for name, count in Counter(lines).items() if count > 1]
+        if bad:
+            raise RunError(
+                f"--format tfds cannot hold the class {bad[0]} of {key}, which would "
+                f"be read as others are: rename it, or choose another format"
+            )
+
+
+def _read_back(features: Any) -> Any:
+    """What TFDS reads of features that it wrote."""
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            features.save_config(folder)
+            return tfds.features.FeaturesDict.from_config(folder)
+        except (ValueError, UnicodeError) as error:
+            raise RunError(
+                f"--format tfds cannot hold the fields {', '.join(features)}, which "
+                f"TFDS does not read back: leave some behind with --drop, rename "
+                f"classes that are no text, or choose another format"
+            ) from error
+
+
+def _as_read(feature: Any) -> Field:
+    """What the reader takes a feature of a release for."""
+    if isinstance(feature, tfds.features.ClassLabel):
+        return Label(tuple(feature.names))
+    return Text() if isinstance(feature, tfds.features.Text) else Raw(feature)

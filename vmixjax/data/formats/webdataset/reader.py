@@ -4,7 +4,7 @@ import array
 import os
 import tarfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from vmixjax.data.codecs.codec import Small
 from vmixjax.data.codecs.images import decode_image, decode_small
@@ -21,29 +21,19 @@ from vmixjax.data.example import (
 from vmixjax.data.formats.format import SourceOptions, existing
 from vmixjax.data.formats.webdataset.finding import list_tars, splits_of, unsorted
 from vmixjax.data.formats.webdataset.inflated import is_gzipped
+from vmixjax.data.formats.webdataset.names import name_of, parse
+from vmixjax.data.formats.webdataset.samples import (
+    IMAGES,
+    LABEL,
+    image_of,
+    read_sample,
+    values_of,
+)
 from vmixjax.data.formats.webdataset.tar import loose, open_tar, walk
 from vmixjax.data.room import Claim, at_once
 from vmixjax.errors import ImageError, RunError
 
-_IMAGES = {
-    "png",
-    "jpg",
-    "jpeg",
-    "webp",
-    "bmp",
-    "tif",
-    "tiff",
-    "gif",
-    "heic",
-    "heif",
-    "avif",
-}
-_LABEL, _TEXT = "cls", "txt"
-_MOST = 2**63
-"""Numbers of classes have 64 bits."""
-
-_MOST_BYTES = 2**30
-"""Of all members of a sample."""
+_TEXT = "txt"
 
 
 class WebDatasetSource(Source):
@@ -90,7 +80,7 @@ class WebDatasetSource(Source):
         self._images = _chosen(suffixes - self._drop, options, there)
         fields: dict[str, Field] = {}
         for suffix in sorted(suffixes - self._images - self._drop):
-            if suffix == _LABEL:
+            if suffix == LABEL:
                 fields[suffix] = Label()
             elif keep is None or (
                 not _is_image(suffix) and (suffix == _TEXT or suffix in keep)
@@ -123,7 +113,7 @@ class WebDatasetSource(Source):
         ):
             previous, here = None, set()
             for member in _members(tar):
-                key, suffix = _key(member.name)
+                key, suffix = parse(member.name)
                 if key != previous:
                     mark = hash((split, key))
                     if mark in here:
@@ -143,9 +133,9 @@ class WebDatasetSource(Source):
     def read(self, split: str, index: int, claim: Claim = at_once) -> Example:
         path, key, members = self._sample(split, index)
         where = f"{path}: {key}"
-        content = _image(where, members, self._images)
+        content = image_of(where, members, self._images)
         values = self._values(where, members)
-        folder, name = str(values.get(_LABEL, "")), key
+        folder, name = str(values.get(LABEL, "")), key
         if len(self._tars_of) > 1:
             # Another split may have the same key.
             folder = f"{split}/{folder}".removesuffix("/")
@@ -153,7 +143,7 @@ class WebDatasetSource(Source):
         return Example(
             name=name,
             folder=folder,
-            stem=key,
+            stem=name_of(key),
             image=decode_image(content, where, codecs=self._codecs, claim=claim),
             values=values,
         )
@@ -163,7 +153,7 @@ class WebDatasetSource(Source):
     ) -> Small:
         path, key, members = self._sample(split, index)
         where = f"{path}: {key}"
-        content = _image(where, members, self._images)
+        content = image_of(where, members, self._images)
         return decode_small(content, where, enough, codecs=self._codecs, claim=claim)
 
     def values(self, split: str, index: int) -> Mapping[str, int | str]:
@@ -196,23 +186,7 @@ class WebDatasetSource(Source):
         self, where: str, members: Mapping[str, bytes]
     ) -> Mapping[str, int | str]:
         """What the members of a sample have for each field."""
-        values: dict[str, int | str] = {}
-        for name, field in self.fields.items():
-            try:
-                text = members[name].decode()
-                values[name] = _class(text) if isinstance(field, Label) else text
-            except KeyError as error:
-                raise ImageError(
-                    f"{where} has no .{name}; add it, or drop all with --drop {name}"
-                ) from error
-            except ValueError as error:
-                is_class = isinstance(field, Label)
-                what = "number of a class, which has 64 bits" if is_class else "text"
-                raise ImageError(
-                    f"{where} has a .{name} that is no {what}; mend it, or drop all "
-                    f"with --drop {name}"
-                ) from error
-        return values
+        return values_of(where, members, self.fields)
 
     def _sample(
         self, split: str, index: int, unwanted: Collection[str] = ()
@@ -228,7 +202,7 @@ class WebDatasetSource(Source):
 
 
 def _is_image(suffix: str) -> bool:
-    return suffix.rpartition(".")[2] in _IMAGES
+    return suffix.rpartition(".")[2] in IMAGES
 
 
 def _chosen(
@@ -243,7 +217,7 @@ def _chosen(
         if options.image not in suffixes:
             raise RunError(f"--image {options.image}: {there}")
         return frozenset({options.image})
-    plain = frozenset(_IMAGES & set(suffixes))
+    plain = frozenset(IMAGES & set(suffixes))
     others = sorted(filter(_is_image, suffixes))
     if plain or not others:
         return plain
@@ -258,28 +232,12 @@ def _chosen(
     return frozenset(others)
 
 
-def _image(where: str, members: Mapping[str, bytes], kinds: Collection[str]) -> bytes:
-    """The image file of a sample, which has one of some suffixes."""
-    images = sorted(set(kinds) & set(members))
-    if not images:
-        raise ImageError(
-            f"{where} has no image, but {', '.join(sorted(members)) or 'nothing'}; add "
-            f"one, or take the sample out"
-        )
-    if len(images) > 1:
-        raise ImageError(
-            f"{where} has several images, {', '.join(images)}; choose one, as by "
-            f"--image {images[0]} --drop {' '.join(images[1:])}"
-        )
-    return members[images[0]]
-
-
 def _members(path: Path) -> Iterator[tarfile.TarInfo]:
-    """Each ordinary member."""
+    """Each member that is no folder."""
     try:
         with open_tar(path) as file:
             for member in walk(file):
-                if member.isfile():
+                if not member.isdir():
                     yield member
     except RunError:
         raise
@@ -287,45 +245,14 @@ def _members(path: Path) -> Iterator[tarfile.TarInfo]:
         raise RunError(f"{path} is no whole tar file; copy it again") from error
 
 
-def _class(text: str) -> int:
-    number = int(text)
-    if not -_MOST <= number < _MOST:
-        raise ValueError(f"{number} is no number of a class")
-    return number
-
-
-def _key(name: str) -> tuple[str, str]:
-    """A sample's key is all up to the first dot of the file's own name."""
-    path = PurePosixPath(name)
-    stem, _, suffix = path.name.partition(".")
-    return (path.parent / stem).as_posix(), suffix.lower()
-
-
 def _sample(
     path: Path, start: int, unwanted: Collection[str]
 ) -> tuple[str, dict[str, bytes]]:
     """The key and the members of the sample that begins at a place in a file."""
-    members: dict[str, bytes] = {}
-    sample: str | None = None
-    left = _MOST_BYTES
     try:
         with open_tar(path) as file, open_tar(path) as content:
             file.seek(start)
-            for member in walk(file):
-                if not member.isfile():
-                    continue
-                key, suffix = _key(member.name)
-                if sample is not None and key != sample:
-                    break
-                left -= member.size
-                if left < 0:
-                    raise ImageError(
-                        f"{path}: {key} has more than {_MOST_BYTES} bytes; cut it up"
-                    )
-                sample = key
-                if suffix not in unwanted:
-                    content.seek(member.offset_data)
-                    members[suffix] = content.read(member.size)
+            return read_sample(file, content, str(path), unwanted)
     except FileNotFoundError as error:
         raise RunError(
             f"{path} was there and is gone; bring it back and run again"
@@ -334,4 +261,3 @@ def _sample(
         raise
     except ValueError as error:
         raise RunError(f"{path} has changed; bring it back and run again") from error
-    return sample or "", members

@@ -63,11 +63,15 @@ def walk(file: BinaryIO) -> Iterator[tarfile.TarInfo]:
 
     Hidden ones are passed over, as in folders: they are notes, not pictures.
 
+    Args:
+      file: A file, or bytes as one.
+
     Raises:
       ValueError: Something in it is no tar file, or not fit to be read.
     """
     end = file.tell()
-    size = os.fstat(file.fileno()).st_size
+    size = file.seek(0, os.SEEK_END)
+    file.seek(end)
     headers = cast(BinaryIO, _Headers(file))
     try:
         with tarfile.open(fileobj=headers, mode="r:") as tar:

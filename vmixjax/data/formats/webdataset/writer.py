@@ -10,21 +10,30 @@ from concurrent.futures import Executor
 from pathlib import Path
 from typing import BinaryIO
 
-from vmixjax.data.codecs.png import encode_png
-from vmixjax.data.example import Example, Label, Raw, Schema
+from vmixjax.data.codecs.png import encode_png, png_form
+from vmixjax.data.example import Example, Field, Label, Raw, Schema, Text
+from vmixjax.data.formats.webdataset.names import key, parse, suffix
+from vmixjax.data.formats.webdataset.samples import (
+    IMAGES,
+    LABEL,
+    image_of,
+    read_sample,
+    values_of,
+)
 from vmixjax.data.formats.webdataset.tar import member_header
-from vmixjax.data.inside import create_private, is_plain, own_folder
+from vmixjax.data.inside import create_private, own_folder
 from vmixjax.data.writing import (
     WORK,
     Files,
     Shard,
     Sink,
+    Stored,
     check_stored,
     part_path,
     release_path,
     sequence_number,
 )
-from vmixjax.errors import RunError
+from vmixjax.errors import ImageError, RunError
 
 
 class WebDatasetSink(Sink):
@@ -35,54 +44,95 @@ class WebDatasetSink(Sink):
       schema: What is to be held.
 
     Raises:
-      RunError: A field is neither a class nor text, or no name of a file.
+      RunError: A field is neither a class nor text, or would be read as another.
     """
 
     def __init__(self, root: Path, schema: Schema) -> None:
         self.root = root
-        for name, field in schema.fields.items():
-            if isinstance(field, Raw):
-                raise RunError(
-                    f"--format webdataset cannot hold the feature {name}: leave it "
-                    f"behind with --drop {name}, or choose --format tfds"
-                )
-            if not is_plain(name):
-                raise RunError(
-                    f"--format webdataset cannot hold the feature {name}, whose name "
-                    f"leads to another folder: leave it behind with --drop {name}"
-                )
         self._suffixes = {
-            name: "cls" if isinstance(field, Label) and name == "label" else name
+            name: LABEL
+            if isinstance(field, Label) and name == "label"
+            else suffix(name)
             for name, field in schema.fields.items()
         }
-        self.holds: Sequence[str] = sorted(self._suffixes.values())
+        for name in sorted(schema.fields):
+            self._check(name, schema.fields[name])
+        # As its reader takes them.
+        self._fields = {
+            parse(f".{one}")[1]: Label() if one == LABEL else Text()
+            for one in self._suffixes.values()
+        }
+        self.holds: Sequence[str] = sorted(self._fields)
+
+    def _check(self, name: str, field: Field) -> None:
+        """Refuses a field that would be read as something else."""
+        mine = self._suffixes[name]
+        others = [one for one, its in self._suffixes.items() if its == mine]
+        why = ""
+        if isinstance(field, Raw):
+            why = "whose kind has no file of its own"
+        elif mine in IMAGES:
+            why = "whose name is that of images"
+        elif mine == LABEL and not isinstance(field, Label):
+            why = f"since .{LABEL} holds the numbers of classes"
+        elif len(others) > 1:
+            why = (
+                f"as its file would be called like that of {others[others[0] == name]}"
+            )
+        elif not mine or "\0" in mine:
+            why = "whose name is none of a file"
+        if why:
+            raise RunError(
+                f"--format webdataset cannot hold the field {name}, {why}: leave it "
+                f"behind with --drop {name}, or choose --format tfds"
+            )
 
     def output(self, example: Example, shard: Shard, index: int, names: bool) -> str:
         """It is a key; numbers of other splits than the usual one begin with it."""
-        key = example.stem if names else sequence_number(index, shard.count)
-        if not names and shard.split != "train":
-            key = f"{shard.split}/{key}"
-        return release_path(key, example)
+        if names:
+            return release_path(key(example.stem), example)
+        number = sequence_number(index, shard.count)
+        return number if shard.split == "train" else f"{shard.split}/{number}"
 
     def encode(self, example: Example, output: str) -> bytes:
         """It is a piece of a tar file."""
         members = [("png", encode_png(example.image)), *self._members(example)]
         buffer = io.BytesIO()
-        for suffix, content in members:
-            buffer.write(member_header(f"{output}.{suffix}", len(content)))
+        for one, content in members:
+            buffer.write(member_header(f"{output}.{one}", len(content)))
             buffer.write(content)
             buffer.write(bytes(-len(content) % tarfile.BLOCKSIZE))
         return buffer.getvalue()
 
+    def reread(self, record: bytes, output: str) -> Stored:
+        """Its reader takes everything from the members."""
+        try:
+            found, members = read_sample(io.BytesIO(record), io.BytesIO(record), output)
+        except ImageError:
+            raise
+        except ValueError as error:
+            raise ImageError(f"the sample {output} {error}") from error
+        if set(members) - IMAGES != set(self._fields):
+            raise ImageError(f"the sample {output} has other members")
+        values = values_of(output, members, self._fields)
+        held = [(name, _content(value)) for name, value in values.items()]
+        image = image_of(output, members, IMAGES)
+        return Stored(found, *png_form(image), _belongings(held))
+
+    def called(self, field: str) -> str:
+        """It is the name of a member, as its reader takes it."""
+        return parse(f".{self._suffixes[field]}")[1]
+
     def belongings(self, example: Example) -> bytes:
         """They are the members beside the image."""
-        members = [(name, content.hex()) for name, content in self._members(example)]
-        return json.dumps(sorted(members)).encode()
+        return _belongings(
+            [(parse(f".{one}")[1], content) for one, content in self._members(example)]
+        )
 
     def _members(self, example: Example) -> list[tuple[str, bytes]]:
         return [
-            (suffix, str(example.values[name]).encode("utf-8", "surrogateescape"))
-            for name, suffix in self._suffixes.items()
+            (one, _content(example.values[name]))
+            for name, one in self._suffixes.items()
         ]
 
     @contextlib.contextmanager
@@ -97,6 +147,14 @@ class WebDatasetSink(Sink):
         expected = tar.digest.hexdigest()
         check_stored(path, expected)
         files.parts[f"{shard.name}.tar"] = path, expected
+
+
+def _content(value: int | str) -> bytes:
+    return str(value).encode("utf-8", "surrogateescape")
+
+
+def _belongings(held: list[tuple[str, bytes]]) -> bytes:
+    return json.dumps(sorted((name, content.hex()) for name, content in held)).encode()
 
 
 class _Tar:

@@ -1,0 +1,148 @@
+"""What a record of a TFDS data set says, and what its features are to us."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import tensorflow_datasets as tfds
+from google.protobuf.message import DecodeError
+from tensorflow_datasets.proto import tf_example_pb2
+
+from vmixjax.data.example import Field, Label, Pixels, Text
+from vmixjax.data.formats.tfds.choice import IMAGE
+from vmixjax.errors import ImageError
+
+
+class Records:
+    """Makes sense of the records of a data set.
+
+    Args:
+      title: What the data set is called in complaints.
+      features: Its features, a `tfds.features.FeaturesDict`.
+      fields: Those that are wanted beside the image.
+      image: The one that is the image.
+    """
+
+    def __init__(
+        self,
+        title: str,
+        features: Any,
+        fields: Mapping[str, Field],
+        image: str = IMAGE,
+    ) -> None:
+        self._title, self._fields, self._image = title, fields, image
+        self._names = frozenset(
+            tfds.core.utils.flatten_nest_dict(features.get_serialized_info())
+        )
+
+    def features(self, record: bytes, name: str) -> Mapping[str, Any]:
+        """Parses a record; its image is called `image` then.
+
+        Raises:
+          ImageError: It is damaged.
+        """
+        try:
+            example = tf_example_pb2.Example.FromString(record)
+        except DecodeError as error:
+            raise ImageError(
+                f"{self._title}, {name}, is damaged; use the file as it was written"
+            ) from error
+        features: Mapping[str, Any] = example.features.feature
+        if self._image == IMAGE:
+            return features
+        others = {name: features[name] for name in features if name != self._image}
+        return {**others, IMAGE: features[self._image]}
+
+    def values(self, features: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+        """Gives what a record has for each field.
+
+        Raises:
+          ImageError: It has nothing, or nothing that it can have.
+        """
+        declared = {name: features[name] for name in filter(self.declares, features)}
+        values = {}
+        for key, field in self._fields.items():
+            try:
+                values[key] = _value(key, field, declared)
+            except (LookupError, ValueError) as error:
+                raise ImageError(
+                    f"{name} has no {key} as its data set promises; mend the data set"
+                ) from error
+        return values
+
+    def declares(self, name: str) -> bool:
+        """Tells whether a feature of a record is one of the data set."""
+        # A sequence of sequences lies there in several parts.
+        whole = re.sub(r"/ragged_(flat_values|row_lengths_\d+)$", "", name)
+        return name in self._names or whole in self._names
+
+
+def image_of(features: Mapping[str, Any], name: str) -> bytes:
+    """Gives the image file of a record, which has one.
+
+    Raises:
+      ImageError: It has none, or several.
+    """
+    content = features[IMAGE].bytes_list.value
+    if len(content) != 1:
+        raise ImageError(f"{name} holds no image")
+    image: bytes = content[0]
+    return image
+
+
+def shape_as_read(shape: tuple[int, int, int], pixels: Pixels) -> tuple[int, int, int]:
+    """Gives the shape that an image has once it is read.
+
+    JPEG and PNG files that happen to be grey are stored so where all are coloured.
+
+    Args:
+      shape: Shape as it is stored.
+      pixels: What the features promise of all.
+    """
+    grey = shape[2] == 1 and pixels.shape[2] == 3
+    return (*shape[:2], 3) if grey else shape
+
+
+def check_promised(
+    shape: tuple[int, int, int], dtype: np.dtype[Any], pixels: Pixels, name: str
+) -> None:
+    """Refuses an image of another form than the features promise.
+
+    Args:
+      shape: Shape as of `shape_as_read`.
+      dtype: Type of its values.
+      pixels: What the features promise of all.
+      name: Name of the image in complaints.
+
+    Raises:
+      ImageError: It has another form.
+    """
+    height, width, channels = pixels.shape
+    expected = (height or shape[0], width or shape[1], channels)
+    if shape != expected or dtype != pixels.dtype:
+        raise ImageError(
+            f"{name} is {shape} {dtype}, not {expected} {pixels.dtype} as its data set "
+            f"promises; mend the data set"
+        )
+
+
+def _value(key: str, field: Field, features: Mapping[str, Any]) -> Any:
+    """What a record has for a field.
+
+    Raises:
+      LookupError, ValueError: nothing, or nothing that it can have.
+    """
+    if isinstance(field, Label):
+        number = int(features[key].int64_list.value[0])
+        if field.names is not None and number >= len(field.names):
+            raise ValueError(f"{number} is no class")
+        return number
+    if isinstance(field, Text):
+        return features[key].bytes_list.value[0].decode("utf-8", "surrogateescape")
+    # Nested features have flat names: all that begin with the key.
+    return {
+        flat: features[flat]
+        for flat in sorted(features)
+        if flat == key or flat.startswith(f"{key}/")
+    }
