@@ -12,6 +12,10 @@ class ImageError(ValueError):
     """An image that is refused: the line names its file, the fault and the mend."""
 
 
+class Gone(ImageError):
+    """An image that is no longer there, as its owner wants it."""
+
+
 class VaultError(RunError):
     """A vault that cannot be used."""
 

@@ -95,6 +95,9 @@ class Mix:
     """File of 32 random bytes: the secret that keys come from."""
     shard_size: int = 1024
     """Images to a shard: what is written, and checked, as one."""
+    update: bool = False
+    """Bring a finished release up to date: mix what is new or changed, and remove what
+    is gone from SRC."""
     workers: Workers = None
     """Threads that decode and encode. They change no byte."""
     engine: Literal["local", "beam"] = "local"
@@ -177,6 +180,8 @@ def _engine(options: Mix) -> "Engine":
         from vmixjax.release.mix import run_local
 
         return partial(run_local, workers=options.workers)
+    if options.update:
+        raise RunError("--update is done on one machine: leave out --engine beam")
     if options.secret_file is None and options.vault is None:
         raise RunError(
             "--engine beam needs a secret that all workers can read: give it a "

@@ -15,10 +15,10 @@ from typing import Literal
 
 from vmixjax.data.example import Source, Trace
 from vmixjax.data.writing import Shard
-from vmixjax.errors import ImageError
+from vmixjax.errors import ImageError, RunError
 from vmixjax.release.job import ReleaseJob
 from vmixjax.release.keys import digest
-from vmixjax.release.vault import Vault
+from vmixjax.release.vault import Entry, Vault
 
 _Kind = Literal["same", "new", "changed"]
 
@@ -60,6 +60,14 @@ class Fingerprint:
         """Gives a digest of times as well."""
         both = [self._sizes.hexdigest(), self._times.hexdigest()]
         return digest(secret, b"vmixjax times", both)
+
+
+def changed_meanwhile(job: ReleaseJob) -> RunError:
+    """Complains of a source that is no longer what was looked at before it is mixed."""
+    return RunError(
+        f"SRC {job.config.src} was changed while it was looked at; run again, once "
+        f"nothing changes it any more"
+    )
 
 
 @dataclasses.dataclass
@@ -104,20 +112,23 @@ def _listed(names: Sequence[str]) -> str:
     return f" ({', '.join(names[:_NAMED])}{more})"
 
 
-def find_changes(job: ReleaseJob, source: Source, mixed: str, vault: Vault) -> Changes:
+def find_changes(
+    job: ReleaseJob, source: Source, mixed: Sequence[str], vault: Vault
+) -> Changes:
     """Compares a source with what was mixed of it.
 
     Args:
       job: The job of mixing it once more.
       source: The source, in its own order.
-      mixed: Digest of what was mixed, as of `Fingerprint.times`.
+      mixed: Digests of what was mixed, of the newest source first.
       vault: Vault of that mixing.
 
     Raises:
       RunError: The source cannot be read.
       VaultError: What the vault holds was changed.
     """
-    before = {(one.split, one.name): one for one in vault.remembered(mixed)}
+    remembered = vault.remembered(mixed[0])
+    before = {(one.split, one.name): one for one in remembered if one.name}
     left = sum(one.stop - one.start for one in before.values())
     gone = set(before)
     doubtful: list[Trace] = []
@@ -154,17 +165,24 @@ class _Look:
     job: ReleaseJob
     source: Source
     vault: Vault
-    mixed: str
+    mixed: Sequence[str]
     before: Mapping[tuple[str, str], Trace]
 
     def __post_init__(self) -> None:
         # One thread at a time uses the vault.
         self._lock = threading.Lock()
 
+    def _entries(self, name: str) -> list[Entry]:
+        """What undoes the newest mixing of an image."""
+        with self._lock:
+            found = (list(self.vault.entries_of(name, one)) for one in self.mixed)
+            return next(filter(None, found), [])
+
     def __call__(self, place: tuple[Trace, int]) -> tuple[_Kind, str]:
-        """Tells what became of an image, and its name."""
+        """Tells what became of an image, and its name: of the file, if it has one."""
         file, index = place
         alone = file.stop - file.start == 1
+        name = file.name if alone else f"{file.name}, {index - file.start}"
         was_there = alone and (file.split, file.name) in self.before
         count = self.source.splits[file.split]
         shard = Shard(file.split, 0, 1, index, index + 1, count)
@@ -172,10 +190,11 @@ class _Look:
             example = self.source.read(file.split, index)
             task = self.job.transform.prepare(example, shard, index)
         except ImageError:
-            name = file.name if alone else f"{file.name}, {index - file.start}"
             return ("changed" if was_there else "new"), name
-        with self._lock:
-            entries = list(self.vault.entries_of(example.name, self.mixed))
+        name = file.name if alone else example.name
+        if alone and not was_there:
+            return "new", name
+        entries = self._entries(example.name)
         if any(self.job.transform.has_mixed(task, entry) for entry in entries):
-            return "same", example.name
-        return ("changed" if was_there or entries else "new"), example.name
+            return "same", name
+        return ("changed" if was_there or entries else "new"), name

@@ -83,6 +83,7 @@ class ReleaseConfig:
       shard_size: Images to a shard.
       strict: Whether one image that is not fit ends the run.
       follow_links: Folders that links of images may lead into.
+      update: Whether a finished release is brought up to date with its source.
       allow_overlaps: Whether images are mixed although many show the same scene.
       secret_file: File that holds the secret.
       vault: Folder for what undoes the mixing.
@@ -99,6 +100,7 @@ class ReleaseConfig:
     keep: tuple[str, ...] = ()
     image: str | None = None
     follow_links: tuple[Path, ...] = ()
+    update: bool = False
     keep_names: bool = False
     keep_order: bool = False
     shard_size: int = 1024
@@ -133,6 +135,8 @@ class ReleaseConfig:
                 )
         if self.vault_passphrase_file is not None and self.vault is None:
             raise RunError("--vault-passphrase-file needs a --vault that it locks")
+        if self.update and self.vault is None:
+            raise RunError("--update needs the --vault of the release")
         if self.shard_size < 1:
             raise RunError(f"--shard-size must be 1 or more; got {self.shard_size}")
         most = FORMATS.find("--format", self.format).most_images

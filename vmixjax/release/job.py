@@ -9,6 +9,7 @@ from vmixjax.data.example import Pixels, Schema, Source
 from vmixjax.data.formats import FORMATS
 from vmixjax.data.forms import find_form
 from vmixjax.data.writing import Shard, Sink
+from vmixjax.errors import RunError
 from vmixjax.keys import new_secret
 from vmixjax.release.config import ReleaseConfig
 from vmixjax.release.journal import Journal
@@ -91,6 +92,8 @@ def open_job(
     Raises:
       RunError, VaultError: Something is not there or not fit.
     """
+    if only is not None and Journal(config.dst).updates():
+        raise RunError("--update is done on one machine: leave out --engine beam")
     format = FORMATS.find("--format", config.format)
     if format.needs_pixels:
         pixels = pixels or _fitted_pixels(config, source)

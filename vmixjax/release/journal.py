@@ -10,7 +10,6 @@ import dataclasses
 import hashlib
 import hmac
 import json
-import shutil
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from pathlib import Path
@@ -24,6 +23,7 @@ from vmixjax.data.inside import (
     check_folder,
     holds,
     inside,
+    move_inside,
     own_folder,
     unlink_inside,
 )
@@ -149,11 +149,37 @@ class Journal:
             self.undo()
         own_folder(self.root, WORK)
         sweep(self.root)
-        with atomic_path(self._folder / BEGUN) as file:
-            file.write(
-                json.dumps({"about": about, "marks": marks, "source": source}).encode()
-            )
+        self._write_start(about, marks, source)
         return "new" if start is None else "over"
+
+    def reopen(
+        self,
+        about: Mapping[str, Any],
+        marks: Mapping[str, str | None],
+        source: str,
+        notes: Mapping[Shard, Note],
+    ) -> None:
+        """Makes a finished release one that goes on.
+
+        Killed before the end, it is still the finished one.
+
+        Args:
+          about: How it is mixed.
+          marks: As for `begin`.
+          source: Digest of the source, for `source`.
+          notes: Notes on shards that stay as they are.
+        """
+        own_folder(self.root, WORK)
+        clear(self.root)
+        for shard, note in notes.items():
+            self._write_note(shard, note)
+        self._write_start(about, marks, source)
+        move_inside(self.root, [(MANIFEST, f"{WORK}/{MANIFEST}")])
+
+    def updates(self) -> bool:
+        """Tells whether it goes on with a release that was finished before."""
+        start = self._start()
+        return start is not None and start.about.order == "updated"
 
     def source(self) -> str | None:
         """Gives the digest that the source had when the release was begun."""
@@ -172,9 +198,7 @@ class Journal:
             tally=tally,
         )
         try:
-            signed = _Signed(note, self._signature(shard, note))
-            with atomic_path(self._note(shard)) as file:
-                file.write(json.dumps(dataclasses.asdict(signed)).encode())
+            self._write_note(shard, note)
             files.publish(self.root)
         finally:
             files.discard()
@@ -209,7 +233,10 @@ class Journal:
 
     def end(self) -> None:
         """Takes the notes away, once the manifest is written."""
-        shutil.rmtree(self._folder, ignore_errors=True)
+        # It must not hide that the release is there. The lock is left to its holder.
+        with contextlib.suppress(OSError, RunError):
+            clear(self.root)
+            self._folder.rmdir()
 
     def undo(self) -> None:
         """Removes what was mixed, and the notes on it.
@@ -255,6 +282,21 @@ class Journal:
             if not self._has_written():
                 clear(self.root)
 
+    def _write_start(
+        self,
+        about: Mapping[str, Any],
+        marks: Mapping[str, str | None],
+        source: str | None,
+    ) -> None:
+        start = {"about": about, "marks": marks, "source": source}
+        with atomic_path(self._folder / BEGUN) as file:
+            file.write(json.dumps(start).encode())
+
+    def _write_note(self, shard: Shard, note: Note) -> None:
+        signed = _Signed(note, self._signature(shard, note))
+        with atomic_path(self._note(shard)) as file:
+            file.write(json.dumps(dataclasses.asdict(signed)).encode())
+
     def _has_written(self) -> bool:
         """Whether anything of the release may be there, beside its beginning."""
         if any(self._folder.glob("*-*.json")):
@@ -298,7 +340,8 @@ class Journal:
     def _compare(self, asked: Mapping[str, Any], about: About) -> None:
         there = msgspec.to_builtins(about)
         # Which images there are is asked of the source itself.
-        for name in sorted({*asked, *there} - {"examples"}):
+        skipped = {"examples", "order"} if about.order == "updated" else {"examples"}
+        for name in sorted({*asked, *there} - skipped):
             if asked.get(name) != there.get(name):
                 is_there, is_asked = (json.dumps(of.get(name)) for of in (there, asked))
                 raise RunError(

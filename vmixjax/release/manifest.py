@@ -130,13 +130,17 @@ def is_signed(manifest: Manifest, written: bytes, secret: bytes) -> bool:
     return hmac.compare_digest(manifest.signature.encode(), expected.encode())
 
 
-def read_manifest(root: Path) -> tuple[Manifest, bytes]:
+def read_manifest(root: Path, *, within: str = "") -> tuple[Manifest, bytes]:
     """Reads `release.json`; gives the SHA-256 of all but its signature as well.
+
+    Args:
+      root: Folder of the release.
+      within: Folder in it where `release.json` lies, while the release is updated.
 
     Raises:
       RunError: It is not there, or is none.
     """
-    path = root / MANIFEST
+    path = root / within / MANIFEST
     try:
         data = read_bounded(path, _most_bytes(root))
         if parse_json(data, Layout).vmixjax != _LAYOUT:

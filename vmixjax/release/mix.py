@@ -10,7 +10,12 @@ from vmixjax.data.example import Source
 from vmixjax.data.inside import holds
 from vmixjax.data.writing import MANIFEST, Shard
 from vmixjax.errors import RunError
-from vmixjax.release.changes import Fingerprint, find_changes
+from vmixjax.release.changes import (
+    Changes,
+    Fingerprint,
+    changed_meanwhile,
+    find_changes,
+)
 from vmixjax.release.config import ReleaseConfig
 from vmixjax.release.exclusive import exclusive
 from vmixjax.release.job import ReleaseJob, open_job
@@ -29,6 +34,15 @@ from vmixjax.release.progress import Progress
 from vmixjax.release.reading import start_threads
 from vmixjax.release.remembering import RememberingSource
 from vmixjax.release.schema import Manifest, Tally
+from vmixjax.release.update import (
+    can_update,
+    earlier_sources,
+    placed,
+    put_tallies,
+    remove_old,
+    reopen,
+    times_of,
+)
 
 _LONG = ("shards", "signature")
 """What the description of a release leaves out of its manifest."""
@@ -82,7 +96,7 @@ def _mix(
     # since a pipe gives it once.
     secret = read_secret(config.secret_file) if config.secret_file else None
     # What goes on was looked at when it began: a release is begun only after that.
-    if not journal.goes_on():
+    if config.update or not journal.goes_on():
         source = RememberingSource(source)
         check_overlaps(config, source, progress, workers=workers)
     with (
@@ -91,7 +105,15 @@ def _mix(
     ):
         marks, times = _marks(job, fingerprint)
         if (config.dst / MANIFEST).exists():
-            return _finished(job, source, times, progress)
+            manifest = _checked(job)
+            changes = _changes(job, source, manifest, times)
+            if not changes:
+                return _finished(manifest, config, progress)
+            assert times is not None
+            progress.say(f"updating {config.dst}: {changes}")
+            job = reopen(job, source, manifest, changes, marks, times)
+        elif (mixed := job.journal.source()) and job.journal.updates():
+            job = placed(job, source, mixed)
         begun = job.journal.begin(job.about, marks, times)
         if job.vault is not None:
             job.vault.merge_rows()
@@ -141,12 +163,8 @@ def _remember(job: ReleaseJob, source: Source, times: str) -> None:
     assert job.vault is not None
     now = Fingerprint()
     job.vault.remember(times, now.over(source.traces()))
-    # Otherwise images that were looked at may not be those that are noted.
     if now.times(job.secret) != times:
-        raise RunError(
-            f"SRC {job.config.src} was changed while it was looked at; run again, once "
-            f"nothing changes it any more"
-        )
+        raise changed_meanwhile(job)
 
 
 def _images(shards: Sequence[Shard]) -> int:
@@ -167,10 +185,14 @@ def _tell_begun(
 
 def _finish(job: ReleaseJob) -> dict[str, Any]:
     """Writes what comes after all shards, the manifest last."""
-    journal, total = job.journal, Tally()
+    journal, total, mixed = job.journal, Tally(), job.journal.source()
+    tallies: dict[str, Tally] = {}
+    names: set[str] = set()
     counts: dict[str, list[tuple[int, int]]] = {s: [] for s in job.source.splits}
     for shard in job.shards:
         note = journal.read(shard)
+        tallies[shard.name] = note.tally
+        names.update(note.files)
         total.add(note.tally)
         counts[shard.split].append((note.tally.images, note.size))
     if not total.images:
@@ -180,6 +202,9 @@ def _finish(job: ReleaseJob) -> dict[str, Any]:
             f"no image of SRC {job.config.src} could be mixed, as said above"
         )
     files = job.sink.finish(counts)
+    remove_old(job.config.dst, {*names, *files}, job.vault)
+    if job.vault is not None and mixed is not None:
+        put_tallies(job, mixed, tallies)
 
     def shards() -> Iterator[dict[str, Any]]:
         for shard in job.shards:
@@ -195,17 +220,15 @@ def _finish(job: ReleaseJob) -> dict[str, Any]:
 
     splits = {split: sum(images for images, _ in of) for split, of in counts.items()}
     description = describe(
-        job.about, job.identity, journal.source(), splits, total, job.sink.holds, files
+        job.about, job.identity, mixed, splits, total, job.sink.holds, files
     )
     write_manifest(job.config.dst, description, shards(), sign)
     journal.end()
     return description
 
 
-def _finished(
-    job: ReleaseJob, source: Source, times: str | None, progress: Progress
-) -> dict[str, Any]:
-    """A release that is there already, if it is what is asked for."""
+def _checked(job: ReleaseJob) -> Manifest:
+    """What a finished release says of itself, if it is what is asked for, and whole."""
     dst = job.config.dst
     manifest, written = read_manifest(dst)
     if job.config.forgets_secret:
@@ -233,25 +256,41 @@ def _finished(
                 f"another folder and mix again"
             )
     job.journal.end()
-    if manifest.source != times:
-        _compare(job, source, manifest)
-    progress.say(f"{dst} is finished, and SRC is as it was; nothing was mixed")
+    return manifest
+
+
+def _finished(
+    manifest: Manifest, config: ReleaseConfig, progress: Progress
+) -> dict[str, Any]:
+    """What there is to say where nothing is to be done."""
+    progress.say(f"{config.dst} is finished, and SRC is as it was; nothing was mixed")
     values: dict[str, Any] = msgspec.to_builtins(manifest)
     return {name: value for name, value in values.items() if name not in _LONG}
 
 
-def _compare(job: ReleaseJob, source: Source, manifest: Manifest) -> None:
-    """Refuses a source that is another than when its release was finished."""
-    src, dst = job.config.src, job.config.dst
-    if job.vault is None or manifest.source is None:
+def _changes(
+    job: ReleaseJob, source: Source, manifest: Manifest, times: str | None
+) -> Changes:
+    """What became of a source since its release was finished.
+
+    Raises:
+      RunError: Something did, and the release is not to be updated.
+    """
+    src, dst, vault = job.config.src, job.config.dst, job.vault
+    if times == times_of(vault, manifest.source):
+        return Changes()
+    if vault is None or manifest.source is None:
         raise RunError(
             f"SRC {src} is not as it was when DST {dst} was mixed: its files have "
             f"other names, sizes or times; name another folder (with a --vault it "
             f"could be told which images have changed)"
         )
-    changes = find_changes(job, source, manifest.source, job.vault)
-    if changes:
+    mixed = [manifest.source, *earlier_sources(vault, manifest.source)]
+    changes = find_changes(job, source, mixed, vault)
+    if changes and not job.config.update:
+        can = can_update(job, source)
         raise RunError(
             f"SRC {src} is not as it was when DST {dst} was mixed: {changes}; mix it "
-            f"into another folder"
+            f"into another folder{', or bring DST up to date with --update' * can}"
         )
+    return changes

@@ -12,6 +12,7 @@ import numpy as np
 
 from vmixjax.data.example import Example, Source, Trace
 from vmixjax.data.room import Claim, at_once
+from vmixjax.errors import Gone
 
 Order = Callable[[str, int], np.ndarray]
 """Gives, for a split with so many examples, the number that each place is taken by."""
@@ -36,21 +37,25 @@ def inverse(order: Order) -> Order:
     return lambda split, count: np.argsort(order(split, count), kind="stable")
 
 
-class Reordered(Source):
+class Placed(Source):
     """A source whose examples have other numbers.
 
     Args:
       source: The source.
-      order: For each new number the one that the example has there.
+      numbers: For each split and new number the one that the example has in the source,
+        or `HOLE`.
     """
 
-    def __init__(self, source: Source, order: Order) -> None:
-        self._source = source
-        self._numbers = {
-            split: order(split, count) for split, count in source.splits.items()
+    HOLE = -1
+    """A number that no example has any more."""
+
+    def __init__(self, source: Source, numbers: Mapping[str, np.ndarray]) -> None:
+        self._source, self._numbers = source, numbers
+        self.name, self.fields, self.pixels = source.name, source.fields, source.pixels
+        self.places = source.places
+        self.splits: Mapping[str, int] = {
+            split: len(places) for split, places in numbers.items()
         }
-        self.name, self.splits, self.fields = source.name, source.splits, source.fields
-        self.pixels, self.places = source.pixels, source.places
 
     def read(self, split: str, index: int, claim: Claim = at_once) -> Example:
         """Reads one example, by its new number."""
@@ -73,4 +78,22 @@ class Reordered(Source):
         return self._source.traces()
 
     def _number(self, split: str, index: int) -> int:
-        return int(self._numbers[split][index])
+        number = int(self._numbers[split][index])
+        if number == self.HOLE:
+            raise Gone(f"{split}/{index} is gone; name another image")
+        return number
+
+
+class Reordered(Placed):
+    """A source whose examples have another order.
+
+    Args:
+      source: The source.
+      order: For each new number the one that the example has there.
+    """
+
+    def __init__(self, source: Source, order: Order) -> None:
+        counts = source.splits.items()
+        super().__init__(
+            source, {split: order(split, count) for split, count in counts}
+        )

@@ -34,7 +34,7 @@ class About(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     masks: bool
     format: Annotated[str, msgspec.Meta(max_length=64)]
     names: Literal["kept", "numbers"]
-    order: Literal["kept", "shuffled"]
+    order: Literal["kept", "shuffled", "updated"]
     drop: list[str]
     keep: list[str]
     image: str | None

@@ -14,7 +14,7 @@ from concurrent.futures import Future, wait
 from vmixjax.data.example import Source
 from vmixjax.data.room import Claim
 from vmixjax.data.writing import Files, Shard, Sink, Stored, Writer
-from vmixjax.errors import ImageError, RunError
+from vmixjax.errors import Gone, ImageError, RunError
 from vmixjax.release.reading import WINDOW_BYTES, Threads, read_windows
 from vmixjax.release.schema import Tally
 from vmixjax.release.transforms import Result, Task, Transform
@@ -142,6 +142,9 @@ class _Pipeline:
 
     def leave_out(self, error: ImageError) -> None:
         """Counts an image that is not fit, and tells why."""
+        if isinstance(error, Gone):
+            self.tell(1, None)
+            return
         self.tally.skipped += 1
         self.tell(1, error)
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from vmixjax._registry import Registry
 from vmixjax.data.formats.format import Format, SourceOptions, existing
-from vmixjax.data.slices import Slice, take
 from vmixjax.errors import RunError
 
 if TYPE_CHECKING:
@@ -60,6 +59,9 @@ def open_source(
       RunError: There is no such source, or it is not fit to be mixed as it is.
     """
     format, place = _parse(name)
+    # The names of formats are told without NumPy.
+    from vmixjax.data.slices import Slice, take
+
     slices = [Slice.parse(split) for split in splits]
     names = [one.split for one in slices]
     for folder in follow_links:

@@ -33,6 +33,9 @@ CREATE INDEX by_original ON images (original);
 CREATE TABLE sources (
   source TEXT, number INTEGER, sealed BLOB NOT NULL, PRIMARY KEY (source, number)
 ) WITHOUT ROWID;
+CREATE TABLE notes (
+  source TEXT, name TEXT, sealed BLOB NOT NULL, PRIMARY KEY (source, name)
+) WITHOUT ROWID;
 CREATE TABLE releases (signature TEXT PRIMARY KEY) WITHOUT ROWID;
 """
 

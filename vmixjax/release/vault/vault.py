@@ -163,6 +163,31 @@ class Vault:
             except (InvalidTag, TypeError, ValueError, zlib.error) as error:
                 raise _changed("the source") from error
 
+    def put(self, source: str, name: str, value: bytes) -> None:
+        """Stores what else there is to say of the mixing of a source, for good."""
+        sealed = self._seal.close(value, f"note {source} {name}".encode())
+        with self._connection:
+            self._connection.execute(
+                "INSERT OR REPLACE INTO notes VALUES (?, ?, ?)", (source, name, sealed)
+            )
+
+    def get(self, source: str, name: str) -> bytes | None:
+        """Gives what `put` stored; None where there is nothing.
+
+        Raises:
+          VaultError: What the vault holds was changed.
+        """
+        row = self._connection.execute(
+            "SELECT CAST(sealed AS BLOB) FROM notes WHERE source = ? AND name = ?",
+            (source, name),
+        ).fetchone()
+        if row is None:
+            return None
+        try:
+            return self._seal.open(row[0], f"note {source} {name}".encode())
+        except (InvalidTag, TypeError, ValueError) as error:
+            raise _changed("the source") from error
+
     def vouch(self, signature: str) -> None:
         """Stores the signature of a `release.json`, for good."""
         with self._connection:
