@@ -128,7 +128,7 @@ def test_grey_images_stay_grey(tmp_path):
         (lambda others: {}, "image and label are needed"),
         (lambda others: {"cls": b"-1"}, "has the label -1: number the classes from 0"),
         (lambda others: {"cls": b"cat"}, "002 has no .cls that can be read"),
-        (lambda others: {**others, "jpg": b"x"}, "002 has several images, jpg, png; choose"),
+        (lambda others: {**others, "jpg": b"x"}, "002 has several images, jpg, png"),
         (lambda others: {**others, "png": b"x"}, "002 is not a JPEG, PNG"),
     ],
 )
