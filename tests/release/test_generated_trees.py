@@ -180,6 +180,9 @@ def check_name(kind, name, source, label, file):
     """A restored image is called as it was, as far as its format has names."""
     folder, _, last = file.rpartition("/")
     stem = last if source != "folder" else PurePosixPath(last).with_suffix("").name
+    if source == "tars" and "%" in file:
+        # Keys with escapes have tests of their own.
+        return
     if kind == "folder":
         # Of those that would meet, the suffix stays.
         expected = rf"({re.escape(stem)}|{re.escape(last)})(-\d+)?\.png"
@@ -219,7 +222,9 @@ def test_nothing_is_lost_that_is_not_named(files, source_kind, kind, names):
             refused = None
         if refused is not None:
             # As a whole, before there is a release.
-            assert re.search("no image|cannot hold|have the key", refused), refused
+            assert re.search(
+                "no image|cannot hold|have the key|splits? are called|a split", refused
+            ), refused
             assert not (root / "mixed" / "release.json").exists()
             return
         by_pixels = {

@@ -20,7 +20,7 @@ from vmixjax.data.formats.webdataset.samples import (
     read_sample,
     values_of,
 )
-from vmixjax.data.formats.webdataset.tar import member_header
+from vmixjax.data.formats.webdataset.tar import member_header, walk_bytes
 from vmixjax.data.inside import create_private, own_folder
 from vmixjax.data.writing import (
     WORK,
@@ -88,10 +88,11 @@ class WebDatasetSink(Sink):
             )
 
     def output(self, example: Example, shard: Shard, index: int, names: bool) -> str:
-        """It is a key."""
-        if not names:
-            return sequence_number(index, shard.count)
-        return release_path(key(example.stem), example)
+        """It is a key; numbers of other splits than the usual one begin with it."""
+        if names:
+            return release_path(key(example.stem), example)
+        number = sequence_number(index, shard.count)
+        return number if shard.split == "train" else f"{shard.split}/{number}"
 
     def encode(self, example: Example, output: str) -> bytes:
         """It is a piece of a tar file."""
@@ -106,7 +107,7 @@ class WebDatasetSink(Sink):
     def reread(self, record: bytes, output: str) -> Stored:
         """Its reader takes everything from the members."""
         try:
-            found, members = read_sample(io.BytesIO(record), io.BytesIO(record), output)
+            found, members = read_sample(walk_bytes(record), io.BytesIO(record), output)
         except ImageError:
             raise
         except ValueError as error:
