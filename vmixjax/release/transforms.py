@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from vmixjax.data.example import Example, Field, Pixels, Text
-from vmixjax.data.forms import from_form, to_form
+from vmixjax.data.forms import from_form, is_formed, to_form
 from vmixjax.data.pixels import cut_off, pixels_digest, unfit
 from vmixjax.data.writing import Shard, Sink
 from vmixjax.errors import ImageError, VaultError
@@ -338,4 +338,4 @@ def _is_original(entry: Entry, image: np.ndarray) -> bool:
     """The id is a digest of the original's pixels, among others."""
     pixels = pixels_digest(image)
     again = image_id(entry.output, pixels, entry.levels, entry.config)
-    return again == entry.identity
+    return again == entry.identity and is_formed(image, entry.channels)
