@@ -8,6 +8,7 @@ used.
 import dataclasses
 import json
 import operator
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -28,6 +29,7 @@ from train.config import Config, check, differences, from_values
 from train.step import State
 from vmixjax.atomic import atomic_path
 from vmixjax.data.bounded import read_json
+from vmixjax.data.files import is_text
 from vmixjax.errors import RunError
 
 _RUN = "run.json"
@@ -66,6 +68,11 @@ def begin(run: Run, workdir: Path, *, resume: bool) -> None:
 
 def _begin(run: Run, workdir: Path, *, resume: bool) -> None:
     path = workdir / _RUN
+    if not is_text(os.path.realpath(workdir)):
+        raise RunError(
+            f"--workdir {workdir} has a name that is no text in UTF-8, which Orbax "
+            f"cannot write to: name another"
+        )
     if not path.exists():
         workdir.mkdir(parents=True, exist_ok=True)
         _write_run(run, path)
@@ -244,7 +251,7 @@ def open_checkpoints(
     Raises:
       RunError: What is noted of a checkpoint, by which the best is found, is damaged.
     """
-    folder = (workdir / _FOLDER).resolve()
+    folder = Path(os.path.realpath(workdir / _FOLDER))
     _check_notes(folder)
     policies = checkpoint_managers.preservation_policy
     accuracy = operator.itemgetter("accuracy")

@@ -5,7 +5,7 @@ on how many processes read.
 """
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import grain
 import jax
@@ -15,6 +15,7 @@ from tqdm.contrib.concurrent import thread_map
 
 from train.config import Data
 from train.sources import Arrays, Examples, Split, open_examples
+from vmixjax.command_line import counted
 from vmixjax.data import square
 from vmixjax.errors import RunError
 
@@ -24,14 +25,34 @@ Example = dict[str, np.ndarray]
 
 @dataclasses.dataclass(frozen=True)
 class Dataset:
-    """One split of a data set: examples, all of one shape, and names of classes."""
+    """One split of a data set.
+
+    Attributes:
+      examples: Examples, all of one shape.
+      shape: That shape.
+      classes: Names of the classes.
+      origin: What people call the split.
+      splits: How many images each split of the data set has.
+    """
 
     examples: Examples
     shape: tuple[int, int, int]
     classes: tuple[str, ...]
+    origin: str = ""
+    splits: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.examples)
+
+    def __str__(self) -> str:
+        """Says in words where the images come from, and how many each class has."""
+        told = f"{self.origin}, {len(self)} images"
+        labels = getattr(self.examples, "labels", None)
+        if labels is None:
+            return f"{told}: {len(self.classes)} classes"
+        counts = np.bincount(labels, minlength=len(self.classes))
+        named = zip(self.classes, counts.tolist(), strict=True)
+        return f"{told}: {counted(dict(named))}"
 
     def __getitem__(self, index: int) -> Example:
         image, label = self.examples[index]
@@ -62,7 +83,7 @@ def load(data: Data, split: Split) -> Dataset:
     Raises:
       RunError: It is unknown, not there, empty, or its images differ in size.
     """
-    examples, classes = open_examples(data, split)
+    examples, classes, origin, splits = open_examples(data, split)
     if split == "train" and data.train_images is not None:
         examples = grain.MapDataset.source(examples)[: data.train_images]
     if not len(examples):
@@ -75,7 +96,7 @@ def load(data: Data, split: Split) -> Dataset:
             lambda example: (resize(example[0], size), example[1])
         )
     shape = examples[0][0].shape
-    dataset = Dataset(examples, shape, classes)
+    dataset = Dataset(examples, shape, classes, origin, splits)
     if len(examples) * np.prod(shape) <= data.cache_mib << 20:
         return dataclasses.replace(dataset, examples=_in_memory(dataset, split))
     return dataset

@@ -14,7 +14,7 @@ from train import checkpoints, data, devices
 from train.config import Config, check
 from train.metrics import Metrics, open_metrics
 from train.step import Batch, State, Steps
-from vmixjax.command_line import printable
+from vmixjax.command_line import counted, printable
 from vmixjax.errors import RunError
 
 _NOTED = 20
@@ -50,6 +50,8 @@ def fit(config: Config, workdir: Path, *, resume: bool = False) -> Outcome:
     mesh = devices.mesh(config.batch_size)
     spread = devices.spread(mesh)
     train, test = _load(config)
+    found = counted(train.splits) or "none"
+    say(f"splits: {found}; learning from {train}; testing on {test}")
     steps = Steps(config, train.shape, len(train.classes), mesh)
     run = checkpoints.Run(config, train.shape, train.classes)
     checkpoints.begin(run, workdir, resume=resume)

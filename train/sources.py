@@ -6,7 +6,7 @@ images are learned from, which are for tests, and which classes there are.
 
 import dataclasses
 import difflib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple, Protocol
 
@@ -26,12 +26,16 @@ from vmixjax.data import (
     without_alpha,
 )
 from vmixjax.data.digits import enlarged_digits
+from vmixjax.data.splits import find_splits
 from vmixjax.errors import ImageError, RunError
 
 Split = Literal["train", "test"]
 
-_TESTS = ("test", "val", "validation")
+_TESTS = ("test", "valid", "validation", "val", "dev", "eval")
 """Names of splits that are for tests, the first that there is."""
+
+_LOOKED_AT = 64
+"""Images that tell whether a data set, whose first one is grey, has colours."""
 
 _LABELS = ("label", "cls")
 """Names of fields that hold the class."""
@@ -45,8 +49,20 @@ class Examples(Protocol):
     def __getitem__(self, index: int) -> tuple[np.ndarray, int]: ...
 
 
-Labelled = tuple[Examples, tuple[str, ...]]
-"""Examples, and the names of the classes."""
+class Labelled(NamedTuple):
+    """Examples to learn from, or for tests.
+
+    Attributes:
+      examples: The examples.
+      classes: Names of the classes.
+      origin: What people call the split that they come from.
+      splits: How many images each split of the data set has.
+    """
+
+    examples: Examples
+    classes: tuple[str, ...]
+    origin: str
+    splits: Mapping[str, int]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,14 +85,17 @@ def open_examples(data: Data, split: Split) -> Labelled:
     Where a data set has no splits, every tenth image of a class is for tests.
 
     Returns:
-      Its images with their classes, and the names of the classes.
+      Its images with their classes.
 
     Raises:
       RunError: The data set is unknown or not there, or lacks the split or classes.
     """
     if data.source == "digits":
-        digits = enlarged_digits()[split == "test"]
-        return Arrays(digits.images, digits.labels), tuple("0123456789")
+        both = enlarged_digits()
+        counts = {"train": len(both[0].labels), "test": len(both[1].labels)}
+        chosen = both[split == "test"]
+        digits = Arrays(chosen.images, chosen.labels)
+        return Labelled(digits, tuple("0123456789"), split, counts)
     format, _, name = data.source.partition(":")
     if format not in FORMATS or not name:
         known = ", ".join(["digits", *(f"{known}:NAME" for known in FORMATS)])
@@ -154,16 +173,32 @@ def _rows(parts: Sequence[_Part]) -> np.ndarray:
     return np.stack([np.repeat(np.arange(len(parts)), counts), numbers], axis=1)
 
 
-def _alike(parts: Sequence[_Part], labels: np.ndarray, held_out: Split | None) -> _Read:
-    """Examples of parts, or the share of a split in them; grey where the first is."""
-    rows = _rows(parts)
+def _alike(
+    parts: Sequence[_Part],
+    labels: np.ndarray,
+    held_out: Split | None,
+    training: Sequence[_Part],
+) -> _Read:
+    """Examples of parts, or the share of a split in them; grey where training is."""
+    rows, channels = _rows(parts), _channels(training)
     if held_out:
         chosen = _tenths(labels) == (held_out == "test")
         rows, labels = rows[chosen], labels[chosen]
-    read = _Read(parts, rows, labels)
-    if not len(read):
-        return read
-    return dataclasses.replace(read, channels=1 if read[0][0].shape[2] < 3 else 3)
+    return _Read(parts, rows, labels, channels)
+
+
+def _channels(parts: Sequence[_Part]) -> int:
+    """Channels that all images get: those of colours where any of some has them."""
+    rows = _rows(parts)
+    read = _Read(parts, rows, np.zeros(len(rows)))
+    # Usually the first one tells.
+    places = np.linspace(0, len(rows) - 1, min(len(rows), _LOOKED_AT)).astype(int)
+    return 3 if any(read[place][0].shape[2] > 2 for place in places) else 1
+
+
+def _share(split: str, chosen: Split) -> str:
+    """What people call the part of a split that was chosen."""
+    return f"{'every tenth image' if chosen == 'test' else 'nine tenths'} of {split}"
 
 
 def _tenths(labels: np.ndarray) -> np.ndarray:
@@ -186,19 +221,17 @@ def _by_labels(data: Data, name: str, split: Split) -> Labelled:
     """A data set whose images have labels, perhaps in splits."""
     source, field = _open_labelled(data, name)
     tests = [test for test in _TESTS if test in source.splits]
-    # What tells of its images beforehand tells of its splits too.
-    declared = source.pixels is not None
-    for wanted, there in (("train", "train" in source.splits), ("test", bool(tests))):
-        if not there and (declared or wanted == "train"):
-            raise RunError(
-                f"{name} has the splits {', '.join(source.splits)}, but no {wanted}"
-            )
+    if "train" not in source.splits:
+        raise RunError(
+            f"{name} has the splits {', '.join(source.splits)}, but no train"
+        )
     training = _Part(source, "train", name, field)
     part = training._replace(split=tests[0]) if tests and split == "test" else training
+    origin = part.split if tests else _share("train", split)
     label = source.fields[field]
     names = label.names if isinstance(label, Label) else None
-    if declared and names is not None:
-        return _Read([part], _rows([part])), names
+    if source.pixels is not None and names is not None and tests:
+        return Labelled(_Read([part], _rows([part])), names, origin, source.splits)
     classes, labels = np.unique(_labels(training), return_inverse=True)
     if part is not training:
         found = _labels(part)
@@ -209,7 +242,8 @@ def _by_labels(data: Data, name: str, split: Split) -> Labelled:
             )
         labels = np.searchsorted(classes, found)
     told = tuple(names[number] if names else str(number) for number in classes)
-    return _alike([part], labels, None if tests else split), told
+    read = _alike([part], labels, None if tests else split, [training])
+    return Labelled(read, told, origin, source.splits)
 
 
 def _open_labelled(data: Data, name: str) -> tuple[Source, str]:
@@ -257,24 +291,44 @@ def _by_folders(data: Data, name: str, split: Split) -> Labelled:
     root = Path(name)
     if not root.is_dir():
         raise RunError(f"--data.source folder:{root}: there is no such folder")
-    tests = [root / test for test in _TESTS if (root / test).is_dir()]
-    whole = not ((root / "train").is_dir() and tests)
-    top = root if whole else root / "train" if split == "train" else tests[0]
-    named = root if whole else root / "train"
+    tops = _subfolders(root)
+    below = {Path(top, one) for top in tops for one in _subfolders(root / top)}
+    folders = {*map(Path, tops), *below}
+    there = find_splits(f"--data.source folder:{root}", folders, option=None)
+    tests = [test for test in _TESTS if test in there]
+    if there and "train" not in there:
+        raise RunError(f"{root} has the splits {', '.join(there)}, but no train")
+    named = root / "train" if there else root
+    top = root / tests[0] if tests and split == "test" else named
     classes = _subfolders(named)
     if not classes:
         raise RunError(f"{named} has no subfolders: make one for each class of images")
-    parts, labels = [], []
+    training, labels = _class_parts(named, classes)
+    parts = training
+    if top != named:
+        parts, labels = _class_parts(top, classes)
+    unknown = set(_subfolders(top)) - set(classes)
+    if unknown:
+        raise RunError(f"{top} has the class {min(unknown)}, which {named} lacks")
+    read = _alike(parts, labels, None if tests else split, training)
+    counts = {one: sum(1 for _ in find_files(root / one)) for one in there}
+    origin = top.name if tests else _share("train" if there else "it", split)
+    return Labelled(read, classes, origin, counts)
+
+
+def _class_parts(
+    top: Path, classes: Sequence[str]
+) -> tuple[Sequence[_Part], np.ndarray]:
+    """What lies in folders of classes, and the number of the class of each image."""
+    parts: list[_Part] = []
+    labels: list[int] = []
     for label, folder in enumerate(top / name for name in classes):
         if not folder.is_dir() or next(find_files(folder), None) is None:
             raise RunError(f"{folder}, a class, has no images: fill or remove it")
         source = open_source(f"folder:{folder}")
         parts += [_Part(source, there, str(folder)) for there in source.splits]
         labels += [label] * sum(source.splits.values())
-    unknown = set(_subfolders(top)) - set(classes)
-    if unknown:
-        raise RunError(f"{top} has the class {min(unknown)}, which {named} lacks")
-    return _alike(parts, np.asarray(labels), split if whole else None), classes
+    return parts, np.asarray(labels)
 
 
 def _subfolders(root: Path) -> tuple[str, ...]:

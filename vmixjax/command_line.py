@@ -14,10 +14,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Annotated, Any
 
 from vmixjax._printable import printable as printable
-from vmixjax.errors import RunError
+from vmixjax.errors import ImageError, RunError
 
 DONE, SOME_SKIPPED, REFUSED, INTERRUPTED = 0, 1, 2, 130
 """Exit statuses: all done; some files skipped; nothing or not all tried; Ctrl-C."""
+
+_NAMED = 12
+"""Names in a list, at most."""
 
 _ROOM = "; make room, and run the same command again"
 MENDS: Mapping[int, str] = {
@@ -25,6 +28,8 @@ MENDS: Mapping[int, str] = {
     errno.EDQUOT: _ROOM,
     errno.EROFS: "; name a folder elsewhere",
     errno.EACCES: "; change its permissions, or name another",
+    errno.ELOOP: "; it is a link that leads back to itself: remove it, or name another",
+    errno.ENAMETOOLONG: "; no file can be called so: name another",
 }
 """What to do about an error of the operating system, by its number."""
 
@@ -70,7 +75,7 @@ class Program:
         """Gives the exit status of some work, or of the error that ended it."""
         try:
             return work()
-        except RunError as error:
+        except (RunError, ImageError) as error:
             return self._complain(str(error))
         except ModuleNotFoundError as error:
             module = (error.name or str(error)).partition(".")[0]
@@ -136,6 +141,20 @@ def example_last(
         if not stop.code and {"-h", "--help"} & set(arguments):
             print(f"Example: {examples.get(arguments[0], examples[''])}")
         raise
+
+
+def counted(counts: Mapping[str, int]) -> str:
+    """Lists names and how many there are of each; where there are many, less of it.
+
+    >>> counted({"cat": 3, "": 1})
+    'cat (3), none (1)'
+    >>> counted({str(number): number for number in range(100)})
+    '100 of 0 to 99 images'
+    """
+    if len(counts) > _NAMED:
+        least, most = min(counts.values()), max(counts.values())
+        return f"{len(counts)} of {least} to {most} images"
+    return ", ".join(f"{name or 'none'} ({count})" for name, count in counts.items())
 
 
 def say(line: str) -> None:

@@ -1,3 +1,5 @@
+import inspect
+import sys
 from pathlib import Path, PurePath
 
 import pytest
@@ -66,3 +68,20 @@ def test_inside_looks_through_links(tmp_path, path, folder, inside):
     (tmp_path / "d").mkdir()
     Path(tmp_path / "link").symlink_to(tmp_path / "d")
     assert is_inside(tmp_path / path, tmp_path / folder) == inside
+
+
+def test_folders_may_lie_deeper_than_calls_can_go(tmp_path):
+    # Deeper than this limit, but not too deep for who removes it.
+    folder = tmp_path.joinpath(*["a"] * 150)
+    folder.mkdir(parents=True)
+    for name in ("x", "z"):
+        (folder / name).touch()
+    (tmp_path / "b").touch()
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(len(inspect.stack(0)) + 100)
+    try:
+        found = list(find_files(tmp_path))
+    finally:
+        sys.setrecursionlimit(limit)
+    below = folder.relative_to(tmp_path)
+    assert found == [below / "x", below / "z", PurePath("b")]

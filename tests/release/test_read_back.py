@@ -170,7 +170,7 @@ def test_fields_with_slashes_and_capitals_come_back_from_tars(tmp_path, there_an
     [
         ("webdataset", ["png"], "whose name is that of images"),
         ("webdataset", ["CLS"], "numbers of classes"),
-        ("webdataset", ["Note", "note"], "called like that of note"),
+        ("webdataset", ["Mood", "mood"], "called like that of mood"),
     ],
 )
 def test_fields_that_would_be_read_as_others_are_refused(

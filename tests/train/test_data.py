@@ -257,8 +257,8 @@ def test_tfds_folders_are_read_without_tensorflow(tmp_path):
 
 
 def test_tfds_folders_that_lack_something_are_refused(tmp_path):
-    assert "but no test" in refused(
-        Data(f"tfds:{tfds_folder(tmp_path / '1', splits=('train',))}"), "test"
+    assert "but no train" in refused(
+        Data(f"tfds:{tfds_folder(tmp_path / '1', splits=('test',))}"), "test"
     )
     assert "image and label are needed" in refused(
         Data(f"tfds:{tfds_folder(tmp_path / '2', label='kind')}")

@@ -18,6 +18,7 @@ from vmixjax.data import (
     square,
     without_alpha,
 )
+from vmixjax.data.example import class_field
 from vmixjax.errors import ImageError, RunError
 
 FEWEST = 8
@@ -158,10 +159,9 @@ def _places(source: Source, most: int, seed: int) -> list[tuple[str, int]]:
 
 
 def _label_field(source: Source) -> tuple[str | None, tuple[str, ...] | None]:
-    for name, field in source.fields.items():
-        if isinstance(field, Label):
-            return name, field.names
-    return None, None
+    name = class_field(source.fields)
+    field = source.fields.get(name or "")
+    return name, field.names if isinstance(field, Label) else None
 
 
 def _numbers(labels: list[Any]) -> tuple[np.ndarray | None, tuple[str, ...]]:

@@ -23,16 +23,19 @@ from vmixjax.cli.options import (
     optional,
     status,
 )
-from vmixjax.command_line import Command
+from vmixjax.command_line import Command, counted, say
 from vmixjax.config import Channels
 from vmixjax.data.formats import FORMATS
 from vmixjax.errors import RunError
 
 if TYPE_CHECKING:
-    from vmixjax.release.config import ReleaseConfig
+    from vmixjax.release.config import Recipe, ReleaseConfig
     from vmixjax.release.mix import Engine
 
 _FORMATS = ("same", *FORMATS)
+
+_NAMED = 3
+"""Images that hardly changed, in a line."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,8 +99,7 @@ class Mix:
     shard_size: int = 1024
     """Images to a shard: what is written, and checked, as one."""
     update: bool = False
-    """Bring a finished release up to date: mix what is new or changed, and remove what
-    is gone from SRC."""
+    """Bring a finished release up to date with SRC; what is gone from it is removed."""
     workers: Workers = None
     """Threads that decode and encode. They change no byte."""
     engine: Literal["local", "beam"] = "local"
@@ -129,9 +131,13 @@ def run(options: Mix) -> int:
     with errors_name(options.dst):
         manifest = mix_release(config, engine, progress, workers=options.workers)
     if options.json:
-        print(json.dumps({**manifest, "left_out": progress.skipped}, indent=1))
+        told = {"left_out": progress.skipped, "unchanged": progress.hardly_changed}
+        print(json.dumps({**manifest, **told}, indent=1))
     else:
         _summarize(manifest)
+        if manifest["hardly_changed"]:
+            needed = manifest["hardly_changed"]
+            say(_hardly_changed(needed, progress.hardly_changed, config.recipe))
     return status(manifest["images"], manifest["skipped"])
 
 
@@ -203,11 +209,46 @@ def _summarize(manifest: dict[str, Any]) -> None:
         f"{manifest['images']} mixed; mean VFE {before['mean']:.2f} before, "
         f"{after['mean']:.2f} after"
     )
+    classes = f"classes: {counted(found)}" if (found := manifest["classes"]) else ""
+    say(f"splits: {counted(manifest['splits'])}; {classes or 'no classes'}")
     if manifest["out_of_reach"]:
         print(f"{manifest['out_of_reach']} of them cannot reach the VFE asked for")
     if manifest["with_clear_tiles"]:
         count = manifest["with_clear_tiles"]
         print(f"{count} of them with tiles left as they are, as the masks say")
+
+
+def _hardly_changed(
+    needed: dict[str, int], told: list[dict[str, Any]], recipe: "Recipe"
+) -> str:
+    """How many images came out as they went in, which, and what would mix them."""
+    count = sum(needed.values())
+    each = [
+        f"{one['image']} (VFE {one['before']:.2f} before, {one['after']:.2f} after, "
+        f"{one['moved']:.1%} of its pixels moved)"
+        for one in told[:_NAMED]
+    ]
+    named = f": {', '.join(each)}" if each else ""
+    more = f" and {count - len(each)} more" if count > len(each) > 0 else ""
+    tile = max(map(int, needed))
+    return (
+        f"{count} hardly changed, since each region of {'them' if count > 1 else 'it'} "
+        f"is nearly of one colour{named}{more}; to mix such, take "
+        f"{_larger(recipe, tile)}"
+    )
+
+
+def _larger(recipe: "Recipe", tile_size: int) -> str:
+    """Options by which tiles of a size are mixed as wholes, pixel by pixel."""
+    config = recipe.config
+    options = [f"--tile-size {tile_size}"]
+    if config.ladder[-1] != (config.tile_size, 1):
+        options.append(f"--ladder {tile_size}:1")
+    if not recipe.takes_strongest:
+        options.append("--strength 1")
+    if recipe.fit == "crop":
+        options.append("--fit pad")
+    return " ".join(options)
 
 
 COMMAND = Command(Mix, "vmixjax mix photos mixed --vault ~/photos-vault", run)

@@ -7,7 +7,14 @@ from typing import Annotated
 
 import tyro
 
-from vmixjax.cli.options import DataDir, FollowLinks, Image, PassphraseFile, optional
+from vmixjax.cli.options import (
+    DataDir,
+    FollowLinks,
+    Image,
+    PassphraseFile,
+    Splits,
+    optional,
+)
 from vmixjax.command_line import DONE, SOME_SKIPPED, Command, say
 
 
@@ -28,6 +35,8 @@ class Verify:
     """File whose first line is the vault's passphrase."""
     source: Annotated[str | None, optional("SRC", "none")] = None
     """What was mixed."""
+    splits: Splits = ()
+    """Splits of SRC that were mixed."""
     data_dir: DataDir = None
     """Where TFDS keeps its data sets."""
     image: Image = None
@@ -49,6 +58,7 @@ def run(options: Verify) -> int:
         original = open_source(
             options.source,
             data_dir=options.data_dir,
+            splits=options.splits,
             keep=None,
             image=options.image,
             follow_links=options.follow_links,

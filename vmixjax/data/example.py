@@ -39,12 +39,20 @@ class Raw:
 
     Attributes:
       feature: Its `tfds.features.FeatureConnector`.
+      placed: Whether it holds places in the image, or what is as large as it is.
     """
 
     feature: Any
+    placed: bool = False
 
 
 Field: TypeAlias = Label | Text | Raw
+
+
+def class_field(fields: Mapping[str, Field]) -> str | None:
+    """Names the field that holds the class; None where there is none."""
+    labels = (name for name, field in fields.items() if isinstance(field, Label))
+    return next(labels, None)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -20,17 +20,27 @@ def find_files(source: Path) -> Iterator[PurePath]:
 
 
 def _below(source: Path, here: PurePath) -> Iterator[PurePath]:
+    # Folders may lie deeper in each other than functions can call themselves.
+    levels = [_entries(source, here)]
+    while levels:
+        path, is_folder = next(levels[-1], (None, False))
+        if path is None:
+            levels.pop()
+        elif is_folder:
+            levels.append(_entries(source, path))
+        else:
+            yield path
+
+
+def _entries(source: Path, here: PurePath) -> Iterator[tuple[PurePath, bool]]:
+    """What lies in a folder, in order, and which are folders."""
     with os.scandir(source / here) as entries:
         names = sorted(
             (entry.name, entry.is_dir(follow_symlinks=False))
             for entry in entries
             if not entry.name.startswith(".")
         )
-    for name, is_folder in names:
-        if is_folder:
-            yield from _below(source, here / name)
-        else:
-            yield here / name
+    return ((here / name, is_folder) for name, is_folder in names)
 
 
 class Paths:
@@ -63,6 +73,15 @@ def is_inside(path: Path, folder: Path) -> bool:
     except (OSError, RuntimeError):
         # Links that lead to each other lie nowhere.
         return False
+
+
+def is_text(name: str) -> bool:
+    """Tells whether a name is text, in UTF-8; those of files may be any bytes."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def short_name(source: PurePath) -> str:

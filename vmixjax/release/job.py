@@ -9,7 +9,7 @@ from vmixjax.data.example import Pixels, Schema, Source
 from vmixjax.data.formats import FORMATS
 from vmixjax.data.forms import find_form
 from vmixjax.data.writing import Shard, Sink
-from vmixjax.errors import RunError
+from vmixjax.errors import ImageError, RunError
 from vmixjax.keys import new_secret
 from vmixjax.release.config import ReleaseConfig
 from vmixjax.release.journal import Journal
@@ -141,11 +141,21 @@ def open_job(
         )
 
 
-def _fitted_pixels(config: ReleaseConfig, source: Source) -> Pixels | None:
+def _why(source: Source) -> str:
+    """What is wrong with the first image of a source that has none to read."""
+    split = next(split for split, count in source.splits.items() if count)
+    try:
+        source.read(split, 0)
+    except ImageError as error:
+        return str(error)
+    raise RunError("SRC has changed; run again")
+
+
+def _fitted_pixels(config: ReleaseConfig, source: Source) -> Pixels:
     """What all images will have in common, once they are whole tiles."""
     pixels = source.pixels or find_form(source)
     if pixels is None:
-        return None
+        raise RunError(f"no image of SRC {config.src} can be read: {_why(source)}")
     tile = config.recipe.config.tile_size
     up = tile - 1 if config.recipe.fit == "pad" else 0
     height, width = (

@@ -62,11 +62,14 @@ def describe(
         "source": source,
         "about": dict(about),
         "splits": dict(splits),
+        # By numbers, as the images have them: names may be left behind.
+        "classes": tally.classes,
         "images": tally.images,
         "fields": list(fields),
         "skipped": tally.skipped,
         "out_of_reach": tally.out_of_reach,
         "with_clear_tiles": tally.clear,
+        "hardly_changed": tally.hardly_changed,
         "vfe": {
             "before": tally.before.measured(tally.images),
             "after": tally.after.measured(tally.images),

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from vmixjax.data.example import Source
+from vmixjax.data.example import Label, Source, class_field
 from vmixjax.data.inside import holds
 from vmixjax.data.writing import MANIFEST, Shard
 from vmixjax.errors import RunError
@@ -68,7 +68,7 @@ def mix_release(
         default one for each processor.
 
     Returns:
-      The manifest, but for the shards and the signature.
+      The manifest, but for the shards and the signature, and with names of classes.
 
     Raises:
       RunError, VaultError, OSError: It cannot begin or go on. What was written stays,
@@ -88,8 +88,8 @@ def _mix(
     workers: int | None,
 ) -> dict[str, Any]:
     """As `mix_release`, where no other run works on the same folder."""
-    # Before anything is read: what changes later is noticed then.
-    fingerprint = Fingerprint.of(source)
+    # Before anything is read: what changes later is noticed then, by who has a secret.
+    fingerprint = Fingerprint() if config.forgets_secret else Fingerprint.of(source)
     journal = Journal(config.dst)
     journal.check(config.about(source))
     # Before the look, so that what is wrong with it is told at once; and once only,
@@ -108,7 +108,8 @@ def _mix(
             manifest = _checked(job)
             changes = _changes(job, source, manifest, times)
             if not changes:
-                return _finished(manifest, config, progress)
+                finished = _finished(manifest, config, progress)
+                return _with_names(finished, source)
             assert times is not None
             progress.say(f"updating {config.dst}: {changes}")
             job = reopen(job, source, manifest, changes, marks, times)
@@ -125,6 +126,8 @@ def _mix(
             _tell_begun(begun, config, there, progress)
             with progress.of(_images(job.shards), there):
                 engine(job, pending, progress)
+            told = job.transform.hardly_changed
+            progress.hardly_changed = [one._asdict() for one in told]
             if job.vault is not None:
                 job.vault.merge_rows()
             return _finish(job)
@@ -224,7 +227,7 @@ def _finish(job: ReleaseJob) -> dict[str, Any]:
     )
     write_manifest(job.config.dst, description, shards(), sign)
     journal.end()
-    return description
+    return _with_names(description, job.source)
 
 
 def _checked(job: ReleaseJob) -> Manifest:
@@ -266,6 +269,19 @@ def _finished(
     progress.say(f"{config.dst} is finished, and SRC is as it was; nothing was mixed")
     values: dict[str, Any] = msgspec.to_builtins(manifest)
     return {name: value for name, value in values.items() if name not in _LONG}
+
+
+def _with_names(manifest: dict[str, Any], source: Source) -> dict[str, Any]:
+    """What a manifest says, for its owner: classes by their names."""
+    field = source.fields.get(class_field(source.fields) or "")
+    names = (field.names or ()) if isinstance(field, Label) else ()
+
+    def name(number: int) -> str:
+        return names[number] if 0 <= number < len(names) else str(number)
+
+    numbers = sorted(map(int, manifest["classes"]))
+    classes = {name(number): manifest["classes"][str(number)] for number in numbers}
+    return {**manifest, "classes": classes}
 
 
 def _changes(

@@ -25,6 +25,7 @@ class Progress:
         self.title = title
         self.skipped: list[str] = []
         self.doubts: list[str] = []
+        self.hardly_changed: list[dict[str, Any]] = []
         self._bar: Any = None
 
     @contextlib.contextmanager

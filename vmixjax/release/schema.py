@@ -1,6 +1,7 @@
 """What a release says of itself, counts and measures: types that JSON is checked by."""
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 import msgspec
@@ -11,6 +12,9 @@ from vmixjax.data.pixels import Fit
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 Sha256 = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{64}\Z")]
 Signature = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{32,128}\Z")]
+MOST_CLASSES = 2**10
+"""That images are counted of: what holds classes may hold a number for each image."""
+
 _Pixels = Annotated[int, msgspec.Meta(ge=1, le=2**16)]
 
 
@@ -73,11 +77,13 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     source: Signature | None
     about: About
     splits: dict[str, Count]
+    classes: dict[str, Count]
     images: Count
     fields: list[str]
     skipped: Count
     out_of_reach: Count
     with_clear_tiles: Count
+    hardly_changed: dict[str, Count]
     vfe: Vfes
     software: dict[str, str]
     files: dict[str, Sha256]
@@ -133,6 +139,8 @@ class Tally:
       skipped: How many were not fit.
       out_of_reach: How many could not have the VFE that was asked for.
       clear: How many have tiles that a mask left as they are.
+      classes: How many each class has, by its number; the first `MOST_CLASSES` only.
+      hardly_changed: How many mixing hardly changed, by the size of tiles they need.
       before, after: VFE of each, before and after; None for no images.
     """
 
@@ -140,6 +148,8 @@ class Tally:
     skipped: Count = 0
     out_of_reach: Count = 0
     clear: Count = 0
+    classes: dict[str, Count] = dataclasses.field(default_factory=dict)
+    hardly_changed: dict[str, Count] = dataclasses.field(default_factory=dict)
     before: Range | None = None
     after: Range | None = None
 
@@ -147,7 +157,15 @@ class Tally:
         """Counts another's images among its own."""
         for field in dataclasses.fields(self):
             mine, theirs = getattr(self, field.name), getattr(other, field.name)
-            if mine is None or theirs is None:
+            if isinstance(mine, dict):
+                _add_counts(mine, theirs)
+            elif mine is None or theirs is None:
                 setattr(self, field.name, theirs if mine is None else mine)
             else:
                 setattr(self, field.name, mine + theirs)
+
+
+def _add_counts(mine: dict[str, int], theirs: Mapping[str, int]) -> None:
+    for name, count in theirs.items():
+        if name in mine or len(mine) < MOST_CLASSES:
+            mine[name] = mine.get(name, 0) + count

@@ -1,30 +1,36 @@
-"""What is done to each image of a run: it is mixed, or restored."""
+"""What is done to each image of a run: that it is mixed."""
 
 import copy
 import dataclasses
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from vmixjax.data.example import Example, Field, Pixels, Text
-from vmixjax.data.forms import from_form, is_formed, to_form
-from vmixjax.data.pixels import cut_off, pixels_digest, unfit
+from vmixjax.data.example import Example, Field, Pixels, Text, class_field
+from vmixjax.data.forms import to_form
+from vmixjax.data.pixels import cut_off, pixels_digest
 from vmixjax.data.writing import Shard, Sink
-from vmixjax.errors import ImageError, VaultError
+from vmixjax.errors import ImageError
 from vmixjax.release.batches import (
     Mixed,
     Planned,
     mix_images,
     plan_images,
-    unmix_images,
 )
 from vmixjax.release.config import Recipe
 from vmixjax.release.keys import derive_key, image_id
+from vmixjax.release.placed import check_placed, placed_fields
 from vmixjax.release.schema import Range, Tally
+from vmixjax.release.unchanged import (
+    MOST_TOLD,
+    HardlyChanged,
+    Unchanged,
+    unchanged_of,
+)
 from vmixjax.release.vault import Entry, RowsFile, Vault
 
 
@@ -103,6 +109,9 @@ class Mix(Transform):
       names: Whether images keep their names.
       pixels: What all images are to have in common; None for nothing.
       vault: Keeps what undoes the mixing; None where nobody shall.
+
+    Attributes:
+      hardly_changed: The first images that mixing hardly changed.
     """
 
     def __init__(
@@ -119,6 +128,9 @@ class Mix(Transform):
         self._mixed_from = ""
         self._secret, self._sink, self._vault = secret, sink, vault
         self._recipe, self._names = recipe.prune_ladder(), names
+        self.hardly_changed: list[HardlyChanged] = []
+        self._class = class_field(fields)
+        self._placed = placed_fields(fields)
         self._pixels = pixels
         self._naming = [
             name
@@ -141,6 +153,7 @@ class Mix(Transform):
         formed = to_form(example.image, self._pixels, example.name)
         example = dataclasses.replace(example, image=formed)
         image, mask = self._recipe.prepare(example)
+        check_placed(self._placed, example, image)
         fitted = _Fitted(image, mask, pixels_digest(image), channels)
         if image.size > example.image.size:
             # A padded image holds the original, which need not be kept twice.
@@ -162,7 +175,8 @@ class Mix(Transform):
         ]
         keys = [derive_key(self._secret, identity) for identity in identities]
         mixed = mix_images(images, keys, levels, config, threads)
-        results = list(map(self._result, tasks, plans, mixed))
+        unchanged = unchanged_of(images, mixed, config.tile_size)
+        results = list(map(self._result, tasks, plans, mixed, unchanged))
         if self._vault is not None:
             entries = map(self._entry, tasks, identities, levels, results)
             pixels = [one.image for one in mixed]
@@ -186,12 +200,22 @@ class Mix(Transform):
         values = {**task.example.values, **dict.fromkeys(self._naming, number)}
         return dataclasses.replace(task.example, image=image, values=values)
 
-    def _result(self, task: Task, planned: Planned, mixed: Mixed) -> Result:
+    def _result(
+        self, task: Task, planned: Planned, mixed: Mixed, unchanged: Unchanged | None
+    ) -> Result:
         example = self._named(task, mixed.image)
+        clear = bool((planned.levels == 0).any())
+        # What a mask leaves as it is, is meant to be so.
+        unchanged = None if clear else unchanged
+        if unchanged and len(self.hardly_changed) < MOST_TOLD:
+            told = task.example.name, mixed.before, mixed.after, unchanged.moved
+            self.hardly_changed.append(HardlyChanged(*told))
         tally = Tally(
             images=1,
+            classes={str(example.values[self._class]): 1} if self._class else {},
             out_of_reach=int(not planned.reachable),
-            clear=int((planned.levels == 0).any()),
+            clear=int(clear),
+            hardly_changed={str(unchanged.tile_size): 1} if unchanged else {},
             before=Range.of(mixed.before),
             after=Range.of(mixed.after),
         )
@@ -217,125 +241,11 @@ class Mix(Transform):
                 self._sink.called(name): original.values[name] for name in self._naming
             },
             folder=original.folder,
-            belongings=_belongings(self._sink, result.example),
+            belongings=belongings_of(self._sink, result.example),
             mixed_from=self._mixed_from,
         )
 
 
-class Restore(Transform):
-    """Brings mixed images back.
-
-    Args:
-      vault: Vault of their mixing.
-      sink: Sink of the format that they are in.
-    """
-
-    def __init__(self, vault: Vault, sink: Sink) -> None:
-        self._vault, self._sink = vault, sink
-        self._given: set[int] = set()
-
-    def prepare(self, example: Example, shard: Shard, index: int) -> Task:
-        """One thread looks up later what the vault has."""
-        output = self._sink.output(example, shard, index, True)
-        return Task(index, example, output, shard)
-
-    def apply(
-        self, tasks: Sequence[Task], threads: Executor
-    ) -> list[Result | ImageError]:
-        return [
-            self._named(result, task) if isinstance(result, Result) else result
-            for task, result in zip(tasks, self.originals(tasks, threads), strict=True)
-        ]
-
-    def originals(
-        self, tasks: Sequence[Task], threads: Executor
-    ) -> list[Result | ImageError]:
-        """Gives what mixed images were, or why they cannot be brought back.
-
-        A result is called as its original was, without a suffix.
-        """
-        results: dict[int, Result | ImageError] = {}
-        known: list[tuple[Task, Entry]] = []
-        for task in tasks:
-            entry = self._look_up(task)
-            if isinstance(entry, Entry):
-                known.append((task, entry))
-            else:
-                results[task.index] = entry
-        for (task, _), result in zip(known, self._unmixed(known, threads), strict=True):
-            results[task.index] = result
-        return [results[task.index] for task in tasks]
-
-    def _look_up(self, task: Task) -> Entry | ImageError:
-        name = task.example.name
-        try:
-            entry = self._vault.find(task.example.image, task.output)
-        except VaultError as error:
-            return ImageError(f"{name}: {error}")
-        if entry is None:
-            return _unknown(task)
-        if entry.belongings != _belongings(self._sink, task.example):
-            return ImageError(
-                f"{name} has another label, or other things beside its image, than "
-                f"when it was mixed; use the file as it was written"
-            )
-        return entry
-
-    def _unmixed(
-        self, known: Sequence[tuple[Task, Entry]], threads: Executor
-    ) -> Iterator[Result | ImageError]:
-        entries = [entry for _, entry in known]
-        images = unmix_images(
-            [task.example.image for task, _ in known],
-            [derive_key(self._vault.secret, entry.identity) for entry in entries],
-            [entry.levels for entry in entries],
-            [entry.config for entry in entries],
-            threads,
-        )
-        right = threads.map(_is_original, entries, images)
-        for (task, entry), image, is_right in zip(known, images, right, strict=True):
-            if not is_right:
-                yield _unknown(task)
-                continue
-            example = dataclasses.replace(
-                task.example,
-                name=entry.source,
-                folder=entry.folder,
-                stem=entry.restored,
-                image=from_form(
-                    unfit(image, entry.height, entry.width, entry.rest), entry.channels
-                ),
-                values={**task.example.values, **entry.texts},
-            )
-            yield Result(example, entry.restored, Tally(images=1), entry.output)
-
-    def _named(self, result: Result, task: Task) -> Result | ImageError:
-        try:
-            output = self._sink.output(result.example, task.prepared, task.index, True)
-        except ImageError as error:
-            return error
-        if hash(output) in self._given:
-            return ImageError(
-                f"{task.example.name} is an image that was restored already, as "
-                f"{output}; remove one of the two"
-            )
-        self._given.add(hash(output))
-        return dataclasses.replace(result, output=output)
-
-
-def _unknown(task: Task) -> ImageError:
-    return ImageError(
-        f"{task.example.name} was not mixed with this vault, or was changed since; use "
-        f"the vault of its mixing and the file as it was written"
-    )
-
-
-def _belongings(sink: Sink, example: Example) -> str:
+def belongings_of(sink: Sink, example: Example) -> str:
+    """Gives the SHA-256 of what a sink stores of an example beside the image."""
     return hashlib.sha256(sink.belongings(example)).hexdigest()
-
-
-def _is_original(entry: Entry, image: np.ndarray) -> bool:
-    """The id is a digest of the original's pixels, among others."""
-    pixels = pixels_digest(image)
-    again = image_id(entry.output, pixels, entry.levels, entry.config)
-    return again == entry.identity and is_formed(image, entry.channels)

@@ -19,8 +19,8 @@ from vmixjax.release.order import Reordered, inverse, keyed_order
 from vmixjax.release.private import read_passphrase
 from vmixjax.release.progress import Progress
 from vmixjax.release.reading import Threads, readable, start_threads
+from vmixjax.release.restore import Restore
 from vmixjax.release.shards import Tell, list_shards, stops_at_errors, write_shard
-from vmixjax.release.transforms import Restore
 from vmixjax.release.vault import Vault, open_vault
 
 _SHARD = 1024
@@ -34,7 +34,9 @@ def open_release(path: Path) -> tuple[Source, Format]:
       RunError: There is nothing that can be read.
     """
     format = format_of_release(path)
-    source = open_source(f"{format.name}:{path}", keep=None, codecs=RELEASED_CODECS)
+    source = open_source(
+        f"{format.name}:{path}", keep=None, codecs=RELEASED_CODECS, released=True
+    )
     return source, format
 
 

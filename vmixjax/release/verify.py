@@ -23,9 +23,10 @@ from vmixjax.release.manifest import read_manifest, release_identity
 from vmixjax.release.private import read_passphrase
 from vmixjax.release.progress import Progress
 from vmixjax.release.reading import read_windows, readable, start_threads
+from vmixjax.release.restore import Restore
 from vmixjax.release.schema import Manifest, Range
 from vmixjax.release.shards import list_shards
-from vmixjax.release.transforms import Restore, Result, Task
+from vmixjax.release.transforms import Result, Task
 from vmixjax.release.unmix import open_release
 from vmixjax.release.vault import Vault, open_vault
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from train.__main__ import main as train
 from vmixjax.cli import main
 from vmixjax.data.formats.tfds.builder import open_prepared
 from vmixjax.errors import RunError
@@ -71,3 +72,27 @@ def test_names_that_name_no_data_set_are_said_to(tmp_path, name):
 def test_what_is_not_prepared_comes_with_the_command(tmp_path):
     with pytest.raises(RunError, match=r"run `tfds build cifar10 .*--data_dir="):
         open_prepared("cifar10", str(tmp_path))
+
+
+def test_a_folder_of_versions_or_configs_names_those_in_it(prepared, tmp_path, capsys):
+    pets = tmp_path / "data" / "pets"
+    for config in ("large", "small"):
+        put(prepared, pets / config, "1.0.0")
+    put(prepared, pets / "large", "1.1.0")
+    large = [f"tfds:{pets}/large/{version}" for version in ("1.0.0", "1.1.0")]
+    small = f"tfds:{pets}/small/1.0.0"
+    for folder, named in (
+        (pets / "small", small),
+        (pets / "large", " or ".join(large)),
+        (pets, " or ".join([*large, small])),
+        (pets.parent, " or ".join([*large, small])),
+    ):
+        message = f"{folder} is no data set, but holds what TFDS has prepared: name "
+        with pytest.raises(RunError) as caught:
+            open_prepared(str(folder), None)
+        assert str(caught.value) == message + named
+    source = ["--data.source", f"tfds:{pets / 'small'}"]
+    assert train(["fit", *source, "--workdir", str(tmp_path / "w")]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith(f"name {small}")
+    assert open_prepared(small.removeprefix("tfds:"), None).info.splits

@@ -37,6 +37,7 @@ def open_source(
     drop: Sequence[str] = (),
     keep: Sequence[str] | None = (),
     codecs: Collection[str] | None = None,
+    released: bool = False,
     image: str | None = None,
     follow_links: Sequence[Path] = (),
 ) -> Source:
@@ -52,6 +53,7 @@ def open_source(
       keep: Fields to let through although they might show what the image shows; None
         lets all of them through.
       codecs: Names of the codecs of images that are read, see `CODECS`; None for all.
+      released: Whether it is a release, or some files of one.
       image: Field that is the image, where it is called otherwise or there are several.
       follow_links: Folders that links of images may lead into.
 
@@ -70,7 +72,14 @@ def open_source(
                 f"--follow-links {folder} is no folder; name the one that links lead to"
             )
     options = SourceOptions(
-        data_dir, names, drop, keep, codecs, image=image, follow_links=follow_links
+        data_dir,
+        names,
+        drop,
+        keep,
+        codecs,
+        released=released,
+        image=image,
+        follow_links=follow_links,
     )
     source = format.open(place, options)
     unknown = sorted(set(names) - set(source.splits))

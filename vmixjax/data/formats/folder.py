@@ -7,7 +7,7 @@ import array
 import contextlib
 import hashlib
 import os
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, wait
 from pathlib import Path, PurePath
@@ -27,6 +27,7 @@ from vmixjax.data.files import Paths, find_files, is_inside, png_names, short_na
 from vmixjax.data.formats.format import Format, SourceOptions, existing
 from vmixjax.data.inside import create_private, own_folder
 from vmixjax.data.room import Claim, at_once
+from vmixjax.data.splits import find_splits
 from vmixjax.data.writing import (
     LOCK,
     MANIFEST,
@@ -43,8 +44,6 @@ from vmixjax.data.writing import (
 )
 from vmixjax.errors import ImageError, RunError
 
-_SPLITS = {"train", "test", "val", "validation"}
-
 _MOST_NAME = 255
 """Bytes of the name of a file, or a folder."""
 
@@ -58,16 +57,17 @@ _MOST_IMAGES = 2**14
 class FolderSource(Source):
     """Reads image files below a folder, in the order of their paths.
 
-    Where all top folders have the names of splits, they are these. The folders
-    between are the class. Links that lead out of the folder are followed into folders
-    that the options name, and nowhere else.
+    Top folders that have names of splits, or are named as such, are these; see
+    `find_splits`. The folders between are the class. Links that lead out of the folder
+    are followed into folders that the options name, and nowhere else.
 
     Args:
       name: Path of the folder, or of one file.
       options: What is wanted of it; images have no fields to drop or to keep.
 
     Raises:
-      RunError: It is not there, holds no files, or a field is named.
+      RunError: It is not there, holds no files, leaves it open which folders are
+        splits, or a field is named.
     """
 
     name = "mixed"
@@ -81,6 +81,8 @@ class FolderSource(Source):
         self._roots = (self.root, *options.follow_links)
         self._paths = Paths()
         starts: dict[str, int] = {}
+        counts: Counter[str] = Counter()
+        loose: str | None = None
         folders: set[PurePath] = set()
         short_names = array.array("q")
         for file in find_files(path):
@@ -88,6 +90,8 @@ class FolderSource(Source):
                 continue
             top = file.parts[0] if len(file.parts) > 1 else ""
             starts.setdefault(top, len(self._paths))
+            counts[top] += 1
+            loose = loose or (None if top else file.name)
             # A file that is no image makes no class.
             if file.parent not in folders and looks_like_image(self.root / file):
                 folders.add(file.parent)
@@ -104,18 +108,23 @@ class FolderSource(Source):
         if len(np.unique(short_names)) < len(short_names):
             named = png_names(map(PurePath, self._paths))
             self._png_names = {str(file): str(png) for file, png in named.items()}
-        self._split = set(starts) <= _SPLITS
-        if not self._split:
-            starts = {"train": 0}
-        ends = [*list(starts.values())[1:], len(self._paths)]
+        tops = {PurePath(top) for top in starts if top}
+        splits = _splits(path, folders | tops, loose, options)
+        self._split = bool(splits)
         # Files of a split follow each other.
         self._places = {
-            split: range(start, end)
-            for (split, start), end in zip(starts.items(), ends, strict=True)
-        }
+            split: range(starts[split], starts[split] + counts[split])
+            for split in splits
+        } or {"train": range(len(self._paths))}
         self.splits: Mapping[str, int] = {
             split: len(place) for split, place in self._places.items()
         }
+        if splits:
+            folders = {
+                folder
+                for folder in folders
+                if folder.parts[:1] and folder.parts[0] in splits
+            }
         classes = sorted({self._class(folder / "_") for folder in folders})
         self._labels = {name: number for number, name in enumerate(classes)}
         self.fields: Mapping[str, Field] = (
@@ -171,6 +180,11 @@ class FolderSource(Source):
         """Where to read a file, which must neither lie elsewhere nor be gone."""
         path = self.root / relative
         if path.is_symlink() and not any(is_inside(path, root) for root in self._roots):
+            if not path.exists():
+                raise ImageError(
+                    f"{path} is a link that leads nowhere; copy the picture into the "
+                    f"folder"
+                )
             raise ImageError(
                 f"{path} is a link out of the folder; copy the picture into it, or "
                 f"name the folder that such links lead to with --follow-links"
@@ -193,6 +207,19 @@ class FolderSource(Source):
     def _class(self, file: PurePath) -> str:
         folders = file.parts[1:-1] if self._split else file.parts[:-1]
         return PurePath(*folders).as_posix().removeprefix(".")
+
+
+def _splits(
+    path: Path, folders: set[PurePath], loose: str | None, options: SourceOptions
+) -> list[str]:
+    """The top folders that are splits, if any are."""
+    try:
+        return find_splits(f"SRC {path}", folders, loose, options.splits)
+    except RunError:
+        # Splits of a release may be called anything.
+        if options.released:
+            return []
+        raise
 
 
 def _is_note(file: PurePath) -> bool:

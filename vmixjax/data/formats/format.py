@@ -24,6 +24,7 @@ class SourceOptions:
     drop: Sequence[str] = ()
     keep: Sequence[str] | None = ()
     codecs: Collection[str] | None = None
+    released: bool = False
     image: str | None = None
     follow_links: Sequence[Path] = ()
 
@@ -83,7 +84,14 @@ def existing(name: str) -> Path:
     Raises:
       RunError: There is nothing.
     """
+    if not name:
+        # A path without a name is the folder that the command is run in.
+        raise RunError("SRC is empty; name an image file or a folder, this one as .")
     path = Path(name)
+    if path.is_symlink() and not path.exists():
+        raise RunError(
+            f"SRC {name} is a link that leads nowhere; name what it should lead to"
+        )
     if not path.exists():
         raise RunError(f"SRC {name} does not exist; name an image file or a folder")
     return path

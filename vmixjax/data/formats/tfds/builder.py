@@ -22,7 +22,7 @@ from tensorflow_datasets.core import naming
 from tensorflow_datasets.core.proto import dataset_info_pb2, feature_pb2
 
 from vmixjax.data.bounded import read_bounded
-from vmixjax.data.files import is_inside
+from vmixjax.data.files import is_inside, is_text
 from vmixjax.data.formats.tfds.array_record import check_array_record
 from vmixjax.data.inside import inside, is_plain
 from vmixjax.errors import RunError
@@ -36,6 +36,9 @@ _MOST_CLASSES = 2**20
 
 _MOST_RECORD = 2**27
 """Bytes of a record, once it is inflated, unless its file has more than that."""
+
+_NAMED = 3
+"""Data sets that a complaint names, at most."""
 
 _BUILD = "tfds build {} --file_format=array_record"
 
@@ -57,7 +60,15 @@ def open_prepared(name: str, data_dir: str | None) -> Any:
     """
     folder = Path(name)
     if not is_prepared(folder):
-        folder = _folder_of(name, data_dir)
+        try:
+            folder = _folder_of(name, data_dir)
+        except RunError as error:
+            raise _holding(folder) or error from error
+    if not is_text(str(folder)):
+        raise RunError(
+            f"{folder} has a name that is no text in UTF-8, which TFDS cannot read: "
+            f"rename it"
+        )
     splits = _check_info(folder)
     _check_features(folder)
     for path in folder.glob("*.txt"):
@@ -118,6 +129,20 @@ def _folder_of(name: str, data_dir: str | None) -> Path:
         f"`{_BUILD.format(name)}{where}` "
         f"(which needs TensorFlow), or point --data-dir to where it has"
     )
+
+
+def _holding(folder: Path) -> RunError | None:
+    """Complains of a folder that data sets lie below, as `NAME/CONFIG/VERSION`."""
+    level = [folder]
+    for _ in range(3):
+        level = [below for one in level for below in sorted(_entries(one))]
+        if found := [f"tfds:{one}" for one in level if is_prepared(one)]:
+            more = f" or {len(found) - _NAMED} more" if len(found) > _NAMED else ""
+            return RunError(
+                f"{folder} is no data set, but holds what TFDS has prepared: name "
+                f"{' or '.join(found[:_NAMED])}{more}"
+            )
+    return None
 
 
 def _versions(folder: Path) -> list[Path]:

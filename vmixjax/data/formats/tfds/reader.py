@@ -16,14 +16,13 @@ from vmixjax.data.example import (
     Field,
     Label,
     Pixels,
-    Raw,
     Source,
-    Text,
     Trace,
 )
 from vmixjax.data.formats.format import SourceOptions
 from vmixjax.data.formats.tfds.builder import open_prepared
 from vmixjax.data.formats.tfds.choice import IMAGE, choose_image
+from vmixjax.data.formats.tfds.fields import fields_of
 from vmixjax.data.formats.tfds.records import (
     Records,
     check_promised,
@@ -32,9 +31,6 @@ from vmixjax.data.formats.tfds.records import (
 )
 from vmixjax.data.room import Claim, at_once
 from vmixjax.errors import RunError
-
-_NAMING = ("id", "name", "path", "file", "filename", "url", "key", "uri")
-"""Last words of the names of fields that name an image."""
 
 
 class TfdsSource(Source):
@@ -46,7 +42,7 @@ class TfdsSource(Source):
 
     Raises:
       RunError: It is unknown or not prepared, has no image, or has other features that
-        may show what the image shows and are neither dropped nor kept.
+        may show what the image shows, or whose it is, and are neither dropped nor kept.
     """
 
     def __init__(self, name: str, options: SourceOptions) -> None:
@@ -67,13 +63,7 @@ class TfdsSource(Source):
         self.pixels: Pixels | None = Pixels(image.shape, np.dtype(image.np_dtype))
         there = f"{name} has {', '.join(features)} beside the image"
         options.check_fields(features, there)
-        keep = options.keep
-        self.fields: Mapping[str, Field] = {
-            key: _field(key, feature, keep is None or key in keep)
-            # Protobuf has them in another order in each process.
-            for key, feature in sorted(features.items())
-            if key not in options.drop
-        }
+        self.fields: Mapping[str, Field] = fields_of(features, options)
         self._sense = Records(info.name, info.features, self.fields, self._image)
         self._files = {
             split: [
@@ -163,27 +153,3 @@ class TfdsSource(Source):
         shape = shape_as_read(image.shape, self.pixels)
         check_promised(shape, image.dtype, self.pixels, name)
         return np.repeat(image, 3, axis=2) if shape != image.shape else image
-
-
-def _field(key: str, feature: Any, keep: bool) -> Field:
-    """What a feature is to us; arrays and pixels pass only when they are meant to."""
-    if isinstance(feature, tfds.features.ClassLabel):
-        return Label(tuple(feature.names))
-    naming = key.replace("/", "_").split("_")[-1] in _NAMING and not keep
-    scalar = isinstance(feature, tfds.features.Scalar)
-    if isinstance(feature, tfds.features.Text) or (
-        scalar and np.dtype(feature.np_dtype).kind in "OSU"
-    ):
-        return Text(naming)
-    if scalar and naming:
-        raise RunError(
-            f"the feature {key!r} may tell whose image it is: leave it behind with "
-            f"--drop {key}, or let it through with --keep {key}"
-        )
-    if not scalar and not keep:
-        kind = type(feature).__name__
-        raise RunError(
-            f"the feature {key!r} ({kind}) may show what the images show: leave it "
-            f"behind with --drop {key}, or let it through with --keep {key}"
-        )
-    return Raw(feature)

@@ -17,6 +17,7 @@ from tensorflow_datasets.proto import tf_example_pb2
 
 from vmixjax.data.codecs.png import encode_png, png_form
 from vmixjax.data.example import Example, Field, Label, Raw, Schema, Text
+from vmixjax.data.files import is_text
 from vmixjax.data.formats.tfds.choice import IMAGE
 from vmixjax.data.formats.tfds.records import (
     Records,
@@ -55,13 +56,14 @@ class TfdsSink(Sink):
       schema: What is to be held.
 
     Raises:
-      RunError: Nothing is known of the images.
+      RunError: Nothing is known of the images, or a name is no text.
     """
 
     def __init__(self, root: Path, schema: Schema) -> None:
         pixels = schema.pixels
         if pixels is None:
             raise RunError("SRC has no image that can be read; --format tfds needs one")
+        _check_names(root, schema)
         _check_classes(schema.fields)
         self.root, self._name = root, schema.name
         self._fields: dict[str, tuple[str, Field]] = {}
@@ -247,6 +249,28 @@ def _one_line() -> Iterator[None]:
         raise RunError(
             f"DST cannot be written: {reason}; mend that, and run again"
         ) from error
+
+
+def _check_names(root: Path, schema: Schema) -> None:
+    """Refuses names that TFDS, which takes text only, could not store or read back."""
+    if not is_text(str(root)):
+        raise RunError(
+            f"DST {root} has a name that is no text in UTF-8, which TFDS cannot read: "
+            f"name another folder, or choose another --format"
+        )
+    for key, field in schema.fields.items():
+        if not is_text(key):
+            raise RunError(
+                f"--format tfds cannot hold the field {key}, whose name is no text in "
+                f"UTF-8: leave it behind with --drop {key}, or choose another --format"
+            )
+        names = (field.names or ()) if isinstance(field, Label) else ()
+        for name in names:
+            if not is_text(name):
+                raise RunError(
+                    f"--format tfds cannot hold the class {name}, whose name is no "
+                    f"text in UTF-8: rename its folder, or choose another --format"
+                )
 
 
 def _feature(field: Field) -> Any:

@@ -1,10 +1,13 @@
 """Which tar files a source names, and what to do about those that cannot be read."""
 
+import re
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
 from vmixjax.data.formats.webdataset.inflated import is_gzipped
 from vmixjax.data.formats.webdataset.tar import open_tar, walk
+from vmixjax.data.splits import split_of_file
 from vmixjax.errors import RunError
 
 _NOTES = {"", ".json", ".md", ".txt", ".rst", ".yaml", ".yml", ".csv", ".tsv", ".html"}
@@ -49,6 +52,30 @@ def list_tars(path: Path) -> list[Path]:
         if not is_tar(tar) or not tar.is_file():
             raise RunError(f"SRC {path} lists {tar}, which is no tar file there")
     return tars
+
+
+def splits_of(source: str, tars: Sequence[Path], *, released: bool) -> list[str]:
+    """Gives the split that each tar file is of: where no name says it, the usual one.
+
+    Raises:
+      RunError: Some names say so, and others do not.
+    """
+    if released:
+        # As `Shard.name` has it.
+        ours = [re.fullmatch(r"(.+)-\d{6}", tar.stem) for tar in tars]
+        return [match[1] if match else "train" for match in ours]
+    splits = [split_of_file(tar.stem) for tar in tars]
+    if None not in splits:
+        return [split for split in splits if split]
+    for tar, split in zip(tars, splits, strict=True):
+        if split:
+            other = tars[splits.index(None)]
+            raise RunError(
+                f"SRC {source} has {tar.name}, which is called as the split {split}, "
+                f"and {other.name}, which is not: name the tar files of one in a list, "
+                f"a .txt file, or rename them"
+            )
+    return ["train"] * len(tars)
 
 
 def _files(folder: Path) -> list[Path]:

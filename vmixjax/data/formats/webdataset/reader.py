@@ -19,7 +19,7 @@ from vmixjax.data.example import (
     Trace,
 )
 from vmixjax.data.formats.format import SourceOptions, existing
-from vmixjax.data.formats.webdataset.finding import list_tars, unsorted
+from vmixjax.data.formats.webdataset.finding import list_tars, splits_of, unsorted
 from vmixjax.data.formats.webdataset.inflated import is_gzipped
 from vmixjax.data.formats.webdataset.names import name_of, parse
 from vmixjax.data.formats.webdataset.samples import (
@@ -37,7 +37,7 @@ _TEXT = "txt"
 
 
 class WebDatasetSource(Source):
-    """Reads samples of tar files, in their order.
+    """Reads samples of tar files, in their order; names of files tell their splits.
 
     Memory holds where in its file each sample begins, and nothing else.
 
@@ -48,7 +48,8 @@ class WebDatasetSource(Source):
 
     Raises:
       RunError: It is not there, a file is no tar, two samples have the same key, a
-        sample has no image or several, or members that may show what the image shows.
+        sample has no image or several, or members that may show what the image shows;
+        or names of files leave it open which split they are of.
     """
 
     name = "mixed"
@@ -67,7 +68,9 @@ class WebDatasetSource(Source):
         self._codecs = options.codecs
         self.places: Sequence[Path] = self._tars
         self._drop = frozenset(options.drop)
+        self._released = options.released
         self._starts = [array.array("q") for _ in tars]
+        self._split_of = splits_of(name, tars, released=options.released)
         suffixes = self._find_samples()
         if not suffixes:
             raise RunError(f"SRC {tars[0]} holds no samples")
@@ -91,25 +94,36 @@ class WebDatasetSource(Source):
                     f"{'' if _is_image(suffix) else through}"
                 )
         self.fields: Mapping[str, Field] = fields
-        self.splits: Mapping[str, int] = {"train": sum(map(len, self._starts))}
+        # Where in the list each tar of a split is.
+        self._tars_of = {
+            split: [n for n, of in enumerate(self._split_of) if of == split]
+            for split in dict.fromkeys(self._split_of)
+        }
+        self.splits: Mapping[str, int] = {
+            split: sum(len(self._starts[number]) for number in numbers)
+            for split, numbers in self._tars_of.items()
+        }
 
     def _find_samples(self) -> set[str]:
         """Notes where each sample begins; gives the suffixes of all members."""
         suffixes: set[str] = set()
         seen: set[int] = set()
-        for tar, starts in zip(self._tars, self._starts, strict=True):
+        for tar, split, starts in zip(
+            self._tars, self._split_of, self._starts, strict=True
+        ):
             previous, here = None, set()
             for member in _members(tar):
                 key, suffix = parse(member.name)
                 if key != previous:
-                    if hash(key) in here:
+                    mark = hash((split, key))
+                    if mark in here:
                         raise unsorted(tar, key)
-                    if hash(key) in seen:
+                    if mark in seen:
                         raise RunError(
                             f"SRC has another sample with the key {key!r} in {tar}: "
                             f"rename one, or name the tar files one by one"
                         )
-                    here.add(hash(key))
+                    here.add(mark)
                     starts.append(member.offset)
                     previous = key
                 suffixes.add(suffix)
@@ -117,14 +131,18 @@ class WebDatasetSource(Source):
         return suffixes
 
     def read(self, split: str, index: int, claim: Claim = at_once) -> Example:
-        del split
-        path, key, members = self._sample(index)
+        path, key, members = self._sample(split, index)
         where = f"{path}: {key}"
         content = image_of(where, members, self._images)
         values = self._values(where, members)
+        folder, name = str(values.get(LABEL, "")), key
+        if len(self._tars_of) > 1:
+            # Another split may have the same key.
+            folder = f"{split}/{folder}".removesuffix("/")
+            name = key if self._released else f"{split}/{key}"
         return Example(
-            name=key,
-            folder=str(values.get(LABEL, "")),
+            name=name,
+            folder=folder,
             stem=name_of(key),
             image=decode_image(content, where, codecs=self._codecs, claim=claim),
             values=values,
@@ -133,21 +151,18 @@ class WebDatasetSource(Source):
     def look(
         self, split: str, index: int, enough: int, claim: Claim = at_once
     ) -> Small:
-        del split
-        path, key, members = self._sample(index)
+        path, key, members = self._sample(split, index)
         where = f"{path}: {key}"
         content = image_of(where, members, self._images)
         return decode_small(content, where, enough, codecs=self._codecs, claim=claim)
 
     def values(self, split: str, index: int) -> Mapping[str, int | str]:
-        del split
-        path, key, members = self._sample(index, self._images)
+        path, key, members = self._sample(split, index, self._images)
         return self._values(f"{path}: {key}", members)
 
     def extras(self, split: str, index: int) -> Iterator[str]:
         """Members that are declared are checked elsewhere."""
-        del split
-        _, _, members = self._sample(index)
+        _, _, members = self._sample(split, index)
         for suffix in sorted(self._images & set(members)):
             yield from png_extras(members[suffix])
 
@@ -159,11 +174,13 @@ class WebDatasetSource(Source):
 
     def traces(self) -> Iterator[Trace]:
         """They are the tar files."""
-        stop = 0
-        for tar, starts in zip(self._tars, self._starts, strict=True):
-            start, stop = stop, stop + len(starts)
-            name = os.path.relpath(tar, self._base)
-            yield Trace.of(tar, "train", name, start, stop)
+        for split, numbers in self._tars_of.items():
+            stop = 0
+            for number in numbers:
+                tar, start = self._tars[number], stop
+                stop += len(self._starts[number])
+                name = os.path.relpath(tar, self._base)
+                yield Trace.of(tar, split, name, start, stop)
 
     def _values(
         self, where: str, members: Mapping[str, bytes]
@@ -172,13 +189,13 @@ class WebDatasetSource(Source):
         return values_of(where, members, self.fields)
 
     def _sample(
-        self, index: int, unwanted: Collection[str] = ()
+        self, split: str, index: int, unwanted: Collection[str] = ()
     ) -> tuple[Path, str, dict[str, bytes]]:
         """Where a sample is, its key, and those of its members that are wanted."""
-        tar = 0
-        while index >= len(self._starts[tar]):
+        for tar in self._tars_of[split]:
+            if index < len(self._starts[tar]):
+                break
             index -= len(self._starts[tar])
-            tar += 1
         path = self._tars[tar]
         unwanted = self._drop.union(unwanted)
         return path, *_sample(path, self._starts[tar][index], unwanted)

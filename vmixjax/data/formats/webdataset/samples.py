@@ -99,10 +99,14 @@ def values_of(
         try:
             text = members[name].decode("utf-8", "surrogateescape")
             values[name] = _class(text) if isinstance(field, Label) else text
-        except (KeyError, ValueError) as error:
+        except KeyError as error:
             raise ImageError(
-                f"{where} has no .{name} that can be read; mend it, or drop all "
-                f"with --drop {name}"
+                f"{where} has no .{name}; add it, or drop all with --drop {name}"
+            ) from error
+        except ValueError as error:
+            raise ImageError(
+                f"{where} has a .{name} that is no number of a class, which has 64 "
+                f"bits; mend it, or drop all with --drop {name}"
             ) from error
     return values
 

@@ -88,10 +88,11 @@ class WebDatasetSink(Sink):
             )
 
     def output(self, example: Example, shard: Shard, index: int, names: bool) -> str:
-        """It is a key."""
-        if not names:
-            return sequence_number(index, shard.count)
-        return release_path(key(example.stem), example)
+        """It is a key; numbers of other splits than the usual one begin with it."""
+        if names:
+            return release_path(key(example.stem), example)
+        number = sequence_number(index, shard.count)
+        return number if shard.split == "train" else f"{shard.split}/{number}"
 
     def encode(self, example: Example, output: str) -> bytes:
         """It is a piece of a tar file."""
