@@ -5,7 +5,7 @@ import pytest
 from strangers import noise
 
 from vmixjax.data.example import Example, Pixels
-from vmixjax.data.forms import find_form, from_form, to_form
+from vmixjax.data.forms import find_form, from_form, is_formed, to_form
 from vmixjax.errors import ImageError
 
 
@@ -60,6 +60,10 @@ def test_greys_become_colours_and_greys_again():
     assert formed.shape == (8, 8, 3)
     assert (formed == GREY).all()
     np.testing.assert_array_equal(from_form(formed, 1), GREY)
+    assert is_formed(formed, 1)
+    assert is_formed(formed, 3)
+    assert not is_formed(COLOUR, 1)
+    assert not is_formed(formed, 2)
     assert to_form(COLOUR, pixels, "a.png") is COLOUR
     assert to_form(GREY, None, "a.png") is GREY
 

@@ -71,6 +71,13 @@ def to_form(image: np.ndarray, pixels: Pixels | None, name: str) -> np.ndarray:
     )
 
 
+def is_formed(image: np.ndarray, channels: int) -> bool:
+    """Tells whether `to_form` may have made an image (H, W, C) of so many channels."""
+    if channels == image.shape[2]:
+        return True
+    return channels == 1 and bool((image == image[..., :1]).all())
+
+
 def from_form(image: np.ndarray, channels: int) -> np.ndarray:
     """Gives back what `to_form` was given: an image of so many channels."""
     return image[..., :channels]

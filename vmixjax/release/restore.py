@@ -7,7 +7,7 @@ from concurrent.futures import Executor
 import numpy as np
 
 from vmixjax.data.example import Example
-from vmixjax.data.forms import from_form
+from vmixjax.data.forms import from_form, is_formed
 from vmixjax.data.pixels import pixels_digest, unfit
 from vmixjax.data.writing import Shard, Sink
 from vmixjax.errors import ImageError, VaultError
@@ -132,4 +132,4 @@ def _is_original(entry: Entry, image: np.ndarray) -> bool:
     """The id is a digest of the original's pixels, among others."""
     pixels = pixels_digest(image)
     again = image_id(entry.output, pixels, entry.levels, entry.config)
-    return again == entry.identity
+    return again == entry.identity and is_formed(image, entry.channels)

@@ -184,7 +184,9 @@ def _doubts(src: Path, vault: Vault, seen: int) -> Iterator[str]:
         if not (src / inside(name)).exists():
             yield f"{src / name}, a file of the release, is missing; bring it back"
     if seen < manifest.images:
-        yield f"{manifest.images - seen} images of the release are not in {src}"
+        gone = manifest.images - seen
+        of = "image of the release is" if gone == 1 else "images of the release are"
+        yield f"{gone} {of} not in {src}"
 
 
 def _shard_of(image: str, source: Source, vault: Vault) -> Shard:
