@@ -144,10 +144,67 @@ def test_bad_secrets_are_refused_and_not_shown(secret, error):
     assert "xxx" not in str(caught.value)
 
 
-@pytest.mark.parametrize("bad", [-1, 2**64, (1, 2, 3), (2**32, 0), (0, 2**32)])
+FAST = jax.random.key(0, impl="threefry2x32")
+
+
+def test_ids_in_arrays_are_those_numbers():
+    five, large = (vmixjax.image_key(FAST, i) for i in (5, 2**33 + 5))
+    assert five != large
+    for kind in (np.uint8, ">i2", ">i8", np.uint64):
+        assert vmixjax.image_key(FAST, np.array(5, kind)) == five
+    for kind in (jnp.int4, jnp.int32, jnp.uint32):
+        assert vmixjax.image_key(FAST, jnp.array(5, kind)) == five
+    for kind in (np.int64, ">i8", np.uint64):
+        assert vmixjax.image_key(FAST, np.array(2**33 + 5, kind)) == large
+    assert vmixjax.image_key(FAST, np.int64(2**33 + 5)) == large
+    with jax.enable_x64(True):
+        for kind in (jnp.int64, jnp.uint64):
+            assert vmixjax.image_key(FAST, jnp.array(2**33 + 5, kind)) == large
+        assert vmixjax.image_key(FAST, jnp.int64(5)) == five
+
+
+def test_no_two_traced_ids_have_one_key():
+    derive = jax.vmap(vmixjax.image_key, (None, 0))
+    signed = np.array([5, -5, -1, -(2**31)], np.int32)
+    wide = signed.astype(np.int64)
+    with jax.enable_x64(True):
+        assert (derive(FAST, signed) == derive(FAST, wide)).all()
+        other = wide.astype(np.uint64)
+        assert (derive(FAST, wide) == derive(FAST, other)).all()
+    for own, number in zip(derive(FAST, signed), other, strict=True):
+        assert own == vmixjax.image_key(FAST, int(number))
+    # As unsigned numbers of 32 bits they are other ids.
+    unsigned = derive(FAST, signed.astype(np.uint32))
+    assert (unsigned == derive(FAST, signed)).tolist() == [True, False, False, False]
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        *[-1, 2**64, (1, 2, 3), (2**32, 0), (0, 2**32), (-1, 0)],
+        *[np.array(-1), np.int8(-1), (np.array(-1), 0), (np.array(2**32), 0)],
+        np.array(-5, ">i8"),
+    ],
+    ids=repr,
+)
 def test_bad_ids(bad):
     with pytest.raises(ValueError, match="image_id"):
         vmixjax.image_key(vmixjax.key(SECRET), bad)
+
+
+def test_negative_ids_are_refused_in_jax_arrays_too():
+    with pytest.raises(ValueError, match=r"image_id must be 0 to 2\^64 - 1; got -1"):
+        vmixjax.image_key(FAST, jnp.int32(-1))
+    with jax.enable_x64(True), pytest.raises(ValueError, match="got -1"):
+        vmixjax.image_key(FAST, jnp.int64(-1))
+
+
+@pytest.mark.parametrize("ids", [np.arange(2), jnp.arange(2)], ids=["numpy", "jax"])
+def test_several_ids_are_refused_and_the_mend_works(ids):
+    with pytest.raises(ValueError, match=r"image_id .* shape \(2,\).*jax\.vmap"):
+        vmixjax.image_key(FAST, ids)
+    keys = jax.vmap(vmixjax.image_key, (None, 0))(FAST, ids)
+    assert keys[1] == vmixjax.image_key(FAST, 1)
 
 
 @pytest.mark.parametrize("bad", [1.5, "7", True, np.float32(3), (1, 2.0)])

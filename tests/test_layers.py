@@ -82,7 +82,7 @@ def test_layers_lie_on_each_other():
     assert "vmixjax[cli]" in EXTRAS["tfds"]
     assert "vmixjax[cli]" in EXTRAS["beam"]
     assert "vmixjax[tfds]" in EXTRAS["train"]
-    assert EXTRAS["all"] == ["vmixjax[beam,heic,train]"]
+    assert EXTRAS["all"] == ["vmixjax[beam,heic,tiff,train]"]
 
 
 def test_the_library_works_in_the_bare_layer(bare):

@@ -159,7 +159,8 @@ def test_full_plan_is_the_strongest_everywhere():
     plan = vmixjax.full_plan((64, 96, 3), SMALL)
     assert (plan.levels == 4).all()
     assert plan.levels.dtype == jnp.uint8
-    assert np.isnan(plan.expected_vfe)
+    assert plan.expected_vfe == np.inf
+    assert plan.reachable
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,17 @@ def in_64_bits(function: Callable[_Args, _Result]) -> Callable[_Args, _Result]:
     return wrapped
 
 
+def rounded_by_itself(product: Array) -> Array:
+    """The same float32, rounded by itself, whatever it is added to.
+
+    Some compilers round a product and a sum at once, others one after the other; but
+    none where the product is compared in between.
+    """
+    if not isinstance(product, jax.Array):
+        return product
+    return jnp.maximum(product, -jnp.finfo(jnp.float32).max)
+
+
 class Energies(NamedTuple):
     """Energies of all tiles of an image, summed over channels, as integers.
 
@@ -74,7 +85,9 @@ class Energies(NamedTuple):
         middle = (energy >> 24 & limb).astype(np.float32)
         high = (energy >> 48).astype(np.float32)
         whole = high * np.float32(2**48) + (middle * np.float32(2**24) + low)
-        return whole * np.float32(self.scale / count) * self.unit * self.unit
+        return rounded_by_itself(
+            whole * np.float32(self.scale / count) * self.unit * self.unit
+        )
 
 
 class Precision(NamedTuple):

@@ -27,6 +27,7 @@ def config(value: object) -> None:
 
 def image(value: jax.typing.ArrayLike, tile_size: int | None = None) -> jax.Array:
     """An image as a JAX array, or an error that says what is wrong with it."""
+    value = native(value)
     array = value if isinstance(value, jax.Array) else jnp.asarray(value)
     if array.dtype != getattr(value, "dtype", array.dtype):
         raise TypeError(
@@ -46,6 +47,13 @@ def image(value: jax.typing.ArrayLike, tile_size: int | None = None) -> jax.Arra
         )
     image_shape(array.shape, tile_size)
     return array
+
+
+def native(value: jax.typing.ArrayLike) -> jax.typing.ArrayLike:
+    """The same in this machine's order of bytes, the only one that JAX knows."""
+    if isinstance(value, np.ndarray) and not value.dtype.isnative:
+        return value.astype(value.dtype.newbyteorder("="))
+    return value
 
 
 def image_shape(shape: tuple[int, ...], tile_size: int | None = None) -> None:
@@ -73,7 +81,7 @@ def image_shape(shape: tuple[int, ...], tile_size: int | None = None) -> None:
 
 def uint8(name: str, value: jax.typing.ArrayLike) -> jax.Array:
     """Bytes as a JAX array, or an error that says what is wrong with them."""
-    array = jnp.asarray(value)
+    array = jnp.asarray(native(value))
     # JAX would narrow 64 bits before anybody hears of them.
     dtype = getattr(value, "dtype", array.dtype)
     if dtype != jnp.uint8:
@@ -101,7 +109,7 @@ def labels(name: str, value: jax.typing.ArrayLike | None, count: int) -> jax.Arr
     """Classes of so many images, int32 (B,), or an error that says what is wrong."""
     if value is None:
         raise ValueError(f"{name} must be given: one class for each image")
-    array = jnp.asarray(value)
+    array = jnp.asarray(native(value))
     if not jnp.issubdtype(array.dtype, jnp.integer):
         raise TypeError(f"{name} must be integers; got {array.dtype}")
     if array.shape != (count,):
@@ -190,9 +198,19 @@ def _halves(value: object) -> tuple[jax.typing.ArrayLike, jax.typing.ArrayLike]:
         value.dtype, jnp.integer
     ):
         raise TypeError(f"image_id must be an integer; got {value!r}")
-    if value.dtype.itemsize < 8:
+    if value.shape != ():
+        raise ValueError(
+            f"image_id must be one integer; got shape {value.shape}. For a batch use "
+            f"jax.vmap"
+        )
+    if _can_be_looked_at(value):
+        return _halves(int(value))
+    if value.dtype.itemsize == 8:
+        return value.astype(np.uint32), (value >> 32).astype(np.uint32)
+    if jnp.issubdtype(value.dtype, jnp.unsignedinteger):
         return value.astype(np.uint32), 0
-    return value.astype(np.uint32), (value >> 32).astype(np.uint32)
+    # The sign goes on above, as it does in 64 bits: no two ids have one key.
+    return value.astype(np.uint32), (value.astype(np.int32) >> 31).astype(np.uint32)
 
 
 def target_vfe(value: jax.typing.ArrayLike) -> None:

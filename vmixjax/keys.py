@@ -76,8 +76,9 @@ def image_key(
     Args:
       key: One typed key, from `vmixjax.key` or Threefry.
       image_id: An integer from 0 to 2^64 - 1 that no other image under `key` has; or
-        its lower and higher 32 bits, (low, high), since JAX has no larger integers
-        unless told to.
+        its lower and higher 32 bits, (low, high): without `jax_enable_x64`, JAX cuts
+        arrays of 64 bits to the lower 32 wherever it traces them, as under `jax.vmap`.
+        A traced negative one counts as that much less than 2^64.
 
     Returns:
       One typed key of the same kind: `jax.random.fold_in` of the lower 32 bits, and of
@@ -85,7 +86,7 @@ def image_key(
 
     Raises:
       TypeError: A key of another kind, an id that is no integer.
-      ValueError: An array of keys, an id out of range.
+      ValueError: An array of keys or of ids, an id out of range.
 
     References:
       Ours. The paper shares one permutation between the images of a batch.

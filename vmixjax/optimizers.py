@@ -161,7 +161,8 @@ def _update(
     mu = jax.tree.map(lambda b, m, g: b * m + (1 - b) * g, betas, state.mu, gradients)
     forgotten = jax.tree.map(jnp.multiply, betas, state.forgotten)
     nu = optax.tree.update_moment_per_elem_norm(gradients, state.nu, b2, 2)
-    nu_hat = optax.tree.bias_correction(nu, b2, count)
+    # As a float, which strict promotion of dtypes asks for.
+    nu_hat = optax.tree.bias_correction(nu, b2, count.astype(float))
     updates = jax.tree.map(
         lambda m, f, n: m / (1 - f) / (jnp.sqrt(n) + eps), mu, forgotten, nu_hat
     )

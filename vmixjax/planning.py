@@ -24,7 +24,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from vmixjax import _validate
-from vmixjax._energy import Array, Energies, in_64_bits, precision, tile_energies
+from vmixjax._energy import (
+    Array,
+    Energies,
+    in_64_bits,
+    precision,
+    rounded_by_itself,
+    tile_energies,
+)
 from vmixjax.config import MixConfig
 
 
@@ -44,7 +51,7 @@ class Plan:
       levels: uint8 (H // T, W // T). Level k >= 1 means `config.ladder[k - 1]`; 0,
         left as it is, is given only to tiles that the caller calls not private.
       expected_vfe: float32 scalar, the VFE that the mixed image can be expected to
-        have; NaN in a `full_plan`, which was made without looking at an image.
+        have; infinity in a `full_plan`, which was made without looking at an image.
       reachable: bool scalar, whether that is at least the target.
       config: MixConfig that says what the levels mean.
     """
@@ -136,7 +143,8 @@ def target_vfe(
     Returns:
       The target, float32; infinity at strength 1. The top of the range is reached
       before the last step where a stronger level adds no VFE to a tile, and the
-      strongest plan shuffles those tiles as well.
+      strongest plan shuffles those tiles as well. Equal for equal arguments, as plans
+      are.
 
     Raises:
       TypeError, ValueError: Causes as `plan` has them.
@@ -161,8 +169,8 @@ def plan_at(
     The same as `plan` with `target_vfe`, but for strength 1, which every image reaches:
     a plain number 1 gives the strongest plan without a look at the image.
 
-    Arguments and errors are those of `target_vfe`; the plan's `expected_vfe` is NaN
-    where it is a `full_plan`.
+    Arguments and errors are those of `target_vfe`; the plan's `expected_vfe` is
+    infinity where it is a `full_plan`.
     """
     if isinstance(strength, int | float) and strength == 1:
         image, sensitivity = _checked(image, config, sensitivity)
@@ -185,7 +193,8 @@ def full_plan(image_shape: tuple[int, ...], config: MixConfig) -> Plan:
       config: Tile size, ladder and channel mode.
 
     Returns:
-      A plan whose `expected_vfe` is NaN, since there is no image to expect it of.
+      A plan whose `expected_vfe` is infinity, the target that it is made for: there
+      is no image to expect anything of.
 
     Raises:
       TypeError: Something else than a MixConfig as config.
@@ -202,7 +211,7 @@ def full_plan(image_shape: tuple[int, ...], config: MixConfig) -> Plan:
     grid = (image_shape[0] // config.tile_size, image_shape[1] // config.tile_size)
     return Plan(
         levels=jnp.full(grid, len(config.ladder), jnp.uint8),
-        expected_vfe=jnp.float32(jnp.nan),
+        expected_vfe=jnp.float32(jnp.inf),
         reachable=jnp.bool_(True),
         config=config,
     )
@@ -223,7 +232,7 @@ def _checked(
 
 def between(lowest: Array, highest: Array, strength: Array) -> Array:
     """Places a strength in a range; all are float32."""
-    return lowest + strength * (highest - lowest)
+    return lowest + rounded_by_itself(strength * (highest - lowest))
 
 
 class Climb(NamedTuple):
@@ -252,7 +261,8 @@ class Climb(NamedTuple):
         steps = np_or_jnp.arange(self.expected.size, dtype=np.int32)
         step = np_or_jnp.where(reached, steps, steps[-1]).min()
         rank = _argsort(self.order).reshape(self.private.shape)
-        levels = 1 + step // rank.size + (rank < step % rank.size)
+        further = (rank < step % rank.size).astype(np.int32)
+        levels = 1 + step // rank.size + further
         levels = np_or_jnp.where(self.private, levels, 0).astype(np.uint8)
         return levels, self.expected[step], reached.any()
 

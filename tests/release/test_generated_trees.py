@@ -180,6 +180,9 @@ def check_name(kind, name, source, label, file):
     """A restored image is called as it was, as far as its format has names."""
     folder, _, last = file.rpartition("/")
     stem = last if source != "folder" else PurePosixPath(last).with_suffix("").name
+    if source == "tars" and "%" in file:
+        # Keys with escapes have tests of their own.
+        return
     if kind == "folder":
         # Of those that would meet, the suffix stays.
         expected = rf"({re.escape(stem)}|{re.escape(last)})(-\d+)?\.png"

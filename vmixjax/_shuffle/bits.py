@@ -186,6 +186,7 @@ def _first_columns(
 ) -> jax.Array:
     """For each column that of the first place of its block: (N, 1, k, columns)."""
     count, abreast = rows.number.shape
+    column = column[None, None, None]
     first = jnp.asarray(column)
     for block, here in in_blocks.items():
         # All channels of a place have the level of its tile.

@@ -28,13 +28,16 @@ def permute_images(batch: Batch, config: MixConfig, inverse: bool) -> jax.Array:
         return at_once.permute_images(batch, config, inverse)
     shape = batch.images.shape
     units = _units(batch, config.tile_size)
-    count = len(units.values)
+    count = units.values.shape[0]
     apply = functools.partial(
         _apply_to_chunk, config=config, channels=shape[3], inverse=inverse
     )
     size = units.values[0].size * units.values.dtype.itemsize
     chunk = max(1, _CHUNK_BYTES // size)
-    if count <= chunk:
+    if not _is_known(count):
+        # So many there are at the least, in a batch of one.
+        chunk = min(chunk, shape[1] // config.tile_size)
+    elif count <= chunk:
         return apply(units).reshape(shape)
 
     def step(i: jax.Array, mixed: jax.Array) -> jax.Array:
@@ -60,6 +63,11 @@ def _runs_on_one_device(images: jax.Array) -> bool:
     return jax.default_backend() != "cpu" or jax.device_count() == 1
 
 
+def _is_known(count: object) -> bool:
+    """Whether a size is a number, and not a symbol, as `jax.export` allows them."""
+    return isinstance(count, int)
+
+
 def _units(batch: Batch, tile: int) -> TileRows:
     """What a chunk has so many of: a row of tiles, or images that lie side by side.
 
@@ -67,7 +75,7 @@ def _units(batch: Batch, tile: int) -> TileRows:
       Arrays (units, images side by side, rows of tiles, ...).
     """
     count, height, width, channels = batch.images.shape
-    most = max(1, _ROW_VALUES // (width * channels))
+    most = max(1, _ROW_VALUES // (width * channels)) if _is_known(count) else 1
     abreast = max(k for k in range(1, most + 1) if count % k == 0)
     rows = height // tile
     number = jnp.broadcast_to(jnp.arange(rows, dtype=jnp.uint32), (count, rows))

@@ -103,6 +103,8 @@ def _permute_batch(config: MixConfig, inverse: bool) -> Any:
     @batch.def_vmap
     def _(size: int, batched: list[bool], *arrays: jax.Array) -> tuple[jax.Array, bool]:
         like = arrays[batched.index(True)]
+        if size == 0:
+            return jnp.zeros((0, *arrays[1].shape[batched[1] :]), arrays[1].dtype), True
         wide = [
             x if mapped else _widened(x, like)
             for x, mapped in zip(arrays, batched, strict=True)
@@ -116,4 +118,4 @@ def _permute_batch(config: MixConfig, inverse: bool) -> Any:
 def _widened(x: jax.Array, like: jax.Array) -> jax.Array:
     """One x for each of a batch of integers, sharded over it as they are."""
     zero = like[(slice(None), *[0] * (like.ndim - 1))].astype(x.dtype)
-    return x | (zero & np.zeros((), x.dtype)).reshape(-1, *[1] * x.ndim)
+    return x[None] | (zero & np.zeros((), x.dtype)).reshape(-1, *[1] * x.ndim)

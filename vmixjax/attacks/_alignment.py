@@ -69,15 +69,17 @@ def align(
         error = _errors(means, scene, known, region)
         best = error.reshape(count, -1).argmin(-1)
         middle = jnp.stack(jnp.divmod(best, 2 * reach + 1), -1)
-        return middle - reach + jax.vmap(_between)(error, middle)
+        further = jax.vmap(_between)(error, middle)
+        return (middle - reach).astype(jnp.float32) + further
 
     def again(shifts: jax.Array, key: jax.Array) -> tuple[jax.Array, None]:
         use = jax.random.permutation(key, count) % 2 == 0
         found = laid(*scene_of(shifts, use.astype(jnp.float32)))
-        step = jnp.clip(_BEYOND * (found - shifts), -1, 1) * ~use[:, None]
+        step = jnp.clip(_BEYOND * (found - shifts), -1, 1)
+        step = jnp.where(use[:, None], 0, step)
         moved = shifts + step
         # Together views may drift away from the first: all go by it again.
-        return jnp.clip(moved - moved[0], -reach, reach), None
+        return jnp.clip(moved - moved[:1], -reach, reach), None
 
     shifts = laid(*_first_scene(means[0], (height, width), reach)).at[0].set(0.0)
     shifts, _ = jax.lax.scan(again, shifts, jax.random.split(key, rounds))
@@ -90,13 +92,15 @@ def _first_scene(
     """What the means of one view show of the scene, and where it shows any of it."""
     smooth = jax.image.resize(means, (*size, means.shape[-1]), "cubic")
     margin = ((reach, reach), (reach, reach))
-    return jnp.pad(smooth, (*margin, (0, 0))), jnp.pad(jnp.ones(size), margin)
+    shown = jnp.ones(size, jnp.float32)
+    return jnp.pad(smooth, (*margin, (0, 0))), jnp.pad(shown, margin)
 
 
 def _shifted(starts: jax.Array, side: int, length: int) -> jax.Array:
     """Parts of a scene's pixels for shifts between whole pixels, by interpolation."""
-    places = starts[:, None] + jnp.arange(side)
-    return jnp.clip(1 - jnp.abs(places[..., None] - jnp.arange(length)), 0, None)
+    places = starts[:, None] + jnp.arange(side, dtype=jnp.float32)[None]
+    pixels = jnp.arange(length, dtype=jnp.float32)[None, None]
+    return jnp.clip(1 - jnp.abs(places[..., None] - pixels), 0, None)
 
 
 def _between(error: jax.Array, middle: jax.Array) -> jax.Array:

@@ -93,7 +93,7 @@ def assemble_one(pieces: jax.Array, shape: tuple[int, int]) -> jax.Array:
         order = jnp.where(taken[..., 0], new_order, order)
         return (order, jnp.where(taken, new_belief, belief)), None
 
-    nothing = jnp.zeros((rows, columns, count, count))
+    nothing = jnp.zeros((rows, columns, count, count), jnp.float32)
     order, belief, _ = _search(fits, nothing, jnp.int32(0), shape)
     (order, _), _ = jax.lax.scan(again, (order, belief), jnp.arange(PASSES))
     return order
@@ -118,7 +118,8 @@ def _search(
     orders, costs = jax.vmap(jax.vmap(find))(across, down, outside[:, :, turned])
     orders = orders[..., turned]
     weights = jax.nn.softmax(-costs / TEMPERATURE, axis=-1)
-    belief = jnp.einsum("ijw,ijwkp->ijkp", weights, jax.nn.one_hot(orders, count))
+    places = jax.nn.one_hot(orders, count, dtype=weights.dtype)
+    belief = jnp.einsum("ijw,ijwkp->ijkp", weights, places)
     return orders[:, :, 0], belief, costs[:, :, 0]
 
 
@@ -184,7 +185,7 @@ def _beam(
     """
     count = across.shape[0]
     beam = width(count)
-    blocks = jnp.arange(count)
+    blocks = jnp.arange(count, dtype=jnp.int32)[None]
 
     def fill(
         carry: tuple[jax.Array, jax.Array, jax.Array], place: jax.Array
@@ -192,7 +193,7 @@ def _beam(
         orders, used, costs = carry
         left = orders[:, jnp.maximum(place - 1, 0)]
         above = orders[:, jnp.maximum(place - shape[1], 0)]
-        added = outside[place]
+        added = outside[place][None]
         added += jnp.where(place % shape[1] > 0, across[left], 0)
         added += jnp.where(place >= shape[1], down[above], 0)
         longer = jnp.where(used, jnp.inf, costs[:, None] + added)
@@ -205,7 +206,7 @@ def _beam(
     start = (
         jnp.zeros((beam, count), jnp.int32),
         jnp.zeros((beam, count), bool),
-        jnp.full(beam, jnp.inf).at[0].set(0),
+        jnp.full(beam, jnp.inf, jnp.float32).at[0].set(0),
     )
-    (orders, _, costs), _ = jax.lax.scan(fill, start, blocks)
+    (orders, _, costs), _ = jax.lax.scan(fill, start, blocks[0])
     return orders, costs

@@ -41,7 +41,8 @@ def _surprise(outer: jax.Array, inner: jax.Array, beyond: jax.Array) -> jax.Arra
     mean = gradient.mean(-2, keepdims=True)
     spread = gradient - mean
     covariance = jnp.einsum("...ni,...nj->...ij", spread, spread) / outer.shape[-2]
-    covariance += FLAT * jnp.eye(outer.shape[-1])
+    flat = FLAT * jnp.eye(outer.shape[-1], dtype=covariance.dtype)
+    covariance += jnp.broadcast_to(flat, covariance.shape)
     rest = beyond - outer - (gradient + mean) / 2
     distance = jnp.sqrt(_mahalanobis(covariance, rest) + 1e-6)
     return jnp.log1p(distance.mean(-1)) / 2
@@ -54,7 +55,7 @@ def _mahalanobis(covariance: jax.Array, values: jax.Array) -> jax.Array:
     own spread. Unrolled, since channels are few: a solver's call for each pair of
     blocks is many times slower.
     """
-    total = jnp.zeros(values.shape[:-1])
+    total = jnp.zeros(values.shape[:-1], values.dtype)
     for channel in range(values.shape[-1]):
         own = covariance[..., channel, channel]
         rest = values[..., channel]

@@ -146,10 +146,11 @@ def solve_scene(
     """
     known = [_means(group, joint) for group in views]
     height, width = views[0].rows.shape[-1], views[0].columns.shape[-1]
-    first = jnp.zeros((height, width, views[0].images.shape[-1]))
+    first = jnp.zeros((height, width, views[0].images.shape[-1]), jnp.float32)
     goal = sum(one.back(one.means, first) for one in known)
     weight = sum(one.back(jnp.ones_like(one.means), first) for one in known)
-    scale = jnp.sum(weight) / jnp.maximum(jnp.sum(weight > 0), 1)
+    shown = jnp.sum(weight > 0, dtype=jnp.float32)
+    scale = jnp.sum(weight) / jnp.maximum(shown, 1)
     mean = jnp.sum(goal, (0, 1)) / jnp.sum(weight, (0, 1))
 
     def data(x: jax.Array) -> jax.Array:
@@ -168,11 +169,12 @@ def solve_scene(
 
     scene = jnp.broadcast_to(mean, first.shape)
     early, _, end = _SMOOTHNESS
-    scene, _ = jax.lax.scan(smoothed, scene, jnp.geomspace(early, smoothness, _ROUNDS))
+    spaced = functools.partial(jnp.geomspace, dtype=jnp.float32)
+    scene, _ = jax.lax.scan(smoothed, scene, spaced(early, smoothness, _ROUNDS))
     if joint or not rounds:
         return scene
     sorted_values = [jnp.sort(_regions(one.images, one.region), -1) for one in views]
-    weights = jnp.geomspace(smoothness, end, rounds), jnp.geomspace(*_VALUES, rounds)
+    weights = spaced(smoothness, end, rounds), spaced(*_VALUES, rounds)
     return jax.lax.scan(ordered, scene, weights)[0]
 
 

@@ -172,7 +172,7 @@ def _smoothed(
 ) -> jax.Array:
     """The rounds of such weights; `whole` pixels keep their colours."""
     known = _pixels(protected.astype(jnp.float32), region)
-    axis = _colour_axis(known) if whole else jnp.eye(known.shape[-1])
+    axis = _colour_axis(known) if whole else jnp.eye(known.shape[-1], dtype=known.dtype)
     order = jnp.argsort(known @ axis, axis=-2)
     known = jnp.take_along_axis(known, order, axis=-2)
 
@@ -187,8 +187,9 @@ def _smoothed(
         noisy = TRUST * join_regions(grid) + (1 - TRUST) * smooth
         return _denoised(noisy, dual, weight), None
 
-    dual = jnp.zeros((2, *start.shape))
-    (smooth, _), _ = jax.lax.scan(again, (start, dual), jnp.array(weights))
+    dual = jnp.zeros((2, *start.shape), start.dtype)
+    each = jnp.array(weights, start.dtype)
+    (smooth, _), _ = jax.lax.scan(again, (start, dual), each)
     return rounded(smooth)
 
 
@@ -205,7 +206,7 @@ def _colour_axis(pixels: jax.Array) -> jax.Array:
     """
     spread = pixels - pixels.mean(-2, keepdims=True)
     covariance = spread.mT @ spread / pixels.shape[-2] + 1e-3
-    axis = jnp.ones((*covariance.shape[:-1], 1))
+    axis = jnp.ones((*covariance.shape[:-1], 1), pixels.dtype)
     for _ in range(8):
         axis = covariance @ axis
         axis /= jnp.linalg.norm(axis, axis=-2, keepdims=True)

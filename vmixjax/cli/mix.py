@@ -99,8 +99,7 @@ class Mix:
     shard_size: int = 1024
     """Images to a shard: what is written, and checked, as one."""
     update: bool = False
-    """Bring a finished release up to date: mix what is new or changed, and remove what
-    is gone from SRC."""
+    """Bring a finished release up to date with SRC; what is gone from it is removed."""
     workers: Workers = None
     """Threads that decode and encode. They change no byte."""
     engine: Literal["local", "beam"] = "local"

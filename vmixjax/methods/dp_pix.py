@@ -56,9 +56,10 @@ def dp_pix(
 def _dp_pix(
     blocks: jax.Array, key: jax.Array, scale: jax.typing.ArrayLike
 ) -> jax.Array:
-    sums = blocks.astype(jnp.uint32).sum((1, 2), keepdims=True)
+    sums = blocks.sum((1, 2), jnp.uint32, keepdims=True)
     means = sums.astype(jnp.float32) / blocks.shape[1] ** 2
-    noisy = _checks.rounded(means + scale * jax.random.laplace(key, means.shape))
+    noise = scale * jax.random.laplace(key, means.shape, means.dtype)
+    noisy = _checks.rounded(means + noise)
     return jnp.broadcast_to(noisy, blocks.shape)
 
 

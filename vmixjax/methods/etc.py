@@ -42,7 +42,7 @@ def _etc(blocks: jax.Array, key: jax.Array) -> jax.Array:
     count, *_, channels = blocks.shape
     move_key, block_key = jax.random.split(key)
     blocks = blocks[jax.random.permutation(move_key, count)]
-    bits = jax.random.bits(block_key, (count, 1, 1, 4 + channels))
+    bits = jax.random.bits(block_key, (count, 1, 1, 4 + channels), jnp.uint32)
     flags, colours = bits[..., :4] & 1 == 1, bits[..., 4:]
     # Mirrors along the diagonal, rows and columns make all eight of a square.
     blocks = jnp.where(flags[..., :1], blocks.swapaxes(1, 2), blocks)

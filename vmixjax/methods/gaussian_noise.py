@@ -9,6 +9,7 @@
 import math
 
 import jax
+import jax.numpy as jnp
 from scipy import optimize, special
 
 from vmixjax import _validate
@@ -105,7 +106,8 @@ def noise_epsilon(
 def _gaussian_noise(
     key: jax.Array, image: jax.Array, sigma: jax.typing.ArrayLike
 ) -> jax.Array:
-    return _checks.rounded(image + sigma * jax.random.normal(key, image.shape))
+    noise = sigma * jax.random.normal(key, image.shape, jnp.float32)
+    return _checks.rounded(image.astype(jnp.float32) + noise)
 
 
 def _guarantee(shape: tuple[int, ...], sigma: float) -> dict[str, str]:

@@ -41,9 +41,9 @@ def pe(key: jax.Array, image: jax.typing.ArrayLike, *, share: float = 0.5) -> ja
 @jax.jit
 def _pe(key: jax.Array, image: jax.Array, share: jax.typing.ArrayLike) -> jax.Array:
     invert_key, colour_key = jax.random.split(key)
-    inverted = jax.random.bernoulli(invert_key, share, image.shape)
+    inverted = jax.random.bernoulli(invert_key, jnp.float32(share), image.shape)
     values = jnp.where(inverted, 255 - image, image)
-    order = jnp.argsort(jax.random.bits(colour_key, image.shape), axis=2)
+    order = jnp.argsort(jax.random.bits(colour_key, image.shape, jnp.uint32), axis=2)
     return jnp.take_along_axis(values, order, axis=2)
 
 

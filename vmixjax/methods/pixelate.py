@@ -38,8 +38,9 @@ def pixelate(image: jax.typing.ArrayLike, *, block: int = 8) -> jax.Array:
 
 def _pixelate(blocks: jax.Array) -> jax.Array:
     count = np.uint32(blocks.shape[1] ** 2)
-    sums = blocks.astype(jnp.uint32).sum((1, 2), keepdims=True)
-    means = sums // count + (sums % count >= count - count // 2)
+    sums = blocks.sum((1, 2), jnp.uint32, keepdims=True)
+    upwards = sums % count >= count - count // 2
+    means = sums // count + upwards.astype(jnp.uint32)
     return jnp.broadcast_to(means.astype(jnp.uint8), blocks.shape)
 
 

@@ -74,8 +74,8 @@ def _region(image_shape: tuple[int, ...]) -> int:
 def _published_plan(image: jax.Array, scores: jax.Array) -> Plan:
     side = _region(image.shape)
     config = MixConfig(side, tuple((side, side // n) for n in (2, 4, 8)))
-    low = 1 + (scores > 0.1) + (scores > 0.5)
-    middle = 2 + (scores > 0.1)
+    some, much = ((scores > least).astype(jnp.int32) for least in (0.1, 0.5))
+    low, middle = 1 + some + much, 2 + some
     measured = vfe(image, _GRID)
     levels = jnp.where(measured >= 1, 3, jnp.where(measured >= 0.5, middle, low))
     return with_levels(image, levels, config)

@@ -88,8 +88,8 @@ def _mix(
     workers: int | None,
 ) -> dict[str, Any]:
     """As `mix_release`, where no other run works on the same folder."""
-    # Before anything is read: what changes later is noticed then.
-    fingerprint = Fingerprint.of(source)
+    # Before anything is read: what changes later is noticed then, by who has a secret.
+    fingerprint = Fingerprint() if config.forgets_secret else Fingerprint.of(source)
     journal = Journal(config.dst)
     journal.check(config.about(source))
     # Before the look, so that what is wrong with it is told at once; and once only,

@@ -609,9 +609,6 @@ NOT_UNSIGNED = "not unsigned numbers"
 NOT_RGB = "neither grey nor RGB"
 FIVE = _tiff(_deep(channels=5), extrasamples=[0, 0])
 FIVE_8 = _tiff(_noise(channels=5), extrasamples=[0, 0])
-INFRARED_LZW = _pillow(
-    Image.frombytes("RGBX", (8, 8), bytes(256)), "TIFF", compression="tiff_lzw"
-)
 PREMULTIPLIED = _tiff(_deep(channels=4), extrasamples=["assocalpha"])
 CMYK = _tiff(_deep(channels=4), photometric="separated", extrasamples=[])
 STRIPS, ZIPPED = _tiff(_deep(), rowsperstrip=4), _tiff(_deep(), compression="zlib")
@@ -642,7 +639,6 @@ REFUSED = {
     "tiff signed 8": (_tiff_of("i1"), NOT_UNSIGNED),
     "tiff five channels": (FIVE, "5 channels, more than the 4"),
     "tiff five channels 8": (FIVE_8, "5 channels, more than the 4"),
-    "tiff infrared lzw": (INFRARED_LZW, "compression that is not supported"),
     "tiff thumbnail": (_raw_photograph(subfiletype=1), "small copy of its picture"),
     "tiff thumbnail unmarked": (_raw_photograph(), "small copy of its picture"),
     "tiff old thumbnail": (

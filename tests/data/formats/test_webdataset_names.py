@@ -10,6 +10,7 @@ from PIL import Image
 from strangers import read_tars, write_tar
 
 from vmixjax.data.formats.webdataset.names import key, name_of, parse, suffix
+from vmixjax.data.formats.webdataset.tar import member_header, walk, walk_bytes
 
 # What escapes are made of, more often than by chance.
 PIECES = st.sampled_from([".", "/", "%", "2E", "2f", "25", "a", "B"])
@@ -54,3 +55,31 @@ def test_strangers_find_the_sample(tmp_path):
     ((found, _, beside),) = read_tars(tmp_path)
     assert found == "Screenshot 10%2E30%2E15"
     assert beside == {"a%2fb": b"x"}
+
+
+@given(
+    st.lists(
+        st.tuples(st.text("aé/.%\n", min_size=1), st.binary(max_size=3)), min_size=1
+    )
+)
+def test_pieces_in_memory_are_walked_as_files_are(members):
+    long = [
+        (f"{name}{'x' * 99 * (number % 2)}", data)
+        for number, (name, data) in enumerate(members)
+    ]
+    piece = b"".join(
+        member_header(name, len(data)) + data + bytes(-len(data) % 512)
+        for name, data in long
+    )
+
+    def listed(found):
+        return [(one.name, one.type, one.size, one.offset_data) for one in found]
+
+    assert listed(walk_bytes(piece)) == listed(walk(io.BytesIO(piece)))
+
+
+@pytest.mark.parametrize("spoil", [lambda d: d[:600], lambda d: b"x" + d[1:]])
+def test_pieces_that_are_damaged_are_refused_as_files_are(spoil):
+    piece = spoil(member_header("a.png", 600) + bytes(1024))
+    with pytest.raises(ValueError, match=r"is cut off|is damaged"):
+        list(walk_bytes(piece))

@@ -5,6 +5,7 @@ import logging
 import math
 import re
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 import numpy as np
 import tifffile
@@ -32,8 +33,9 @@ _MOST_CHANNELS = 4  # of PNG, which releases hold
 _SEGMENTS = (273, 279, 324, 325)  # starts and sizes, of strips and of tiles
 _KNOWN_BITS: tuple[set[int], ...] = ({1}, {2}, {4}, {8}, {16})
 # Compressions of what Pillow does not decode whole: none, and deflate under its two
-# numbers. Others would need tifffile's codecs, a large package of its own.
+# numbers. Others need tifffile's codecs, a large package of its own.
 _COMPRESSIONS = (1, 8, 32946)
+_BY_IMAGECODECS = {5: "LZW", 34926: "zstd", 50000: "zstd"}
 
 # tifffile logs what it finds odd, and may quote the file. With no handler anywhere
 # that would go to standard error; an application's own handlers still get it.
@@ -158,7 +160,14 @@ def _decode_all(tiff: _Tiff, bits: int) -> np.ndarray:
     if 1 in extra:
         raise Refusal(f"has premultiplied {bits} bit alpha", "save it without alpha")
     compression, predictor = tiff.number(_COMPRESSION, 1), tiff.number(_PREDICTOR, 1)
-    if compression not in _COMPRESSIONS or predictor not in (1, 2):
+    if compression in _BY_IMAGECODECS and find_spec("imagecodecs") is None:
+        raise Refusal(
+            f"has {bits} bit channels in {_BY_IMAGECODECS[compression]}, and "
+            f"imagecodecs, which reads such, is not installed",
+            "pip install 'vmixjax[tiff]' and run again, or save it with deflate "
+            "compression",
+        )
+    if compression not in (*_COMPRESSIONS, *_BY_IMAGECODECS) or predictor not in (1, 2):
         raise Refusal(
             f"has {bits} bit channels in a compression that is not supported",
             "save it uncompressed, with deflate compression, or as PNG",
@@ -198,11 +207,25 @@ def _check_segments(data: bytes, page: tifffile.TiffPage, needed: int) -> None:
             raise Refusal("is truncated", COPY_AGAIN)
         # The last tiles go on beyond the image, by less than a tile.
         limit = 64 * needed + 2**24 if page.is_tiled else 2 * needed + 2**20
-        deflated = page.compression != 1
         segment = data[start : start + size]
-        total += check_inflated([segment], limit) if deflated else size
+        if page.compression == 1:
+            total += size
+        elif page.compression in _BY_IMAGECODECS:
+            total += _decompressed(page, segment)
+        else:
+            total += check_inflated([segment], limit)
     if total < needed:
         raise Refusal("is truncated", COPY_AGAIN)
+
+
+def _decompressed(page: tifffile.TiffPage, segment: bytes) -> int:
+    """Gives the bytes of a segment, at most those of a whole one."""
+    import imagecodecs
+
+    assert page.dtype is not None
+    lzw = _BY_IMAGECODECS[page.compression] == "LZW"
+    decode = imagecodecs.lzw_decode if lzw else imagecodecs.zstd_decode
+    return len(decode(segment, out=math.prod(page.chunks) * page.dtype.itemsize))
 
 
 TIFF = Codec("TIFF", "TIFF", re.compile(rb"II[*+]\0|MM\0[*+]"), decode_tiff)

@@ -12,12 +12,13 @@ and what was changed by who does not know the format; who does can change it all
 protects such a vault are the permissions of its folder.
 
 Of each release it holds a MAC of the whole `release.json`, and so of all files, their
-order, their labels and their number.
+order, their labels and their number. Of the source of each it holds names, sizes and
+times of its files, so that what changed in it is told from what did not.
 """
 
 from vmixjax.release.vault.database import FILE_NAME as FILE_NAME
 from vmixjax.release.vault.entry import Entry as Entry
-from vmixjax.release.vault.vault import Row as Row
-from vmixjax.release.vault.vault import RowsFile as RowsFile
+from vmixjax.release.vault.rows import Row as Row
+from vmixjax.release.vault.rows import RowsFile as RowsFile
 from vmixjax.release.vault.vault import Vault as Vault
 from vmixjax.release.vault.vault import open_vault as open_vault

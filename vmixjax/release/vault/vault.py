@@ -4,14 +4,12 @@ import contextlib
 import hashlib
 import sqlite3
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TypeAlias
 
 import numpy as np
 from cryptography.exceptions import InvalidTag
 
-from vmixjax.atomic import atomic_path
 from vmixjax.data.example import Trace
 from vmixjax.errors import VaultError
 from vmixjax.keys import new_secret
@@ -22,12 +20,8 @@ from vmixjax.release.schema import Manifest
 from vmixjax.release.vault import database
 from vmixjax.release.vault.entry import Entry, name_bytes
 from vmixjax.release.vault.locks import Seal, new_key, unlock
+from vmixjax.release.vault.rows import SUFFIX, Row, parse_row
 from vmixjax.release.vault.traces import decode, encode, in_pieces
-
-Row: TypeAlias = tuple[bytes, bytes, bytes, bytes, bytes]
-"""A line of the table `images`: it says nothing without the vault's key."""
-
-_SUFFIX = ".rows"
 
 _DAMAGED = "was changed or is damaged; use a copy from before"
 
@@ -69,10 +63,10 @@ class Vault:
         Raises:
           VaultError: One of the files is damaged.
         """
-        for path in sorted(self.folder.glob(f"*{_SUFFIX}")):
+        for path in sorted(self.folder.glob(f"*{SUFFIX}")):
             check_private(path, "--vault")
             try:
-                self.store(map(_row, path.read_text().splitlines()))
+                self.store(map(parse_row, path.read_text().splitlines()))
             except ValueError as error:
                 raise VaultError(
                     f"{path} is damaged; remove it, and run the mixing again"
@@ -255,32 +249,8 @@ class Vault:
         return digest.digest()
 
 
-class RowsFile:
-    """Takes what one worker has for a vault, until that merges it.
-
-    Args:
-      vault: Vault that seals the rows; the file lies beside it.
-      number: Number of the shard that they are of.
-    """
-
-    def __init__(self, vault: Vault, number: int) -> None:
-        self._path, self.seal = vault.folder / f"{number:08d}{_SUFFIX}", vault.seal
-        self._lines: list[str] = []
-
-    def store(self, rows: Sequence[Row]) -> None:
-        """Stores rows, for good, before it returns."""
-        self._lines += [" ".join(value.hex() for value in row) for row in rows]
-        with atomic_path(self._path, mode=0o600) as file:
-            file.write("\n".join(self._lines).encode())
-
-
 def _place(source: str, number: int) -> bytes:
     return f"source {source} {number}".encode()
-
-
-def _row(line: str) -> Row:
-    pixels, output, original, source, sealed = map(bytes.fromhex, line.split(" "))
-    return pixels, output, original, source, sealed
 
 
 def _changed(name: str) -> VaultError:

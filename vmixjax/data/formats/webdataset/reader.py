@@ -252,7 +252,7 @@ def _sample(
     try:
         with open_tar(path) as file, open_tar(path) as content:
             file.seek(start)
-            return read_sample(file, content, str(path), unwanted)
+            return read_sample(walk(file), content, str(path), unwanted)
     except FileNotFoundError as error:
         raise RunError(
             f"{path} was there and is gone; bring it back and run again"

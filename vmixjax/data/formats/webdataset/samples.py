@@ -1,11 +1,11 @@
 """One sample of a tar file: its members, and what they say."""
 
-from collections.abc import Collection, Mapping
+import tarfile
+from collections.abc import Collection, Iterable, Mapping
 from typing import BinaryIO
 
 from vmixjax.data.example import Field, Label
 from vmixjax.data.formats.webdataset.names import parse
-from vmixjax.data.formats.webdataset.tar import walk
 from vmixjax.errors import ImageError
 
 IMAGES = {
@@ -34,13 +34,16 @@ _MOST_BYTES = 2**30
 
 
 def read_sample(
-    file: BinaryIO, content: BinaryIO, where: str, unwanted: Collection[str] = ()
+    following: Iterable[tarfile.TarInfo],
+    content: BinaryIO,
+    where: str,
+    unwanted: Collection[str] = (),
 ) -> tuple[str, dict[str, bytes]]:
     """Reads the sample that a tar file goes on with.
 
     Args:
-      file: The file, where the sample begins.
-      content: The same once more.
+      following: The members from where it begins, as of `walk`.
+      content: The file, to read them from.
       where: What the file is called in complaints.
       unwanted: Members that are passed over.
 
@@ -54,7 +57,7 @@ def read_sample(
     members: dict[str, bytes] = {}
     sample: str | None = None
     left = _MOST_BYTES
-    for member in walk(file):
+    for member in following:
         if member.isdir():
             continue
         key, suffix = parse(member.name)

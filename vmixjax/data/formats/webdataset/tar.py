@@ -4,6 +4,7 @@ A header of 512 bytes can claim any size, and more headers to come; `tarfile` re
 much as it is told to, and from places where it has been before.
 """
 
+import io
 import os
 import stat
 import tarfile
@@ -63,9 +64,6 @@ def walk(file: BinaryIO) -> Iterator[tarfile.TarInfo]:
 
     Hidden ones are passed over, as in folders: they are notes, not pictures.
 
-    Args:
-      file: A file, or bytes as one.
-
     Raises:
       ValueError: Something in it is no tar file, or not fit to be read.
     """
@@ -94,6 +92,35 @@ def walk(file: BinaryIO) -> Iterator[tarfile.TarInfo]:
         if isinstance(error, ValueError) and not isinstance(error, UnicodeError):
             raise
         raise ValueError("is damaged") from error
+
+
+def walk_bytes(data: bytes) -> Iterator[tarfile.TarInfo]:
+    """Lists the members of a piece of a tar file, as `walk` does for the whole.
+
+    Faster where headers hold names and sizes only, as those of a release do.
+
+    Raises:
+      ValueError: As `walk`.
+    """
+    members: list[tarfile.TarInfo] = []
+    at = 0
+    while at < len(data):
+        header = data[at : at + tarfile.BLOCKSIZE]
+        try:
+            member = tarfile.TarInfo.frombuf(header, "utf-8", "surrogateescape")
+        except tarfile.HeaderError as error:
+            raise ValueError("is damaged") from error
+        if member.type != tarfile.REGTYPE:
+            yield from walk(io.BytesIO(data))
+            return
+        member.offset, member.offset_data = at, at + tarfile.BLOCKSIZE
+        at = member.offset_data + member.size
+        if at > len(data):
+            raise ValueError("is cut off")
+        at += -at % tarfile.BLOCKSIZE
+        if not _is_note(member.name):
+            members.append(member)
+    yield from members
 
 
 def loose(path: Path) -> Iterator[str]:

@@ -20,7 +20,7 @@ from vmixjax.data.formats.webdataset.samples import (
     read_sample,
     values_of,
 )
-from vmixjax.data.formats.webdataset.tar import member_header
+from vmixjax.data.formats.webdataset.tar import member_header, walk_bytes
 from vmixjax.data.inside import create_private, own_folder
 from vmixjax.data.writing import (
     WORK,
@@ -107,7 +107,7 @@ class WebDatasetSink(Sink):
     def reread(self, record: bytes, output: str) -> Stored:
         """Its reader takes everything from the members."""
         try:
-            found, members = read_sample(io.BytesIO(record), io.BytesIO(record), output)
+            found, members = read_sample(walk_bytes(record), io.BytesIO(record), output)
         except ImageError:
             raise
         except ValueError as error:
