@@ -50,11 +50,11 @@ def fit(config: Config, workdir: Path, *, resume: bool = False) -> Outcome:
     mesh = devices.mesh(config.batch_size)
     spread = devices.spread(mesh)
     train, test = _load(config)
-    found = counted(train.splits) or "none"
-    say(f"splits: {found}; learning from {train}; testing on {test}")
     steps = Steps(config, train.shape, len(train.classes), mesh)
     run = checkpoints.Run(config, train.shape, train.classes)
     checkpoints.begin(run, workdir, resume=resume)
+    found = counted(train.splits) or "none"
+    say(f"splits: {found}; learning from {train}; testing on {test}")
 
     placed = devices.placed(mesh, jax.eval_shape(steps.init), fsdp=config.fsdp)
     init = jax.jit(steps.init, out_shardings=placed)

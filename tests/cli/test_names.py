@@ -84,8 +84,7 @@ def test_tfds_takes_names_that_are_text_and_says_so(latin, tmp_path, capsys):
 def test_runs_need_a_workdir_whose_name_is_text(tmp_path, capsys):
     workdir = ["--workdir", tmp_path / LATIN]
     options = ["--steps", 1, "--batch-size", 1]
-    assert train(list(map(str, ["fit", *workdir, *options]))) == 2
-    line = capsys.readouterr().err.splitlines()[-1]
+    line = refused(capsys, train, "fit", *workdir, *options)
     assert "--workdir" in line
     assert "name another" in line
     assert not (tmp_path / LATIN).exists()
