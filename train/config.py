@@ -27,6 +27,8 @@ class Data:
     webdataset:PATH, which is a .tar file, a folder of them, or a .txt list."""
     data_dir: str | None = None
     """Where TFDS keeps its data sets; by default where TFDS looks."""
+    image: str | None = None
+    """Feature, or suffix, that is the image, where several might be."""
     image_size: int | None = None
     """Resize to squares of so many pixels a side, before anything else."""
     train_images: int | None = None

@@ -249,7 +249,9 @@ def _by_labels(data: Data, name: str, split: Split) -> Labelled:
 def _open_labelled(data: Data, name: str) -> tuple[Source, str]:
     """Opens a source with the class as its only field; names that."""
     try:
-        source = open_source(data.source, data_dir=data.data_dir, keep=None)
+        source = open_source(
+            data.source, data_dir=data.data_dir, keep=None, image=data.image
+        )
         field = next((field for field in _LABELS if field in source.fields), "")
         if not isinstance(source.fields.get(field), Label):
             raise RunError(
@@ -259,10 +261,13 @@ def _open_labelled(data: Data, name: str) -> tuple[Source, str]:
         # Others may be anything, and need not be read.
         others = sorted(source.fields.keys() - {field})
         if others:
-            source = open_source(data.source, data_dir=data.data_dir, drop=others)
+            source = open_source(
+                data.source, data_dir=data.data_dir, drop=others, image=data.image
+            )
         return source, field
     except RunError as error:
-        raise RunError(f"--data.source, --data.data-dir: {error}") from error
+        options = "--data.source, --data.data-dir, --data.image"
+        raise RunError(f"{options}: {error}") from error
 
 
 def _labels(part: _Part) -> np.ndarray:

@@ -35,6 +35,7 @@ def order(digits, **options):
         "image_size": None,
         "data_dir": None,
         "splits": (),
+        "image": None,
         "seed": 0,
     }
     return audit.AuditConfig(**{**values, **options})

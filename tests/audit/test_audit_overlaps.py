@@ -31,6 +31,7 @@ def audited(folder, public, out):
         image_size=48,
         data_dir=None,
         splits=(),
+        image=None,
         seed=0,
     )
     sentence = audit.audit_images(config, out)

@@ -113,6 +113,13 @@ def test_members_that_are_not_needed_may_be_anything(tmp_path):
     assert len(loaded(tar, "train")) == 2
 
 
+def test_one_of_several_images_is_learned_from(tmp_path):
+    tar = write_tar(tmp_path / "a.tar", samples([0, 1, 0, 1], jpg=b"x"))
+    with pytest.raises(RunError, match="several images, jpg, png"):
+        loaded(tar, "train")
+    assert len(loaded(tar, "train", image="png")) == 2
+
+
 def test_grey_images_stay_grey(tmp_path):
     grey = [(str(i), picture(i, (8, 8, 1)), {"cls": b"%d" % (i % 2)}) for i in range(4)]
     assert loaded(write_tar(tmp_path / "a.tar", grey), "train").shape == (8, 8, 1)

@@ -29,6 +29,7 @@ class AuditConfig:
       image_size: Side that all images are brought to; None leaves it to the budget.
       data_dir: Where TFDS keeps its data sets.
       splits: Of `src`; all if empty.
+      image: Field of `src` that is the image, where several might be.
       seed: Of all random choices.
     """
 
@@ -40,6 +41,7 @@ class AuditConfig:
     image_size: int | None
     data_dir: str | None
     splits: tuple[str, ...]
+    image: str | None
     seed: int
 
 
@@ -116,6 +118,7 @@ def _pictures(config: AuditConfig) -> tuple[Pictures, Pictures]:
         largest=budget["side"],
         data_dir=config.data_dir,
         splits=config.splits,
+        image=config.image,
     )
     if config.public is None:
         return split_pictures(private, config.seed, budget["images"])

@@ -73,6 +73,7 @@ def load_pictures(
     largest: int | None = None,
     data_dir: str | None = None,
     splits: Sequence[str] = (),
+    image: str | None = None,
 ) -> Pictures:
     """Reads images of a source, as squares of one size cut out of their middles.
 
@@ -86,6 +87,7 @@ def load_pictures(
       largest: Most pixels that a side has unless it is given.
       data_dir: Where TFDS keeps its data sets.
       splits: Those to take; all if empty.
+      image: Field that is the image, where several might be.
 
     Returns:
       The images, with the classes that their source tells.
@@ -93,7 +95,7 @@ def load_pictures(
     Raises:
       RunError: The source cannot be read, or has too few images.
     """
-    source = open_source(name, data_dir=data_dir, splits=splits, keep=None)
+    source = open_source(name, data_dir=data_dir, splits=splits, keep=None, image=image)
     field, names = _label_field(source)
     images, labels = [], []
     for place in tqdm(

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import tyro
 
 from vmixjax.attacks import ATTACKS
-from vmixjax.cli.options import DataDir, Splits, optional
+from vmixjax.cli.options import DataDir, Image, Splits, optional
 from vmixjax.command_line import DONE, Command, say
 
 
@@ -43,6 +43,8 @@ class Audit:
     """Where TFDS keeps its data sets."""
     splits: Splits = ()
     """Splits of SRC to take; --public takes all that it has."""
+    image: Image = None
+    """Field of SRC that is the image, where several might be."""
     seed: int = 0
     """Of all random choices."""
 
