@@ -98,3 +98,9 @@ def test_a_command_says_that_the_extra_is_missing(bare):
     assert run.stdout == ""
     assert len(run.stderr.splitlines()) == 1
     assert "[cli]" in run.stderr
+
+
+def test_files_of_tests_have_names_of_their_own():
+    """Pytest imports them by their names alone."""
+    names = [path.name for path in Path(__file__).parent.rglob("*.py")]
+    assert sorted(names) == sorted(set(names))
