@@ -6,6 +6,7 @@ images are learned from, which are for tests, and which classes there are.
 
 import dataclasses
 import difflib
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple, Protocol
@@ -248,10 +249,10 @@ def _by_labels(data: Data, name: str, split: Split) -> Labelled:
 
 def _open_labelled(data: Data, name: str) -> tuple[Source, str]:
     """Opens a source with the class as its only field; names that."""
+    place, image = data.data_dir, data.image
+    opened = functools.partial(open_source, data.source, data_dir=place, image=image)
     try:
-        source = open_source(
-            data.source, data_dir=data.data_dir, keep=None, image=data.image
-        )
+        source = opened(keep=None)
         field = next((field for field in _LABELS if field in source.fields), "")
         if not isinstance(source.fields.get(field), Label):
             raise RunError(
@@ -261,9 +262,7 @@ def _open_labelled(data: Data, name: str) -> tuple[Source, str]:
         # Others may be anything, and need not be read.
         others = sorted(source.fields.keys() - {field})
         if others:
-            source = open_source(
-                data.source, data_dir=data.data_dir, drop=others, image=data.image
-            )
+            source = opened(drop=others)
         return source, field
     except RunError as error:
         options = "--data.source, --data.data-dir, --data.image"
