@@ -1,5 +1,7 @@
 """Text from files, fit for a terminal."""
 
+from collections.abc import Sequence
+
 
 def printable(text: str) -> str:
     r"""Gives the text with escapes for what would break the line or steer the terminal.
@@ -13,3 +15,13 @@ def printable(text: str) -> str:
         char if char.isprintable() else char.encode("unicode_escape").decode("ascii")
         for char in text
     )
+
+
+def listed(names: Sequence[str], most: int = 3) -> str:
+    """Lists names in one line, the first of them where there are many.
+
+    >>> listed(["a.png", "b.png", "c.png"], 2)
+    'a.png, b.png and 1 more'
+    """
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return f"{', '.join(names[:most])}{more}"

@@ -16,8 +16,8 @@ import numpy as np
 import oracle
 import pytest
 import tensorflow_datasets as tfds
-from array_record.python import array_record_module
 from PIL import Image, PngImagePlugin
+from strangers import write_tfds
 
 from vmixjax.cli import main
 from vmixjax.data.codecs.images import read_image
@@ -59,23 +59,6 @@ def secret(tmp_path):
     (tmp_path / "secret").write_bytes(bytes(range(32)))
     (tmp_path / "secret").chmod(0o600)
     return ["--secret-file", str(tmp_path / "secret")]
-
-
-def write_tfds(folder, features, examples):
-    """A TFDS data set as others write them."""
-    folder.mkdir(parents=True)
-    features = tfds.features.FeaturesDict(features)
-    name = folder / "pets-train.array_record-00000-of-00001"
-    writer = array_record_module.ArrayRecordWriter(str(name), "group_size:1")
-    for example in examples:
-        writer.write(features.serialize_example(features.encode_example(example)))
-    writer.close()
-    split = tfds.core.SplitInfo(
-        name="train", shard_lengths=[len(examples)], num_bytes=0
-    )
-    tfds.folder_dataset.write_metadata(
-        data_dir=folder, features=features, split_infos=[split], check_data=False
-    )
 
 
 def stored(image, **options):

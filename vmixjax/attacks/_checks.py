@@ -1,5 +1,7 @@
 """Checks of what attacks know: each error names the argument and the mend."""
 
+import jax
+
 from vmixjax import _validate
 from vmixjax.attacks.threat_model import ThreatModel
 
@@ -17,6 +19,19 @@ def region(threat_model: ThreatModel, shape: tuple[int, ...]) -> tuple[int, int]
             f"were protected with"
         )
     return threat_model.region, threat_model.region
+
+
+def mixes(
+    name: str, what: str, value: jax.typing.ArrayLike, shape: tuple[int, ...]
+) -> jax.Array:
+    """Other mixes of protected images of a shape, uint8 (M, B, H, W, C)."""
+    array = _validate.uint8(name, value)
+    if array.ndim != 5 or array.shape[1:] != shape or not len(array):
+        raise ValueError(
+            f"{name} must be {what} of the protected images, shape (M, "
+            f"{', '.join(map(str, shape))}) with M of at least 1; got {array.shape}"
+        )
+    return array
 
 
 def block(threat_model: ThreatModel, shape: tuple[int, ...]) -> int:

@@ -61,13 +61,7 @@ def averaging(
     """
     del key
     protected = _validate.images("protected", protected)
-    repeats = _validate.uint8("repeats", repeats)
-    if repeats.ndim != 5 or repeats.shape[1:] != protected.shape or not len(repeats):
-        raise ValueError(
-            f"repeats must be other mixes of the protected images, shape (M, "
-            f"{', '.join(map(str, protected.shape))}) with M of at least 1; got "
-            f"{repeats.shape}"
-        )
+    repeats = _checks.mixes("repeats", "other mixes", repeats, protected.shape)
     region = _checks.region(threat_model, protected.shape)
     if threat_model.region is None:
         return _still(protected, repeats)

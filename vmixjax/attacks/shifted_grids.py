@@ -69,13 +69,7 @@ def shifted_grids(
       Ours; the paper does not consider it.
     """
     protected = _validate.images("protected", protected)
-    views = _validate.uint8("views", views)
-    if views.ndim != 5 or views.shape[1:] != protected.shape or not len(views):
-        raise ValueError(
-            f"views must be shifted mixes of the protected images, shape (M, "
-            f"{', '.join(map(str, protected.shape))}) with M of at least 1; got "
-            f"{views.shape}"
-        )
+    views = _checks.mixes("views", "shifted mixes", views, protected.shape)
     region, joint = region_of(threat_model, protected.shape), is_joint(threat_model)
     everything = jnp.concatenate([protected[None], views]).swapaxes(0, 1)
     if shifts is None:

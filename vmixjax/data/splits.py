@@ -7,6 +7,7 @@ validation images, or learns from its tests. So where names leave doubt, it is a
 from collections.abc import Collection, Sequence
 from pathlib import PurePath
 
+from vmixjax._printable import listed
 from vmixjax.data.words import words
 from vmixjax.errors import RunError
 
@@ -30,9 +31,6 @@ _BESIDE = frozenset(
     )
 )
 """Words that say nothing beside them."""
-
-_NAMED = 3
-"""Names in a complaint, at most."""
 
 
 def meant_split(name: str) -> str | None:
@@ -78,7 +76,7 @@ def find_splits(
     if splits and beside and not named:
         leave = f"leave the rest out with {option} {' '.join(splits)}, or "
         raise RunError(
-            f"{source} has {_listed(beside)} beside {_listed(splits)}, as splits are "
+            f"{source} has {listed(beside)} beside {listed(splits)}, as splits are "
             f"called: {leave if option else ''}move the rest elsewhere; a class that "
             f"is called so needs another name"
         )
@@ -122,7 +120,7 @@ def _check_inside_classes(
     for name, within in below.items():
         if within == set(tops):
             raise RunError(
-                f"{source} has folders {name} inside of {_listed(tops)}, where they "
+                f"{source} has folders {name} inside of {listed(tops)}, where they "
                 f"would be classes: move them above, as in {name}/{tops[0]}, or give "
                 f"them other names"
             )
@@ -140,8 +138,3 @@ def _check_inside_splits(
             f"{within[0][0]}, which looks like a split as well: move what is in "
             f"it up, or rename it"
         )
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return f"{', '.join(names[:_NAMED])}{more}"

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Literal
 
+from vmixjax._printable import listed
 from vmixjax.data.example import Source, Trace
 from vmixjax.data.writing import Shard
 from vmixjax.errors import ImageError, RunError
@@ -24,9 +25,6 @@ _Kind = Literal["same", "new", "changed"]
 
 _TOGETHER = 2**10
 """Images that are looked at before others are asked for."""
-
-_NAMED = 3
-"""Of new images, and so on, that are named."""
 
 
 class Fingerprint:
@@ -106,10 +104,7 @@ class Changes:
 
 
 def _listed(names: Sequence[str]) -> str:
-    if not names:
-        return ""
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return f" ({', '.join(names[:_NAMED])}{more})"
+    return f" ({listed(names)})" if names else ""
 
 
 def find_changes(

@@ -5,6 +5,7 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
+from vmixjax._printable import listed
 from vmixjax.data.formats.webdataset.inflated import is_gzipped
 from vmixjax.data.formats.webdataset.tar import open_tar, walk
 from vmixjax.data.splits import split_of_file
@@ -12,8 +13,6 @@ from vmixjax.errors import RunError
 
 _NOTES = {"", ".json", ".md", ".txt", ".rst", ".yaml", ".yml", ".csv", ".tsv", ".html"}
 """Suffixes of files that may lie beside tar files, and are no part of them."""
-
-_NAMED = 3
 
 
 def is_tar(path: Path) -> bool:
@@ -91,7 +90,7 @@ def _in_folder(folder: Path) -> list[Path]:
     strange = [one.name for one in others if one.suffix.lower() not in _NOTES]
     if tars and strange:
         raise RunError(
-            f"SRC {folder} holds tar files, and others, {_listed(strange)}: name the "
+            f"SRC {folder} holds tar files, and others, {listed(strange)}: name the "
             f"tar files in a .txt file, one to a line, or take the others out"
         )
     if tars or strange:
@@ -104,7 +103,7 @@ def _in_folder(folder: Path) -> list[Path]:
     if below:
         names = [str(one) for one in below]
         raise RunError(
-            f"SRC {folder} holds folders of tar files, {_listed(names)}: name one of "
+            f"SRC {folder} holds folders of tar files, {listed(names)}: name one of "
             f"them, or the tar files in a .txt file, one to a line"
         )
     return []
@@ -141,8 +140,3 @@ def unsorted(tar: Path, key: str) -> RunError:
         f"`mkdir {folder} && tar -xf {file_name} -C {folder} && tar --sort=name -cf "
         f"sorted.tar -C {folder} .` makes a tar file that is"
     )
-
-
-def _listed(names: list[str]) -> str:
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(names[:_NAMED]) + more
