@@ -8,9 +8,9 @@ import tarfile
 import zlib
 
 import numpy as np
-import oracle
 import pytest
 from PIL import Image
+from small_folders import picture, tree
 from tensorflow_datasets import features
 from test_mix import write_tfds
 
@@ -19,19 +19,6 @@ from vmixjax.data.codecs.png import encode_png, write_png
 from vmixjax.release.job import ReleaseJob
 
 OPTIONS = ["--tile-size", "8", "--shard-size", "4", "--keep-order"]
-
-
-def picture(number):
-    """One shape for all tests: every other one takes seconds to compile."""
-    return np.roll(oracle.smooth_image(16, 16), number, (0, 1)) ^ np.uint8(number)
-
-
-def tree(folder):
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes()
-        for path in folder.rglob("*")
-        if path.is_file()
-    }
 
 
 def later(path):

@@ -11,6 +11,7 @@ import zlib
 import numpy as np
 import oracle
 import pytest
+from small_folders import tree
 
 from vmixjax.cli import main
 from vmixjax.data.codecs.png import SIGNATURE, write_png
@@ -46,14 +47,6 @@ def made(tmp_path_factory, originals):
         arguments = [root / "photos", root / kind, *options, "--format", kind]
         assert main(["mix", *map(str, arguments)]) == 0
     return root, options
-
-
-def tree(folder):
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes()
-        for path in folder.rglob("*")
-        if path.is_file()
-    }
 
 
 def rows_of_pictures(data):

@@ -3,9 +3,8 @@
 import subprocess
 import sys
 
-import numpy as np
-import oracle
 import pytest
+from small_folders import picture
 
 from vmixjax.cli import main
 from vmixjax.data.codecs.png import write_png
@@ -14,11 +13,6 @@ from vmixjax.errors import RunError
 from vmixjax.release.exclusive import exclusive
 
 OPTIONS = ["--tile-size", "8", "--shard-size", "4"]
-
-
-def picture(number):
-    """One shape for all tests: every other one takes seconds to compile."""
-    return np.roll(oracle.smooth_image(16, 16), number, (0, 1)) ^ np.uint8(number)
 
 
 def files(folder):

@@ -1,7 +1,6 @@
 """Releases of whole data sets: what goes in comes out mixed, all of it, or resumes."""
 
 import errno
-import hashlib
 import io
 import json
 import os
@@ -13,10 +12,10 @@ import tarfile
 import time
 
 import numpy as np
-import oracle
 import pytest
 import tensorflow_datasets as tfds
 from PIL import Image, PngImagePlugin
+from small_folders import picture, tree
 from strangers import write_tfds
 
 from vmixjax.cli import main
@@ -27,21 +26,6 @@ from vmixjax.data.writing import WORK
 OPTIONS = ["--tile-size", "8", "--shard-size", "4"]
 COUNT = 10
 COMMAND = [sys.executable, "-m", "vmixjax.cli", "mix"]
-
-
-def picture(number):
-    """One shape for all tests: every other one takes seconds to compile."""
-    return np.roll(oracle.smooth_image(16, 16), number, (0, 1)) ^ np.uint8(number)
-
-
-def tree(folder):
-    return {
-        path.relative_to(folder).as_posix(): hashlib.sha256(
-            path.read_bytes()
-        ).hexdigest()
-        for path in folder.rglob("*")
-        if path.is_file()
-    }
 
 
 @pytest.fixture

@@ -1,14 +1,12 @@
 """A finished release is brought up to date in place, and nothing else of it changes."""
 
-import hashlib
 import io
 import json
 import os
 import tarfile
 
-import numpy as np
-import oracle
 import pytest
+from small_folders import picture, tree
 
 from vmixjax.cli import main
 from vmixjax.data.codecs.images import read_image
@@ -18,21 +16,6 @@ from vmixjax.release.job import ReleaseJob
 
 COUNT = 10
 OPTIONS = ["--tile-size", "8", "--shard-size", "2"]
-
-
-def picture(number):
-    """One shape for all tests: every other one takes seconds to compile."""
-    return np.roll(oracle.smooth_image(16, 16), number, (0, 1)) ^ np.uint8(number)
-
-
-def tree(folder):
-    return {
-        path.relative_to(folder).as_posix(): hashlib.sha256(
-            path.read_bytes()
-        ).hexdigest()
-        for path in folder.rglob("*")
-        if path.is_file()
-    }
 
 
 @pytest.fixture
