@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import tarfile
-import time
 
 import numpy as np
 import pytest
@@ -25,7 +24,6 @@ from vmixjax.data.writing import WORK
 
 OPTIONS = ["--tile-size", "8", "--shard-size", "4"]
 COUNT = 10
-COMMAND = [sys.executable, "-m", "vmixjax.cli", "mix"]
 
 
 @pytest.fixture
@@ -305,19 +303,36 @@ def interruptible():
     signal.signal(signal.SIGINT, before)
 
 
+WAITS = """
+import runpy, time
+from vmixjax.release.job import ReleaseJob
+
+mix = ReleaseJob.mix
+
+def mix_one_and_wait(*arguments):
+    mix(*arguments)
+    print("mixed one", flush=True)
+    time.sleep(60)
+
+ReleaseJob.mix = mix_one_and_wait
+runpy.run_module("vmixjax.cli", run_name="__main__")
+"""
+"""A run that is in the middle of its work for as long as it takes to interrupt it."""
+
+
 @pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_is_one_line(photos, tmp_path, secret):
     mixed = tmp_path / "mixed"
-    run = subprocess.Popen(
-        [*COMMAND, photos, mixed, *OPTIONS, *secret, "--shard-size", "1"],
+    arguments = ["mix", photos, mixed, *OPTIONS, *secret, "--shard-size", "1"]
+    with subprocess.Popen(
+        [sys.executable, "-c", WAITS, *arguments],
+        stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-    )
-    # From then on there is work to interrupt: nothing is compiled yet.
-    while run.poll() is None and not (mixed / WORK).exists():
-        time.sleep(0.002)
-    run.send_signal(signal.SIGINT)
-    _, said = run.communicate(timeout=60)
+    ) as run:
+        assert run.stdout.readline() == "mixed one\n"
+        run.send_signal(signal.SIGINT)
+        _, said = run.communicate(timeout=60)
     assert run.returncode == 130
     assert "interrupted" in said
     assert "Traceback" not in said
