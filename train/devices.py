@@ -3,6 +3,7 @@
 One mesh with one axis. Everything else follows from where the arrays of a step lie.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -14,20 +15,30 @@ from vmixjax.errors import RunError
 AXIS = "batch"
 
 
-def mesh(batch_size: int) -> Mesh:
-    """Puts all devices of all processes in a row.
+def mesh(batch_size: int, on: Sequence[jax.Device] | None = None) -> Mesh:
+    """Puts devices in a row: by default all devices of all processes.
 
     Raises:
       RunError: The batch cannot be shared out evenly.
     """
-    count = jax.device_count()
+    count = jax.device_count() if on is None else len(on)
     if batch_size % count:
         nearest = max(count, round(batch_size / count) * count)
         raise RunError(
             f"--batch-size {batch_size} cannot be shared out over {count} devices: "
             f"use a multiple, such as {nearest}"
         )
-    return jax.make_mesh((count,), (AXIS,), axis_types=(AxisType.Auto,))
+    return jax.make_mesh((count,), (AXIS,), axis_types=(AxisType.Auto,), devices=on)
+
+
+def has_bfloat16(mesh: Mesh) -> bool:
+    """Whether its devices, which need not be there, compute faster in bfloat16.
+
+    TPUs and GPUs do, but for NVIDIA's from before Ampere, such as the T4.
+    """
+    device = mesh.devices.flat[0]
+    old = getattr(device, "compute_capability", "").startswith(("5.", "6.", "7."))
+    return device.platform in ("gpu", "tpu") and not old
 
 
 def spread(mesh: Mesh) -> NamedSharding:
@@ -50,6 +61,16 @@ def placed(mesh: Mesh, tree: Any, *, fsdp: bool) -> Any:
         return NamedSharding(mesh, PartitionSpec(*spec))
 
     return jax.tree.map(place, tree)
+
+
+def gathered(mesh: Mesh, tree: Any) -> Any:
+    """Gives each device all of the arrays of a tree, inside a step.
+
+    Else a layer whose weights are spread would spread the channels of its features too,
+    and send these from device to device instead.
+    """
+    everywhere = NamedSharding(mesh, PartitionSpec())
+    return jax.lax.with_sharding_constraint(tree, everywhere)
 
 
 def on_devices(

@@ -10,6 +10,7 @@ import numpy as np
 from train import checkpoints, data, devices
 from train.config import Config
 from train.fit import Outcome, measure, say
+from train.programs import programs_of
 from train.sources import read_pixels
 from train.step import State, Steps
 from vmixjax.errors import RunError
@@ -77,7 +78,9 @@ def predict(
     padding = -len(images) % steps.mesh.size
     batch = np.stack(images + [np.zeros(run.shape, np.uint8)] * padding)
     ids = np.arange(len(batch), dtype=np.int32)
-    rows = np.asarray(jax.jit(steps.probabilities)(state, batch, ids))[: len(images)]
+    seed = np.uint32(config.seed)
+    told = jax.jit(steps.probabilities)(state, batch, ids, seed)
+    rows = np.asarray(told)[: len(images)]
     return [
         Prediction(
             str(path),
@@ -92,8 +95,7 @@ def _best(run: checkpoints.Run, config: Config, workdir: Path) -> tuple[Steps, S
     """The steps of a run, and its best state, a copy on each device."""
     mesh = devices.mesh(config.batch_size)
     steps = Steps(config, run.shape, len(run.classes), mesh)
-    placed = devices.placed(mesh, jax.eval_shape(steps.init), fsdp=False)
-    abstract = jax.eval_shape(jax.jit(steps.init, out_shardings=placed))
+    abstract = programs_of(steps, fsdp=False).state
     with checkpoints.open_checkpoints(workdir, config.keep, say) as saved:
         state = saved.restore(abstract, None, best=True)
     if state is None:
