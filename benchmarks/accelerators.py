@@ -30,7 +30,28 @@ from typing import Any
 from benchmarks import functions, here, hlo, tables, targets
 
 TABLES = ("functions", "first", "steps")
+SECONDS = ("s to trace", "s to compile", "CPU s of both")
 FIRST = "a first mix of one image"
+
+
+class Found:
+    """What was found, in a file that is written anew whenever there is more."""
+
+    def __init__(self, path: Path | None) -> None:
+        self.path = path
+        old = path is not None and path.exists() and path.stat().st_size
+        self.values: dict[str, Any] = (
+            json.loads(path.read_text()) if old and path else {}
+        )
+
+    def add(self, value: Any, *keys: str) -> None:
+        """Puts a value under keys, one in the other, and writes the file."""
+        here = self.values
+        for key in keys[:-1]:
+            here = here.setdefault(key, {})
+        here[keys[-1]] = value
+        if self.path:
+            self.path.write_text(json.dumps(self.values, indent=1) + "\n")
 
 
 def traffic(text: str, image: int) -> dict[str, Any]:
@@ -64,6 +85,7 @@ def counted(program: targets.Program, image: int) -> dict[str, Any]:
         "result bytes": memory.output_size_in_bytes - memory.alias_size_in_bytes,
         "s to trace": round(program.trace, 2),
         "s to compile": round(program.compile, 2),
+        "CPU s of both": round(program.cpu, 2),
     }
     return found if program.flops is None else found | {"flops": program.flops}
 
@@ -95,7 +117,34 @@ def in_first_calls(name: str) -> Iterator[tuple[str, dict[str, Any]]]:
         figures = counted(program, images.nbytes)
         sizes = " ".join(f"{region}:{block}" for region, block in config.ladder)
         title = f"{side} x {side}, tile {config.tile_size}, {sizes}, {config.channels}"
-        yield title, {key: figures[key] for key in ("s to trace", "s to compile")}
+        yield title, {k: v for k, v in figures.items() if k in SECONDS}
+
+
+def in_steps(name: str, presets: list[str], found: Found) -> Iterator[dict[str, Any]]:
+    """Compiles training steps of presets for one target: keeps figures, yields rows."""
+    # The functions need less than training does.
+    from benchmarks.presets import compiled_steps
+
+    for preset in presets:
+        for step in compiled_steps(preset, name):
+            figures = counted(step.program, step.image)
+            needed = sum(
+                figures[f"{part} bytes"] for part in ("argument", "temporary", "result")
+            )
+            figures["of memory"] = needed / targets.TARGETS[step.target].memory
+            found.add(figures, "steps", preset, step.place, step.name)
+            yield {
+                "preset": preset,
+                "place": step.place,
+                "step": step.name,
+                "GB moved": figures["bytes"] / 1e9,
+                "GB, padded": figures.get("bytes, padded", figures["bytes"]) / 1e9,
+                "GFLOP": figures["flops"] / 1e9 if "flops" in figures else None,
+                "arguments, GB": figures["argument bytes"] / 1e9,
+                "temporary, GB": figures["temporary bytes"] / 1e9,
+                "of memory": figures["of memory"],
+                "compiled in s": figures["s to compile"],
+            }
 
 
 def list_kernels(title: str, text: str, image: int) -> None:
@@ -132,6 +181,7 @@ def as_rows(found: dict[str, dict[str, Any]], image: int) -> list[dict[str, Any]
             "arguments": one["argument bytes"] / image,
             "GFLOP": one["flops"] / 1e9 if "flops" in one else None,
             "first call in s": one["s to trace"] + one["s to compile"],
+            "CPU s": one["CPU s of both"],
         }
         rows.append({"what": name} | row)
     return rows
@@ -146,26 +196,6 @@ def versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             continue
     return found
-
-
-class Found:
-    """What was found, in a file that is written anew whenever there is more."""
-
-    def __init__(self, path: Path | None) -> None:
-        self.path = path
-        old = path is not None and path.exists() and path.stat().st_size
-        self.values: dict[str, Any] = (
-            json.loads(path.read_text()) if old and path else {}
-        )
-
-    def add(self, value: Any, *keys: str) -> None:
-        """Puts a value under keys, one in the other, and writes the file."""
-        here = self.values
-        for key in keys[:-1]:
-            here = here.setdefault(key, {})
-        here[keys[-1]] = value
-        if self.path:
-            self.path.write_text(json.dumps(self.values, indent=1) + "\n")
 
 
 def compile_all(options: argparse.Namespace, found: Found) -> None:
@@ -188,6 +218,8 @@ def compile_all(options: argparse.Namespace, found: Found) -> None:
             rows = dict(in_first_calls(name))
             found.add(rows, FIRST, name)
             tables.show(f"{title}: {FIRST}", [{"what": k} | v for k, v in rows.items()])
+        if "steps" in asked:
+            tables.show(title, list(in_steps(name, options.presets, found)))
 
 
 def measure_here(options: argparse.Namespace, found: Found) -> None:
@@ -223,6 +255,12 @@ def main() -> None:
     )
     parser.add_argument(
         "--only", nargs="+", help="functions, beside x + 1; all if none"
+    )
+    parser.add_argument(
+        "--presets",
+        nargs="+",
+        default=["cifar10", "imagenet100"],
+        help="of train, whose steps are compiled",
     )
     parser.add_argument("--kernels", action="store_true", help="list large kernels")
     options = parser.parse_args()

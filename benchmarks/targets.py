@@ -24,13 +24,15 @@ class Target(NamedTuple):
 
     Attributes:
       title: its name in tables.
-      memory: bytes of it.
+      memory: bytes of each.
+      chips: how many there would be.
       describe: gives the devices that there would be.
       package: brings the compiler.
     """
 
     title: str
     memory: int
+    chips: int
     describe: Callable[[], Any]
     package: str
 
@@ -49,9 +51,9 @@ def _gpu() -> Any:
 
 
 TARGETS = {
-    "v5e": Target("TPU v5e", 16 * 2**30, _tpu("v5e:2x2"), "libtpu"),
-    "v6e": Target("TPU v6e", 32 * 2**30, _tpu("v6e:2x2"), "libtpu"),
-    "h100": Target("H100 SXM", 80 * 2**30, _gpu, "'jax[cuda12]'"),
+    "v5e": Target("TPU v5e", 16 * 2**30, 4, _tpu("v5e:2x2"), "libtpu"),
+    "v6e": Target("TPU v6e", 32 * 2**30, 4, _tpu("v6e:2x2"), "libtpu"),
+    "h100": Target("H100 SXM", 80 * 2**30, 1, _gpu, "'jax[cuda12]'"),
 }
 """By the names that options have."""
 
@@ -64,6 +66,7 @@ class Program(NamedTuple):
       memory: what XLA says it needs.
       flops: what XLA says it computes; None where it does not.
       trace, compile: seconds that these took.
+      cpu: seconds of processors that both took, which a busy machine changes less.
     """
 
     text: str
@@ -71,6 +74,7 @@ class Program(NamedTuple):
     flops: float | None
     trace: float
     compile: float
+    cpu: float
 
 
 def without_devices() -> None:
@@ -134,7 +138,7 @@ def compiled(function: Callable[..., Any], *arguments: Any, **options: Any) -> P
       options: more for `jax.jit`.
     """
     jax.clear_caches()
-    start = time.perf_counter()
+    start, busy = time.perf_counter(), time.process_time()
     lowered = jax.jit(function, **options).lower(*arguments)
     traced = time.perf_counter()
     program = lowered.compile()
@@ -146,4 +150,5 @@ def compiled(function: Callable[..., Any], *arguments: Any, **options: Any) -> P
         costs.get("flops"),
         traced - start,
         done - traced,
+        time.process_time() - busy,
     )
