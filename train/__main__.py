@@ -8,12 +8,13 @@ import json
 import logging
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 
 from train.config import Config, OptimizerName
 from train.presets import PRESETS
+from vmixjax.cli.cache import keep_programs
 from vmixjax.command_line import DONE, Command, Program, example_last, say
 from vmixjax.errors import RunError
 
@@ -25,7 +26,8 @@ class Hosts:
     """Several processes that train together."""
 
     distributed: bool = False
-    """Join the other processes; on TPU pods and under SLURM they are found."""
+    """Join the other processes; on TPU pods and under SLURM they are found. What they
+    compile is kept where JAX_COMPILATION_CACHE_DIR says, a folder that all see."""
     coordinator: str | None = None
     """HOST:PORT of process 0."""
     processes: int | None = None
@@ -171,7 +173,9 @@ COMMANDS = {
 PROGRAM = Program(
     name="python -m train",
     speaker="train",
-    about="Train Flax models on images that nobody can recognise.",
+    about="Train Flax models on images that nobody can recognise. "
+    "Compiled programs are kept in your cache folder, unless the environment has "
+    "JAX_ENABLE_COMPILATION_CACHE=0.",
     example=_FIT,
     missing="{} is not installed: pip install -e '.[train]' in the checkout",
     interrupted="interrupted; go on from the last checkpoint with --resume",
@@ -190,8 +194,7 @@ def _run(arguments: list[str]) -> int:
     """Runs a command, its options starting from the preset that is named."""
     command = COMMANDS.get(arguments[0]) if arguments else None
     if command is None or not hasattr(command.options, "preset"):
-        command, options = PROGRAM.parse(arguments, COMMANDS)
-        return command.run(options)
+        return _start(*PROGRAM.parse(arguments, COMMANDS))
     preset = _preset(arguments)
     if preset not in PRESETS:
         raise RunError(f"--preset {preset!r} is none of {', '.join(PRESETS)}")
@@ -203,6 +206,18 @@ def _run(arguments: list[str]) -> int:
             default=command.options(tyro.MISSING, preset, config=PRESETS[preset]),
             config=(tyro.conf.FlagCreatePairsOff,),
         )
+    return _start(command, options)
+
+
+def _start(command: Command, options: Any) -> int:
+    """Carries out a command, with programs that were compiled before.
+
+    Of several processes JAX lets the first alone keep programs. In folders of their
+    own the others would compile what it loads, and on GPUs, which are tuned together,
+    wait for it: such a folder must be one that all of them see, so it must be named.
+    """
+    if not getattr(options, "hosts", Hosts()).distributed:
+        keep_programs(PROGRAM.speaker)
     return command.run(options)
 
 

@@ -3,6 +3,7 @@
 One mesh with one axis. Everything else follows from where the arrays of a step lie.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -14,20 +15,25 @@ from vmixjax.errors import RunError
 AXIS = "batch"
 
 
-def mesh(batch_size: int) -> Mesh:
-    """Puts all devices of all processes in a row.
+def mesh(batch_size: int, on: Sequence[jax.Device] | None = None) -> Mesh:
+    """Puts devices in a row: by default all devices of all processes.
 
     Raises:
       RunError: The batch cannot be shared out evenly.
     """
-    count = jax.device_count()
+    count = jax.device_count() if on is None else len(on)
     if batch_size % count:
         nearest = max(count, round(batch_size / count) * count)
         raise RunError(
             f"--batch-size {batch_size} cannot be shared out over {count} devices: "
             f"use a multiple, such as {nearest}"
         )
-    return jax.make_mesh((count,), (AXIS,), axis_types=(AxisType.Auto,))
+    return jax.make_mesh((count,), (AXIS,), axis_types=(AxisType.Auto,), devices=on)
+
+
+def is_accelerator(mesh: Mesh) -> bool:
+    """Whether its devices are GPUs or TPUs, which need not be there."""
+    return mesh.devices.flat[0].platform in ("gpu", "tpu")
 
 
 def spread(mesh: Mesh) -> NamedSharding:

@@ -13,6 +13,7 @@ from jax.sharding import NamedSharding
 from train import checkpoints, data, devices
 from train.config import Config, check
 from train.metrics import Metrics, open_metrics
+from train.programs import programs_of
 from train.step import Batch, State, Steps
 from vmixjax.command_line import counted, printable
 from vmixjax.errors import RunError
@@ -56,21 +57,18 @@ def fit(config: Config, workdir: Path, *, resume: bool = False) -> Outcome:
     found = counted(train.splits) or "none"
     say(f"splits: {found}; learning from {train}; testing on {test}")
 
-    placed = devices.placed(mesh, jax.eval_shape(steps.init), fsdp=config.fsdp)
-    init = jax.jit(steps.init, out_shardings=placed)
-    train_step = jax.jit(steps.train, donate_argnums=0, out_shardings=(placed, None))
-    test_step = jax.jit(steps.test)
+    programs = programs_of(steps, fsdp=config.fsdp)
     batches = data.training_batches(train, config.batch_size, config.seed)
 
     with checkpoints.open_checkpoints(workdir, config.keep, say) as saved:
-        state = saved.restore(jax.eval_shape(init), batches) or init()
+        state = saved.restore(programs.state, batches) or programs.init()
         first = int(state.step)
         with open_metrics(workdir, config.steps, first) as metrics:
             waiting: list[dict[str, jax.Array]] = []
             since = time.monotonic()
             for number in range(first + 1, config.steps + 1):
                 batch = devices.on_devices(spread, next(batches))
-                state, values = train_step(state, batch)
+                state, values = programs.train(state, batch)
                 waiting.append(values)
                 metrics.advance()
                 due = number % config.every == 0 or number == config.steps
@@ -78,13 +76,13 @@ def fit(config: Config, workdir: Path, *, resume: bool = False) -> Outcome:
                     _note(metrics, number, waiting, config, since)
                     waiting, since = [], time.monotonic()
                 if due:
-                    outcome = measure(test_step, state, test, config, spread)
+                    outcome = measure(programs.test, state, test, config, spread)
                     loss, accuracy = outcome.test_loss, outcome.test_accuracy
                     metrics.note(number, test_loss=loss, test_accuracy=accuracy)
                     saved.save(state, batches, accuracy)
                     since = time.monotonic()
             if first >= config.steps:
-                outcome = measure(test_step, state, test, config, spread)
+                outcome = measure(programs.test, state, test, config, spread)
     return outcome
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from train import checkpoints, data, devices
 from train.config import Config
 from train.fit import Outcome, measure, say
+from train.programs import programs_of
 from train.sources import read_pixels
 from train.step import State, Steps
 from vmixjax.errors import RunError
@@ -92,8 +93,7 @@ def _best(run: checkpoints.Run, config: Config, workdir: Path) -> tuple[Steps, S
     """The steps of a run, and its best state, a copy on each device."""
     mesh = devices.mesh(config.batch_size)
     steps = Steps(config, run.shape, len(run.classes), mesh)
-    placed = devices.placed(mesh, jax.eval_shape(steps.init), fsdp=False)
-    abstract = jax.eval_shape(jax.jit(steps.init, out_shardings=placed))
+    abstract = programs_of(steps, fsdp=False).state
     with checkpoints.open_checkpoints(workdir, config.keep, say) as saved:
         state = saved.restore(abstract, None, best=True)
     if state is None:

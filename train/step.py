@@ -13,9 +13,8 @@ import optax
 from flax import nnx
 from jax.sharding import Mesh, PartitionSpec
 
-from train import inputs
+from train import devices, inputs
 from train.config import Config
-from train.devices import AXIS
 from train.inputs import Prepare
 from train.models import build
 from train.optimizers import optimizer_for
@@ -63,7 +62,7 @@ class Steps:
         config = self.config
         low = config.bfloat16
         if low is None:
-            low = jax.default_backend() in ("gpu", "tpu")
+            low = devices.is_accelerator(self.mesh)
         shape, cell_size = inputs.input_shape(config, self.shape)
         return build(
             config.model,
@@ -160,7 +159,7 @@ class Steps:
 
     def _everywhere(self, prepare: Prepare) -> Prepare:
         """The same, each device by itself: what is random belongs to single images."""
-        spec = PartitionSpec(AXIS)
+        spec = PartitionSpec(devices.AXIS)
         return jax.shard_map(
             prepare, mesh=self.mesh, in_specs=(spec, spec), out_specs=spec
         )

@@ -20,13 +20,13 @@ from vmixjax.cli import cache, main
 
 counts, keep_programs = Counter(), cache.keep_programs
 
-def counted():
-    keep_programs()
+def counted(speaker):
+    keep_programs(speaker)
     import jax
     jax.monitoring.register_event_listener(lambda event, **_: counts.update([event]))
 
 def three_programs():
-    counted()
+    counted("vmixjax")
     import jax
     for i in range(3):
         assert float(jax.jit(lambda x: x + i)(1.0)) == 1 + i
@@ -159,7 +159,7 @@ def keep(tmp_path, folder, monkeypatch, capsys):
             patch.delitem(sys.modules, "jax", raising=False)
             # What it sets is taken back, too.
             patch.setattr(os, "environ", os.environ.copy())
-            cache.keep_programs()
+            cache.keep_programs("vmixjax")
             return os.environ.get(asked), capsys.readouterr().err
 
     return keep

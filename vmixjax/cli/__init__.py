@@ -44,5 +44,5 @@ def _run(arguments: list[str]) -> int:
 
     from vmixjax.cli.cache import keep_programs
 
-    keep_programs()
+    keep_programs(PROGRAM.speaker)
     return command.run(options)
