@@ -131,7 +131,7 @@ def tile_energies(
     quantise, unit, exponent = _quantiser(image, bits)
     sums = image_sums(image, quantise, config, bits)
     levels = [sums.inside + sums.border << fraction]
-    pixels = sums_of_pixels(sums.pixels, config)
+    pixels = sums_of_pixels(sums.pixels, config, bits)
     for region, block in config.ladder:
         shuffled = functools.partial(
             _shuffled,
@@ -145,9 +145,12 @@ def tile_energies(
         if block == 1:
             across = pixels[region]
             down = BlockSums(*(x.swapaxes(0, -2) for x in across))
+            inside, beyond = shuffled(across)
+            levels.append(2 * inside + beyond + shuffled(down)[1].T)
         else:
             across, down = sums.blocks[region, block]
-        levels.append(shuffled(across) + shuffled(down).T)
+            (inside, beyond), turned = shuffled(across), shuffled(down)
+            levels.append(inside + beyond + (turned[0] + turned[1]).T)
     return Energies(
         levels=jnp.stack(levels),
         inside=sums.inside,
@@ -210,10 +213,11 @@ def _shuffled(
     config: MixConfig,
     channels: int,
     fraction: int,
-) -> jax.Array:
+) -> tuple[jax.Array, jax.Array]:
     """Expected energy across (left to right) of each tile, int64, with fraction.
 
-    Of the N blocks that trade places, R and L are the last and first columns:
+    What is inside of regions, and what is beyond. Of the N blocks that trade places, R
+    and L are the last and first columns:
 
         inside blocks     unchanged
         inside a region   (n-1) / (n (N-1)) * sum over p != q of |R_p - L_q|^2
@@ -225,27 +229,37 @@ def _shuffled(
     n = region // block
     per_tile = config.tile_size // region
     count = n * n * (channels if config.crosses_channels else 1)
-    # The regions of a tile get an axis of their own: (..., tiles, per_tile, channels).
-    sums = BlockSums(
-        *(x.reshape(*x.shape[:-2], -1, per_tile, x.shape[-1]) for x in sums)
-    )
-
-    def tiles(x: jax.Array) -> jax.Array:
-        x = jnp.sum(x, axis=(2, 3))
-        return x.reshape(-1, per_tile, x.shape[-1]).sum(1)
-
+    sums = BlockSums(*(_regions_first(x, per_tile) for x in sums))
     right, left = sums.right_total, sums.left_total
     pairs = count * (sums.left + sums.right) - sums.paired
-    pairs -= 2 * jnp.sum(right * left, axis=1)
+    pairs -= 2 * jnp.sum(right * left, axis=2)
     inside = sums.within << fraction
     inside += _times(pairs << fraction, n - 1, n * (count - 1))
-    between = count * (sums.right[:, :, :-1] + sums.left[:, :, 1:])
-    between -= 2 * jnp.sum(right[..., :-1, :] * left[..., 1:, :], axis=1)
-    return (
-        tiles(inside)
-        + _divided(tiles(between << fraction), n * count)[0]
-        + _divided(tiles(sums.right[:, :, -1:] << fraction), n)[0]
-    )
+    between = count * (sums.right[:, :-1] + sums.left[:, 1:])
+    between -= 2 * jnp.sum(right[:, :-1] * left[:, 1:], axis=2)
+    beyond, _ = _divided(_over_regions(between << fraction), n * count)
+    beyond += _divided(_over_regions(sums.right[:, -1:] << fraction), n)[0]
+    return _over_regions(inside), beyond
+
+
+def _regions_first(sums: jax.Array, per_tile: int) -> jax.Array:
+    """(rows of regions, ..., columns, C) -> int64 (down, across, ..., C, H // T, W // T).
+
+    Down and across a tile. What is done to regions then moves no values, and whole
+    tiles lie side by side, which an accelerator's compiler needs to fuse it.
+    """
+    rows, *between, columns, channels = sums.shape
+    grid = sums.reshape(rows // per_tile, per_tile, *between, columns, channels)
+    tiles = (columns // per_tile, per_tile)
+    grid = grid.reshape(*grid.shape[:-2], *tiles, channels)
+    axes = range(2, 2 + len(between))
+    grid = grid.transpose(1, grid.ndim - 2, *axes, grid.ndim - 1, 0, grid.ndim - 3)
+    return grid.astype(jnp.int64)
+
+
+def _over_regions(sums: jax.Array) -> jax.Array:
+    """Sums over regions of tiles and channels: (H // T, W // T)."""
+    return jnp.sum(sums, axis=(0, 1, 2))
 
 
 def _times(value: jax.Array, numerator: int, denominator: int) -> jax.Array:
@@ -253,6 +267,8 @@ def _times(value: jax.Array, numerator: int, denominator: int) -> jax.Array:
     common = math.gcd(numerator, denominator)
     numerator, denominator = numerator // common, denominator // common
     whole, rest = _divided(value, denominator)
+    if numerator == 1:
+        return whole
     return whole * numerator + _divided(rest * numerator, denominator)[0]
 
 
@@ -270,6 +286,7 @@ def _divided(value: jax.Array, divisor: int) -> tuple[jax.Array, jax.Array]:
     for shift in (48, 32, 16, 0):
         digit = (value >> shift & 0xFFFF).astype(jnp.uint32)
         parts = rest << np.uint32(16) | digit
-        digit, rest = parts // np.uint32(divisor), parts % np.uint32(divisor)
+        digit = parts // np.uint32(divisor)
+        rest = parts - digit * np.uint32(divisor)
         quotient = quotient << 16 | digit.astype(jnp.int64)
     return quotient, rest.astype(jnp.int64)

@@ -15,7 +15,13 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 
-from vmixjax._sums.parts import Intensity, Sums, integers, smallest_regions
+from vmixjax._sums.parts import (
+    Intensity,
+    Sums,
+    integers,
+    smallest_regions,
+    sum_exactly,
+)
 from vmixjax._sums.rows import sums_of_blocks
 from vmixjax.config import MixConfig
 
@@ -51,29 +57,35 @@ def image_sums(
     strips = _strips(image, tile)
     parts = [_squares(strips, wide(tile)), _border(strips, wide(tile))]
     regions = smallest_regions(config)
-    if tile in regions:
+    # What is summed at once in tiles may serve regions, too.
+    alike = [
+        region
+        for region in regions
+        if _at_once(region, in_blocks) == _at_once(tile, in_blocks)
+    ]
+    if alike:
         parts += of_pixels(tile)
     squares, border, *rest = _sums_down(parts, in_blocks)
     sums = {
-        region: rest if region == tile else _sums_down(of_pixels(region), in_blocks)
+        region: rest if region in alike else _sums_down(of_pixels(region), in_blocks)
         for region in regions
     }
 
-    def total(
-        sums: jax.Array, side: int, bits: int, axes: tuple[int, ...]
-    ) -> jax.Array:
-        cells = _cells(sums, shape, side)
-        enough = integers(bits, side * side * math.prod(shape[2:] if 4 in axes else ()))
-        return jnp.sum(cells, axes, enough).astype(jnp.int64)
+    def in_tiles(sums: jax.Array) -> jax.Array:
+        count = tile**2 * shape[2]
+        cells = _cells(sums, shape, tile)
+        return sum_exactly(cells, (1, 3, 4), 2 * bits + 3, count).astype(jnp.int64)
 
-    edge = total(border, tile, 2 * bits + 3, (1, 3, 4))
+    def in_regions(sums: jax.Array, region: int, bits: int) -> jax.Array:
+        return sum_exactly(_cells(sums, shape, region), (1, 3), bits, region**2)
+
     return Sums(
-        inside=total(squares, tile, 2 * bits + 3, (1, 3, 4)) - edge,
-        border=edge,
+        inside=in_tiles(squares) - in_tiles(border),
+        border=in_tiles(border),
         pixels={
             region: (
-                total(values, region, bits, (1, 3)),
-                total(squares, region, 2 * bits, (1, 3)),
+                in_regions(values, region, bits),
+                in_regions(squares, region, 2 * bits),
             )
             for region, (values, squares) in sums.items()
         },

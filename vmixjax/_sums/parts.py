@@ -14,13 +14,13 @@ Intensity: TypeAlias = Callable[[jax.Array], jax.Array]
 """What values of an image are taken for: each by itself, and 0 for 0."""
 
 PixelSums: TypeAlias = tuple[jax.Array, jax.Array]
-"""Of the regions of an image, int64 (H // s, W // s, C): sums of values, of squares."""
+"""Of regions of an image, integers (H // s, W // s, C): sums of values, of squares."""
 
 
 class BlockSums(NamedTuple):
     """Sums over the N blocks of each region, R and L their last and first columns.
 
-    All int64. Over channels, too, where blocks cross them, so that the last axis is 1.
+    All integers. Over channels, too, where blocks cross them, so that the last axis is 1.
 
     Attributes:
       within: of squared differences inside blocks.
@@ -40,10 +40,11 @@ class BlockSums(NamedTuple):
 
 
 class Sums(NamedTuple):
-    """Exact sums over an image, int64, from which all its energies follow.
+    """Exact sums over an image from which all its energies follow.
 
     Attributes:
-      inside: of squared differences inside tiles, of all channels (H // T, W // T).
+      inside: int64 (H // T, W // T), of squared differences inside tiles, of all
+        channels.
       border: of the squares at the right and bottom border of tiles, likewise.
       pixels: for some sizes of region, see `smallest_regions`, their sums.
       blocks: for each level with larger blocks, (region, block), its sums; and those
@@ -69,7 +70,7 @@ def smallest_regions(config: MixConfig) -> list[int]:
 
 
 def sums_of_pixels(
-    sums: dict[int, PixelSums], config: MixConfig
+    sums: dict[int, PixelSums], config: MixConfig, bits: int
 ) -> dict[int, BlockSums]:
     """Sums where blocks are single pixels, by size of region, from `smallest_regions`.
 
@@ -80,15 +81,26 @@ def sums_of_pixels(
     for region in sorted({region for region, block in config.ladder if block == 1}):
         if region not in known:
             smaller = max(r for r in known if region % r == 0)
-            parts = [cut(x, region // smaller) for x in known[smaller]]
-            total, squares = (jnp.sum(x, axis=(1, 3)) for x in parts)
-            known[region] = total, squares
+            total, squares = (cut(x, region // smaller) for x in known[smaller])
+            known[region] = (
+                sum_exactly(total, (1, 3), bits, region**2),
+                sum_exactly(squares, (1, 3), 2 * bits, region**2),
+            )
     of_blocks = {}
     for region, of_channels in known.items():
         total, squares = of_channels
         if config.crosses_channels:
-            total, squares = (x.sum(-1, keepdims=True) for x in of_channels)
+            count = region**2 * total.shape[-1]
+            total = sum_exactly(total, (2,), bits, count)[..., None]
+            squares = sum_exactly(squares, (2,), 2 * bits, count)[..., None]
         nought = jnp.zeros_like(squares)
         total = total[:, None]
         of_blocks[region] = BlockSums(nought, squares, squares, nought, total, total)
     return of_blocks
+
+
+def sum_exactly(
+    x: jax.Array, axes: tuple[int, ...], bits: int, count: int
+) -> jax.Array:
+    """Sums to numbers that are sums of so many below 2^bits."""
+    return jnp.sum(x, axes, dtype=integers(bits, count))

@@ -14,6 +14,7 @@ from vmixjax._sums.parts import (
     Sums,
     integers,
     smallest_regions,
+    sum_exactly,
 )
 from vmixjax.config import MixConfig
 
@@ -173,10 +174,10 @@ def _sums_of_regions(values: jax.Array, region: int, bits: int) -> PixelSums:
     lines = lines.reshape(height // region, region, width * channels)
     wide = integers(2 * bits, region)
 
-    def columns(x: jax.Array) -> jax.Array:
+    def columns(x: jax.Array, bits: int) -> jax.Array:
         # Down first, over whole lines as they are stored: axes of a region are short.
         summed = jnp.sum(x, axis=1, dtype=x.dtype)
         grid = summed.reshape(height // region, width // region, region, channels)
-        return jnp.sum(grid, axis=2, dtype=jnp.int64)
+        return sum_exactly(grid, (2,), bits, region**2)
 
-    return columns(lines), columns(jnp.square(lines.astype(wide)))
+    return columns(lines, bits), columns(jnp.square(lines.astype(wide)), 2 * bits)
