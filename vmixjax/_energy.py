@@ -243,9 +243,9 @@ def _shuffled(
 
 
 def _regions_first(sums: jax.Array, per_tile: int) -> jax.Array:
-    """(rows of regions, ..., columns, C) -> int64 (down, across, ..., C, H // T, W // T).
+    """(rows, ..., columns, C) of regions -> int64 (a, b, ..., C, H // T, W // T).
 
-    Down and across a tile. What is done to regions then moves no values, and whole
+    A tile has a x b of them. What is done to regions then moves no values, and whole
     tiles lie side by side, which an accelerator's compiler needs to fuse it.
     """
     rows, *between, columns, channels = sums.shape
@@ -258,8 +258,20 @@ def _regions_first(sums: jax.Array, per_tile: int) -> jax.Array:
 
 
 def _over_regions(sums: jax.Array) -> jax.Array:
-    """Sums over regions of tiles and channels: (H // T, W // T)."""
-    return jnp.sum(sums, axis=(0, 1, 2))
+    """Sums int64 of at least 0 over regions of tiles and channels: (H // T, W // T).
+
+    In digits of which as many fit 32 bits: of 64-bit sums, too, an accelerator's
+    compiler makes much that takes long to compile.
+    """
+    axes = (0, 1, 2)
+    bits = 31 - math.prod(sums.shape[:3]).bit_length()
+    if bits < 8:
+        return jnp.sum(sums, axes)
+    total = jnp.zeros(sums.shape[3:], jnp.int64)
+    for shift in range(0, 63, bits):
+        digits = (sums >> shift & (1 << bits) - 1).astype(jnp.int32)
+        total += jnp.sum(digits, axes, dtype=jnp.int32).astype(jnp.int64) << shift
+    return total
 
 
 def _times(value: jax.Array, numerator: int, denominator: int) -> jax.Array:
@@ -275,18 +287,19 @@ def _times(value: jax.Array, numerator: int, denominator: int) -> jax.Array:
 def _divided(value: jax.Array, divisor: int) -> tuple[jax.Array, jax.Array]:
     """Quotient and remainder of int64 of at least 0.
 
-    In digits of 16 bits: accelerators have no 64-bit division, and what their compilers
-    make of one is hundreds of kernels, which take a minute to compile.
+    In digits that 32 bits have room for: accelerators have no 64-bit division, and what
+    their compilers make of one is hundreds of kernels, which take a minute to compile.
     """
-    if divisor & (divisor - 1) == 0:
-        return value >> (divisor.bit_length() - 1), value & (divisor - 1)
-    if divisor >= 2**16:
-        return value // divisor, value % divisor
+    zeros = (divisor & -divisor).bit_length() - 1
+    dividend, odd = value >> zeros, divisor >> zeros
+    if odd == 1:
+        return dividend, value & (divisor - 1)
+    bits = 32 - odd.bit_length()
     quotient, rest = jnp.zeros_like(value), jnp.zeros(value.shape, jnp.uint32)
-    for shift in (48, 32, 16, 0):
-        digit = (value >> shift & 0xFFFF).astype(jnp.uint32)
-        parts = rest << np.uint32(16) | digit
-        digit = parts // np.uint32(divisor)
-        rest = parts - digit * np.uint32(divisor)
-        quotient = quotient << 16 | digit.astype(jnp.int64)
-    return quotient, rest.astype(jnp.int64)
+    for shift in reversed(range(0, 63 - zeros, bits)):
+        digit = dividend >> shift & (1 << bits) - 1
+        part = rest << np.uint32(bits) | digit.astype(jnp.uint32)
+        digit = part // np.uint32(odd)
+        rest = part - digit * np.uint32(odd)
+        quotient = quotient << bits | digit.astype(jnp.int64)
+    return quotient, value - quotient * divisor

@@ -14,13 +14,13 @@ Intensity: TypeAlias = Callable[[jax.Array], jax.Array]
 """What values of an image are taken for: each by itself, and 0 for 0."""
 
 PixelSums: TypeAlias = tuple[jax.Array, jax.Array]
-"""Of regions of an image, integers (H // s, W // s, C): sums of values, of squares."""
+"""Sums of values, and of squares, of regions: integers (H // s, W // s, C)."""
 
 
 class BlockSums(NamedTuple):
     """Sums over the N blocks of each region, R and L their last and first columns.
 
-    All integers. Over channels, too, where blocks cross them, so that the last axis is 1.
+    Integers. Over channels, too, where blocks cross them, so that the last axis is 1.
 
     Attributes:
       within: of squared differences inside blocks.
