@@ -229,49 +229,24 @@ def _shuffled(
     n = region // block
     per_tile = config.tile_size // region
     count = n * n * (channels if config.crosses_channels else 1)
-    sums = BlockSums(*(_regions_first(x, per_tile) for x in sums))
+    # The regions of a tile get an axis of their own: (..., tiles, per_tile, channels).
+    grids = [x.reshape(*x.shape[:-2], -1, per_tile, x.shape[-1]) for x in sums]
+    sums = BlockSums(*(x.astype(jnp.int64) for x in grids))
+
+    def tiles(x: jax.Array) -> jax.Array:
+        rows = x.shape[0] // per_tile
+        return x.reshape(rows, per_tile, *x.shape[1:]).sum((1, 3, 4))
+
     right, left = sums.right_total, sums.left_total
     pairs = count * (sums.left + sums.right) - sums.paired
-    pairs -= 2 * jnp.sum(right * left, axis=2)
+    pairs -= 2 * jnp.sum(right * left, axis=1)
     inside = sums.within << fraction
     inside += _times(pairs << fraction, n - 1, n * (count - 1))
-    between = count * (sums.right[:, :-1] + sums.left[:, 1:])
-    between -= 2 * jnp.sum(right[:, :-1] * left[:, 1:], axis=2)
-    beyond, _ = _divided(_over_regions(between << fraction), n * count)
-    beyond += _divided(_over_regions(sums.right[:, -1:] << fraction), n)[0]
-    return _over_regions(inside), beyond
-
-
-def _regions_first(sums: jax.Array, per_tile: int) -> jax.Array:
-    """(rows, ..., columns, C) of regions -> int64 (a, b, ..., C, H // T, W // T).
-
-    A tile has a x b of them. What is done to regions then moves no values, and whole
-    tiles lie side by side, which an accelerator's compiler needs to fuse it.
-    """
-    rows, *between, columns, channels = sums.shape
-    grid = sums.reshape(rows // per_tile, per_tile, *between, columns, channels)
-    tiles = (columns // per_tile, per_tile)
-    grid = grid.reshape(*grid.shape[:-2], *tiles, channels)
-    axes = range(2, 2 + len(between))
-    grid = grid.transpose(1, grid.ndim - 2, *axes, grid.ndim - 1, 0, grid.ndim - 3)
-    return grid.astype(jnp.int64)
-
-
-def _over_regions(sums: jax.Array) -> jax.Array:
-    """Sums int64 of at least 0 over regions of tiles and channels: (H // T, W // T).
-
-    In digits of which as many fit 32 bits: of 64-bit sums, too, an accelerator's
-    compiler makes much that takes long to compile.
-    """
-    axes = (0, 1, 2)
-    bits = 31 - math.prod(sums.shape[:3]).bit_length()
-    if bits < 8:
-        return jnp.sum(sums, axes)
-    total = jnp.zeros(sums.shape[3:], jnp.int64)
-    for shift in range(0, 63, bits):
-        digits = (sums >> shift & (1 << bits) - 1).astype(jnp.int32)
-        total += jnp.sum(digits, axes, dtype=jnp.int32).astype(jnp.int64) << shift
-    return total
+    between = count * (sums.right[:, :, :-1] + sums.left[:, :, 1:])
+    between -= 2 * jnp.sum(right[..., :-1, :] * left[..., 1:, :], axis=1)
+    beyond, _ = _divided(tiles(between << fraction), n * count)
+    beyond += _divided(tiles(sums.right[:, :, -1:] << fraction), n)[0]
+    return tiles(inside), beyond
 
 
 def _times(value: jax.Array, numerator: int, denominator: int) -> jax.Array:
