@@ -1,7 +1,10 @@
 """Compiling for accelerators, and running on one, with a CPU in their place."""
 
 import json
+import os
+import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import jax
@@ -178,3 +181,33 @@ def test_the_share_of_mixing_is_what_inputs_take_beyond_clean_ones():
     # Clean ones in that form are not there.
     assert found["step, mixed, regions"] == {"bytes": 1000}
     assert "mixing, of bytes" not in found["inputs, mixed"]
+
+
+def test_the_script_for_a_device_checks_bytes_before_it_measures(tmp_path):
+    root = Path(accelerators.__file__).parents[1]
+    called = tmp_path / "called"
+    python = tmp_path / "bin" / "python3"
+    python.parent.mkdir()
+    python.write_text(
+        f'#!/bin/sh\necho "$@" >> {called}\n'
+        f'case "$1" in tests/golden.py) cat {root}/tests/golden.json ;; esac\n'
+    )
+    python.chmod(0o755)
+    (tmp_path / "wheels").mkdir()
+    (tmp_path / "wheels" / "one.whl").touch()
+    done = subprocess.run(
+        [root / "benchmarks" / "device.sh", "found", "wheels"],
+        cwd=tmp_path,
+        env={"PATH": f"{python.parent}:{os.defpath}"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "golden: the same bytes as on CPU" in done.stdout
+    pip, *rest = called.read_text().splitlines()
+    assert pip.startswith("-m pip install")
+    assert pip.endswith(" wheels/one.whl")
+    assert rest == [
+        "tests/golden.py",
+        f"-m benchmarks.accelerators --here --out {tmp_path}/found/device.json",
+    ]
