@@ -115,6 +115,12 @@ def test_a_failure_here_costs_nothing_else(monkeypatch, capsys, tmp_path):
     assert "division by zero" in capsys.readouterr().out
 
 
+def test_calls_in_a_row_are_waited_for_together(monkeypatch):
+    calls = []
+    monkeypatch.setattr(here, "IN_A_ROW", 4)
+    assert here.in_a_row(lambda: calls.append(1) or len(calls))() == 4
+
+
 def test_functions_are_timed_on_the_device_here(cpu, monkeypatch):
     monkeypatch.setattr(here, "COPIED", 1000)
     measured = dict(here.steps(["functions"], ["vfe"]))
