@@ -136,7 +136,7 @@ def in_steps(
 
 
 def share_of_mixing(found: dict[str, dict[str, Any]]) -> None:
-    """Adds to each step how much of it is mixing, in bytes and in FLOPs.
+    """Adds to each step how much of it is mixing, in bytes, FLOPs and cycles.
 
     Mixing is what preparing mixed images takes beyond preparing clean ones.
     """
@@ -146,7 +146,7 @@ def share_of_mixing(found: dict[str, dict[str, Any]]) -> None:
         chips = int(titled[1]) if (titled := re.search(r"(\d+) chips", title)) else 1
         if title.startswith("step") and all(name in found for name in pair):
             mixed, clean = (found[name] for name in pair)
-            for key in ("bytes", "flops"):
+            for key in ("bytes", "flops", "estimated cycles"):
                 if key in step:
                     share = (mixed[key] - clean[key]) / chips / step[key]
                     step[f"mixing, of {key}"] = round(share, 5)
@@ -161,7 +161,8 @@ def as_step_rows(found: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
             "GB, padded": one.get("bytes, padded", one["bytes"]) / 1e9,
             "GFLOP": one["flops"] / 1e9 if "flops" in one else None,
             "mixing, of bytes": one.get("mixing, of bytes"),
-            "mixing, of flops": one.get("mixing, of flops"),
+            "of flops": one.get("mixing, of flops"),
+            "of cycles": one.get("mixing, of estimated cycles"),
             "arguments, GB": one["argument bytes"] / 1e9,
             "temporary, GB": one["temporary bytes"] / 1e9,
             "of memory": one["of memory"],
