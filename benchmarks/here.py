@@ -1,9 +1,9 @@
 """The functions, and training steps, on the accelerator that is there.
 
 Times are medians of runs in turn; the ceiling is `x + 1` on the same images, and a copy
-of 2 GiB tells what the memory does. A run of a function is ten calls in a row: while the
-device works through them the next are handed to it, so that how long that takes, which
-is more than `x + 1` itself does, is not counted.
+of 2 GiB tells what the memory does. A run of a function is ten calls in a row: the next
+are handed over while the device is at work, so that how long that takes, which is more
+than `x + 1` itself does, is not counted.
 """
 
 import functools
