@@ -88,7 +88,8 @@ def counted(program: targets.Program, image: int) -> dict[str, Any]:
         "s to compile": round(program.compile, 2),
         "CPU s of both": round(program.cpu, 2),
     }
-    return found if program.flops is None else found | {"flops": program.flops}
+    told = {"flops": program.flops, "bytes by XLA": program.accessed}
+    return found | {key: value for key, value in told.items() if value is not None}
 
 
 def in_functions(

@@ -65,6 +65,7 @@ class Program(NamedTuple):
       text: its HLO after all passes.
       memory: what XLA says it needs.
       flops: what XLA says it computes; None where it does not.
+      accessed: bytes that it reads and writes by XLA's count, or None.
       trace, compile: seconds that these took.
       cpu: seconds of processors that both took, which a busy machine changes less.
     """
@@ -72,6 +73,7 @@ class Program(NamedTuple):
     text: str
     memory: Any
     flops: float | None
+    accessed: float | None
     trace: float
     compile: float
     cpu: float
@@ -128,6 +130,7 @@ def compiled(lower: Callable[[], jax.stages.Lowered]) -> Program:
         program.as_text() or "",
         program.memory_analysis(),
         costs.get("flops"),
+        costs.get("bytes accessed"),
         traced - start,
         done - traced,
         time.process_time() - busy,
