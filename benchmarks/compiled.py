@@ -21,7 +21,7 @@ def _row(*cells: str) -> str:
 
 def of_functions(found: dict[str, Any]) -> Iterator[str]:
     """Bytes over those of the ceiling, kernels of the images' size, and memory."""
-    by_target = {name: found[functions.SETTING][name] for name in TARGETS}
+    by_target = [found[functions.SETTING].get(name, {}) for name in TARGETS]
     columns = [
         f"{title}: {what}"
         for what in ("bytes", "kernels", "memory")
@@ -29,19 +29,26 @@ def of_functions(found: dict[str, Any]) -> Iterator[str]:
     ]
     yield _row("function", *columns)
     yield _row("---", *("---" for _ in columns))
-    for name in by_target["h100"]:
-        rows = [rows[name] for rows in by_target.values()]
-        ceilings = [rows[functions.CEILING] for rows in by_target.values()]
-        if name != functions.CEILING:
-            yield _row(
-                name,
-                *(
-                    f"{one['bytes'] / ceiling['bytes']:.1f}"
-                    for one, ceiling in zip(rows, ceilings, strict=True)
-                ),
-                *(str(one["of image's size"]) for one in rows),
-                *(f"{one['temporary bytes'] / _IMAGES:.1f}" for one in rows),
-            )
+    for name in by_target[0]:
+        if name == functions.CEILING:
+            continue
+        cells = [
+            _cells(rows[name], rows[functions.CEILING])
+            if name in rows
+            else ("", "", "")
+            for rows in by_target
+        ]
+        yield _row(
+            name, *(cell for column in zip(*cells, strict=True) for cell in column)
+        )
+
+
+def _cells(one: dict[str, Any], ceiling: dict[str, Any]) -> tuple[str, str, str]:
+    return (
+        f"{one['bytes'] / ceiling['bytes']:.1f}",
+        str(one["of image's size"]),
+        f"{one['temporary bytes'] / _IMAGES:.1f}",
+    )
 
 
 def of_steps(found: dict[str, Any]) -> Iterator[str]:
