@@ -22,6 +22,7 @@ Figures are written as soon as they are there, into what the file holds already.
 import argparse
 import importlib.metadata
 import json
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -87,7 +88,8 @@ def counted(program: targets.Program, image: int) -> dict[str, Any]:
         "s to compile": round(program.compile, 2),
         "CPU s of both": round(program.cpu, 2),
     }
-    return found if program.flops is None else found | {"flops": program.flops}
+    told = {"flops": program.flops, "bytes by XLA": program.accessed}
+    return found | {key: value for key, value in told.items() if value is not None}
 
 
 def in_functions(
@@ -101,7 +103,7 @@ def in_functions(
     ).items():
         if only and title not in only and title != functions.CEILING:
             continue
-        program = targets.compiled(function, *targets.abstract(arguments, place))
+        program = targets.compiled_at(place, function, *arguments)
         yield title, counted(program, images.nbytes)
         if show:
             list_kernels(f"{title}, {name}", program.text, images.nbytes)
@@ -113,38 +115,62 @@ def in_first_calls(name: str) -> Iterator[tuple[str, dict[str, Any]]]:
     for config, side in functions.FIRST_CALLS:
         images = functions.images_of(1, side, "uint8")
         function, arguments = functions.cases(images, config)["mix"]
-        program = targets.compiled(function, *targets.abstract(arguments, place))
+        program = targets.compiled_at(place, function, *arguments)
         figures = counted(program, images.nbytes)
         sizes = " ".join(f"{region}:{block}" for region, block in config.ladder)
         title = f"{side} x {side}, tile {config.tile_size}, {sizes}, {config.channels}"
         yield title, {k: v for k, v in figures.items() if k in SECONDS}
 
 
-def in_steps(name: str, presets: list[str], found: Found) -> Iterator[dict[str, Any]]:
-    """Compiles training steps of presets for one target: keeps figures, yields rows."""
+def in_steps(
+    name: str, preset: str, only: list[str] | None
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Compiles training steps of a preset for one target."""
     # The functions need less than training does.
-    from benchmarks.presets import compiled_steps
+    from benchmarks.presets import programs
 
-    for preset in presets:
-        for step in compiled_steps(preset, name):
-            figures = counted(step.program, step.image)
-            needed = sum(
-                figures[f"{part} bytes"] for part in ("argument", "temporary", "result")
-            )
-            figures["of memory"] = needed / targets.TARGETS[step.target].memory
-            found.add(figures, "steps", preset, step.place, step.name)
-            yield {
-                "preset": preset,
-                "place": step.place,
-                "step": step.name,
-                "GB moved": figures["bytes"] / 1e9,
-                "GB, padded": figures.get("bytes, padded", figures["bytes"]) / 1e9,
-                "GFLOP": figures["flops"] / 1e9 if "flops" in figures else None,
-                "arguments, GB": figures["argument bytes"] / 1e9,
-                "temporary, GB": figures["temporary bytes"] / 1e9,
-                "of memory": figures["of memory"],
-                "compiled in s": figures["s to compile"],
-            }
+    memory = targets.TARGETS[name].memory
+    for title, (program, image) in programs(preset, name, only):
+        found = counted(program, image)
+        parts = ("argument bytes", "temporary bytes", "result bytes")
+        yield title, found | {"of memory": sum(found[part] for part in parts) / memory}
+
+
+def share_of_mixing(found: dict[str, dict[str, Any]]) -> None:
+    """Adds to each step how much of it is mixing, in bytes, FLOPs and cycles.
+
+    Mixing is what preparing mixed images takes beyond preparing clean ones.
+    """
+    for title, step in found.items():
+        form = ", regions" if title.endswith(", regions") else ""
+        pair = (f"inputs, mixed{form}", f"inputs, clean{form}")
+        chips = int(titled[1]) if (titled := re.search(r"(\d+) chips", title)) else 1
+        if title.startswith("step") and all(name in found for name in pair):
+            mixed, clean = (found[name] for name in pair)
+            for key in ("bytes", "flops", "estimated cycles"):
+                if key in step:
+                    share = (mixed[key] - clean[key]) / chips / step[key]
+                    step[f"mixing, of {key}"] = round(share, 5)
+
+
+def as_step_rows(found: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows of a table of programs of a preset."""
+    return [
+        {
+            "program": title,
+            "GB moved": one["bytes"] / 1e9,
+            "GB, padded": one.get("bytes, padded", one["bytes"]) / 1e9,
+            "GFLOP": one["flops"] / 1e9 if "flops" in one else None,
+            "mixing, of bytes": one.get("mixing, of bytes"),
+            "of flops": one.get("mixing, of flops"),
+            "of cycles": one.get("mixing, of estimated cycles"),
+            "arguments, GB": one["argument bytes"] / 1e9,
+            "temporary, GB": one["temporary bytes"] / 1e9,
+            "of memory": one["of memory"],
+            "CPU s": one["CPU s of both"],
+        }
+        for title, one in found.items()
+    ]
 
 
 def list_kernels(title: str, text: str, image: int) -> None:
@@ -218,8 +244,13 @@ def compile_all(options: argparse.Namespace, found: Found) -> None:
             rows = dict(in_first_calls(name))
             found.add(rows, FIRST, name)
             tables.show(f"{title}: {FIRST}", [{"what": k} | v for k, v in rows.items()])
-        if "steps" in asked:
-            tables.show(title, list(in_steps(name, options.presets, found)))
+        for preset in options.presets if "steps" in asked else ():
+            for key, value in in_steps(name, preset, options.only):
+                found.add(value, "steps", preset, name, key)
+            rows = found.values["steps"][preset][name]
+            share_of_mixing(rows)
+            found.add(rows, "steps", preset, name)
+            tables.show(f"{title}: {preset}, each chip", as_step_rows(rows))
 
 
 def measure_here(options: argparse.Namespace, found: Found) -> None:
@@ -254,7 +285,7 @@ def main() -> None:
         help="functions of a batch; first mixes of one image; training steps",
     )
     parser.add_argument(
-        "--only", nargs="+", help="functions, beside x + 1; all if none"
+        "--only", nargs="+", help="these functions, or programs of a step, alone"
     )
     parser.add_argument(
         "--presets",

@@ -1,8 +1,9 @@
 """Training steps of the presets, compiled for accelerators that are not there."""
 
 import dataclasses
+import math
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
@@ -10,10 +11,10 @@ from jax.sharding import Mesh
 
 from benchmarks import targets
 from benchmarks.training import FORMS
-from train import devices, inputs
+from train import inputs
 from train.config import Config
 from train.presets import PRESETS
-from train.step import Steps
+from train.programs import lower
 
 Shape = tuple[int, int, int]
 
@@ -24,58 +25,46 @@ LEARNED: dict[str, tuple[Shape, int]] = {
     "cifar10_112": ((112, 112, 3), 10),
     "mnist": ((28, 28, 1), 10),
     "fashion_mnist": ((28, 28, 1), 10),
-    "digits": ((8, 8, 1), 10),
+    "digits": ((32, 32, 1), 10),
 }
 """Shapes of images, and numbers of classes, that the presets learn; largest first."""
 
+WHERE: dict[str, Literal["done", "step"]] = {"clean": "done", "mixed": "step"}
 
-class Step(NamedTuple):
-    """A program of a preset on some devices.
 
-    Attributes:
+Programs = Iterator[tuple[str, tuple[targets.Program, int]]]
+"""Title, what it was compiled to, and bytes of a batch's images on each chip."""
+
+
+def programs(preset: str, target: str, only: list[str] | None = None) -> Programs:
+    """Compiles programs of a preset for a target, what costs least first.
+
+    What makes a network's inputs of clean images, and of mixed ones; whole steps of one
+    chip; and of four, where the target has them: in the preset's own form, parameters
+    on each chip or spread.
+
+    Args:
       preset: which.
-      place: target, number of chips, how parameters lie.
-      name: what it does: a whole step, or only what makes a network's inputs.
-      target: the kind of the devices.
-      image: bytes of the images on each.
-      program: what it was compiled to.
+      target: for what.
+      only: titles; all by default.
     """
-
-    preset: str
-    place: str
-    name: str
-    target: str
-    image: int
-    program: targets.Program
-
-
-def compiled_steps(preset: str, target: str) -> Iterator[Step]:
-    """Compiles a preset's steps for a target, what costs least first.
-
-    On one chip: what prepares clean images and mixed ones, alone; the whole step as the
-    preset has it; on clean images; on mixed ones as they are. On four chips of a TPU,
-    as the preset has it: parameters on each, or spread.
-    """
-    config, one = PRESETS[preset], targets.mesh(target)
-    ways, own = variants(config), _own(config)
-    plans = [(target, f"inputs, {name}", way, one) for name, way in ways.items()]
-    plans += [(target, name, way, one) for name, way in ways.items()]
-    if targets.TARGETS[target].chips > 1:
-        four = targets.mesh(target, 4)
-        spread = dataclasses.replace(ways[own], fsdp=True)
-        plans += [
-            (f"{target}, 4 chips", own, ways[own], four),
-            (f"{target}, 4 chips, fsdp", own, spread, four),
-        ]
+    ways, own = variants(PRESETS[preset]), _own(PRESETS[preset])
+    spread = dataclasses.replace(ways[own], fsdp=True)
+    plans = {f"inputs, {name}": (way, 1) for name, way in ways.items()}
+    plans |= {f"step, {name}": (ways[name], 1) for name in (own, "clean", "mixed")}
+    if targets.TARGETS[target].chips >= 4:
+        plans |= {
+            f"step of 4 chips, {own}": (ways[own], 4),
+            f"step of 4 chips, fsdp, {own}": (spread, 4),
+        }
     shape, classes = LEARNED[preset]
-    for place, name, variant, mesh in plans:
-        if name.startswith("inputs"):
-            program = inputs_of(variant, shape, mesh)
-        else:
-            program = step_of(variant, shape, classes, mesh)
-        count = config.batch_size // mesh.size
-        image = count * shape[0] * shape[1] * shape[2]
-        yield Step(preset, place, name, target, image, program)
+    for title, (config, chips) in plans.items():
+        if only and title not in only:
+            continue
+        mesh = targets.mesh(target, chips)
+        make = inputs_of if title.startswith("inputs") else step_of
+        image = config.batch_size // chips * math.prod(shape)
+        yield title, (make(config, shape, classes, mesh), image)
 
 
 def _own(config: Config) -> str:
@@ -84,51 +73,38 @@ def _own(config: Config) -> str:
 
 
 def variants(config: Config) -> dict[str, Config]:
-    """A config on mixed images in its own form, on clean ones, on mixed as they are."""
-    config = dataclasses.replace(config, bfloat16=True)
-    mixed = {
-        name: dataclasses.replace(
-            config, mixing=dataclasses.replace(config.mixing, form=form)
+    """A config on clean images and on mixed ones, as they are and in other forms.
+
+    Clean ones are augmented as mixed ones are, as if mixed already, so that nothing but
+    mixing differs.
+    """
+    return {
+        name.replace("mixed", kind): dataclasses.replace(
+            config,
+            mixing=dataclasses.replace(config.mixing, where=where, form=form),
         )
         for name, form in FORMS.items()
+        for kind, where in WHERE.items()
     }
-    off = dataclasses.replace(config.mixing, where="off")
-    clean = {"clean": dataclasses.replace(config, mixing=off)}
-    own = {_own(config): mixed[_own(config)]}
-    return own | clean | mixed
-
-
-def _batch(config: Config, shape: Shape, mesh: Mesh) -> dict[str, Any]:
-    count = config.batch_size
-    batch = {
-        "image": jax.ShapeDtypeStruct((count, *shape), jnp.uint8),
-        "label": jax.ShapeDtypeStruct((count,), jnp.int32),
-        "id": jax.ShapeDtypeStruct((count,), jnp.int32),
-    }
-    return targets.abstract(batch, devices.spread(mesh))
 
 
 def step_of(config: Config, shape: Shape, classes: int, mesh: Mesh) -> targets.Program:
     """Compiles a whole training step as `train` runs it."""
-    steps = Steps(config, shape, classes, mesh)
-    state = jax.eval_shape(steps.init)
-    placed = devices.placed(mesh, state, fsdp=config.fsdp)
-    return targets.compiled(
-        steps.train,
-        targets.abstract(state, placed),
-        _batch(config, shape, mesh),
-        donate_argnums=0,
-        out_shardings=(placed, None),
-    )
+    on = list(mesh.devices.flat)
+    return targets.compiled(lambda: lower(config, shape, classes, on))
 
 
-def inputs_of(config: Config, shape: Shape, mesh: Mesh) -> targets.Program:
+def inputs_of(
+    config: Config, shape: Shape, classes: int, mesh: Mesh
+) -> targets.Program:
     """Compiles what augments, mixes and gives form to a batch, without the network."""
 
-    def prepared(step: jax.Array, batch: dict[str, jax.Array]) -> jax.Array:
-        keys = inputs.image_keys(config.seed, step, batch["id"])
+    def prepared(step: jax.Array, images: jax.Array, ids: jax.Array) -> jax.Array:
+        keys = inputs.image_keys(config.seed, step, ids)
         # As the network's first layer takes it.
-        return inputs.training(config)(keys, batch["image"]).astype(jnp.bfloat16)
+        return inputs.training(config)(keys, images).astype(jnp.bfloat16)
 
-    step = jax.ShapeDtypeStruct((), jnp.uint32, sharding=targets.copied(mesh))
-    return targets.compiled(prepared, step, _batch(config, shape, mesh))
+    images = jax.ShapeDtypeStruct((config.batch_size, *shape), jnp.uint8)
+    ids = jax.ShapeDtypeStruct((config.batch_size,), jnp.int32)
+    step = jax.ShapeDtypeStruct((), jnp.uint32)
+    return targets.compiled_at(targets.copied(mesh), prepared, step, images, ids)

@@ -65,6 +65,7 @@ class Program(NamedTuple):
       text: its HLO after all passes.
       memory: what XLA says it needs.
       flops: what XLA says it computes; None where it does not.
+      accessed: bytes that it reads and writes by XLA's count, or None.
       trace, compile: seconds that these took.
       cpu: seconds of processors that both took, which a busy machine changes less.
     """
@@ -72,6 +73,7 @@ class Program(NamedTuple):
     text: str
     memory: Any
     flops: float | None
+    accessed: float | None
     trace: float
     compile: float
     cpu: float
@@ -110,36 +112,16 @@ def mesh(name: str, count: int = 1) -> Mesh:
     return Mesh(np.array(devices[:count]), (AXIS,), axis_types=axes)
 
 
-def abstract(tree: Any, sharding: Any) -> Any:
-    """Shapes and dtypes of a tree of arrays, on devices that need not be there.
-
-    Args:
-      tree: arrays, or shapes of them.
-      sharding: where all lie, or a tree of such.
-    """
-    if isinstance(sharding, NamedSharding):
-        sharding = jax.tree.map(lambda _: sharding, tree)
-    return jax.tree.map(
-        lambda x, s: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=s), tree, sharding
-    )
-
-
 def copied(mesh: Mesh) -> NamedSharding:
     """A copy on each device."""
     return NamedSharding(mesh, PartitionSpec())
 
 
-def compiled(function: Callable[..., Any], *arguments: Any, **options: Any) -> Program:
-    """Compiles for the devices that abstract arguments lie on, from scratch.
-
-    Args:
-      function: what `jax.jit` takes.
-      arguments: trees as `abstract` gives them.
-      options: more for `jax.jit`.
-    """
+def compiled(lower: Callable[[], jax.stages.Lowered]) -> Program:
+    """Compiles from scratch what traces and lowers a function."""
     jax.clear_caches()
     start, busy = time.perf_counter(), time.process_time()
-    lowered = jax.jit(function, **options).lower(*arguments)
+    lowered = lower()
     traced = time.perf_counter()
     program = lowered.compile()
     done = time.perf_counter()
@@ -148,7 +130,22 @@ def compiled(function: Callable[..., Any], *arguments: Any, **options: Any) -> P
         program.as_text() or "",
         program.memory_analysis(),
         costs.get("flops"),
+        costs.get("bytes accessed"),
         traced - start,
         done - traced,
         time.process_time() - busy,
     )
+
+
+def compiled_at(place: Any, function: Callable[..., Any], *arguments: Any) -> Program:
+    """Compiles a function from scratch, for arguments like these at another place.
+
+    Args:
+      place: a sharding over devices that need not be there.
+      function: what `jax.jit` takes.
+      arguments: trees of arrays, or of shapes of them.
+    """
+    elsewhere = jax.tree.map(
+        lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=place), arguments
+    )
+    return compiled(lambda: jax.jit(function).lower(*elsewhere))

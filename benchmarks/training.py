@@ -41,5 +41,6 @@ def _step(config: Config, side: int) -> Way:
         "label": jnp.arange(config.batch_size) % 10,
         "id": jnp.arange(config.batch_size),
     }
-    state, step = run.init(), jax.jit(run.train)
-    return lambda: step(state, batch)
+    seed = np.uint32(config.seed)
+    state, step = jax.jit(run.init)(seed), jax.jit(run.train)
+    return lambda: step(state, batch, seed)

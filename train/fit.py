@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import jax
+import numpy as np
 from jax.sharding import NamedSharding
 
 from train import checkpoints, data, devices
@@ -58,17 +59,19 @@ def fit(config: Config, workdir: Path, *, resume: bool = False) -> Outcome:
     say(f"splits: {found}; learning from {train}; testing on {test}")
 
     programs = programs_of(steps, fsdp=config.fsdp)
+    seed = programs.seed
     batches = data.training_batches(train, config.batch_size, config.seed)
 
     with checkpoints.open_checkpoints(workdir, config.keep, say) as saved:
-        state = saved.restore(programs.state, batches) or programs.init()
+        state = saved.restore(programs.state, batches)
+        state = state or programs.init(seed)
         first = int(state.step)
         with open_metrics(workdir, config.steps, first) as metrics:
             waiting: list[dict[str, jax.Array]] = []
             since = time.monotonic()
             for number in range(first + 1, config.steps + 1):
                 batch = devices.on_devices(spread, next(batches))
-                state, values = programs.train(state, batch)
+                state, values = programs.train(state, batch, seed)
                 waiting.append(values)
                 metrics.advance()
                 due = number % config.every == 0 or number == config.steps
@@ -103,7 +106,7 @@ def _load(config: Config) -> tuple[data.Dataset, data.Dataset]:
 
 
 def measure(
-    test_step: Callable[[State, Batch], dict[str, jax.Array]],
+    test_step: Callable[[State, Batch, np.uint32], dict[str, jax.Array]],
     state: State,
     test: data.Dataset,
     config: Config,
@@ -111,7 +114,7 @@ def measure(
 ) -> Outcome:
     """Computes loss and accuracy on all test images."""
     sums = [
-        test_step(state, devices.on_devices(spread, batch))
+        test_step(state, devices.on_devices(spread, batch), np.uint32(config.seed))
         for batch in data.test_batches(test, config.batch_size)
     ]
     loss, right, count = (

@@ -27,7 +27,7 @@ _AUGMENTATION = 1
 """Folded into an image's key: mixing uses the key itself."""
 
 
-def image_keys(seed: int, step: jax.Array, ids: jax.Array) -> jax.Array:
+def image_keys(seed: int | jax.Array, step: jax.Array, ids: jax.Array) -> jax.Array:
     """Derives the keys of images in a step, (B,): `fold_in(fold_in(key, step), id)`.
 
     Anybody who knows the seed can compute them. Mixing inside the step protects from

@@ -78,7 +78,9 @@ def predict(
     padding = -len(images) % steps.mesh.size
     batch = np.stack(images + [np.zeros(run.shape, np.uint8)] * padding)
     ids = np.arange(len(batch), dtype=np.int32)
-    rows = np.asarray(jax.jit(steps.probabilities)(state, batch, ids))[: len(images)]
+    seed = np.uint32(config.seed)
+    told = jax.jit(steps.probabilities)(state, batch, ids, seed)
+    rows = np.asarray(told)[: len(images)]
     return [
         Prediction(
             str(path),

@@ -13,6 +13,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from train import devices
 from train.config import Config
@@ -26,6 +27,7 @@ class Programs:
     Attributes:
       state: Shapes, dtypes and shardings of the state.
       batch: Those of a batch.
+      seed: The last argument of each.
       init: Makes the state before any step.
       train: Takes a step, in the memory of the state that it is given.
       test: Sums over a batch, see `Steps.test`.
@@ -33,9 +35,10 @@ class Programs:
 
     state: State
     batch: Batch
-    init: Callable[[], State]
+    seed: np.uint32
+    init: Callable[[np.uint32], State]
     train: Any
-    test: Callable[[State, Batch], dict[str, jax.Array]]
+    test: Callable[[State, Batch, np.uint32], dict[str, jax.Array]]
 
 
 def programs_of(steps: Steps, *, fsdp: bool) -> Programs:
@@ -43,11 +46,13 @@ def programs_of(steps: Steps, *, fsdp: bool) -> Programs:
 
     Nothing is computed or compiled before one is called.
     """
-    placed = devices.placed(steps.mesh, jax.eval_shape(steps.init), fsdp=fsdp)
+    seed = np.uint32(steps.config.seed)
+    placed = devices.placed(steps.mesh, jax.eval_shape(steps.init, seed), fsdp=fsdp)
     init = jax.jit(steps.init, out_shardings=placed)
     return Programs(
-        state=jax.eval_shape(init),
+        state=jax.eval_shape(init, seed),
         batch=_batch(steps),
+        seed=seed,
         init=init,
         train=jax.jit(steps.train, donate_argnums=0, out_shardings=(placed, None)),
         test=jax.jit(steps.test),
@@ -86,5 +91,6 @@ def lower(
     """
     steps = Steps(config, shape, classes, devices.mesh(config.batch_size, on))
     programs = programs_of(steps, fsdp=config.fsdp)
-    lowered: jax.stages.Lowered = programs.train.lower(programs.state, programs.batch)
+    arguments = (programs.state, programs.batch, programs.seed)
+    lowered: jax.stages.Lowered = programs.train.lower(*arguments)
     return lowered

@@ -47,7 +47,11 @@ class State:
 
 
 class Steps:
-    """The pure functions of a run: a config, images of shape (H, W, C), all devices."""
+    """The pure functions of a run: a config, images of shape (H, W, C), its devices.
+
+    The config's seed, uint32, is an argument of each: so all seeds have one program,
+    and what is kept of it tells nothing of the keys of images.
+    """
 
     def __init__(
         self, config: Config, shape: tuple[int, int, int], classes: int, mesh: Mesh
@@ -56,9 +60,9 @@ class Steps:
         self.config, self.shape, self.classes, self.mesh = config, shape, classes, mesh
         self.optimizer = optimizer_for(config)
         # The graph is the same for all parameters; this makes none.
-        self.graph, _, _ = nnx.eval_shape(lambda: _parts(self._model()))
+        self.graph, _, _ = nnx.eval_shape(lambda: _parts(self._model(jnp.uint32(0))))
 
-    def _model(self) -> nnx.Module:
+    def _model(self, seed: jax.Array) -> nnx.Module:
         config = self.config
         low = config.bfloat16
         if low is None:
@@ -71,12 +75,12 @@ class Steps:
             region=inputs.region(config),
             cell_size=cell_size,
             dtype=jnp.bfloat16 if low else jnp.float32,
-            rngs=nnx.Rngs(config.seed),
+            rngs=nnx.Rngs(jax.random.key(seed)),
         )
 
-    def init(self) -> State:
+    def init(self, seed: jax.Array) -> State:
         """Makes the state before any step."""
-        _, parameters, statistics = _parts(self._model())
+        _, parameters, statistics = _parts(self._model(seed))
         return State(
             step=jnp.zeros((), jnp.uint32),
             parameters=parameters,
@@ -84,18 +88,20 @@ class Steps:
             optimizer=self.optimizer.init(parameters),
         )
 
-    def train(self, state: State, batch: Batch) -> tuple[State, dict[str, jax.Array]]:
+    def train(
+        self, state: State, batch: Batch, seed: jax.Array
+    ) -> tuple[State, dict[str, jax.Array]]:
         """Takes a step: the next state; loss and share of right answers in the batch.
 
         Where the loss is not finite the state stays as it is, but for `step`.
         """
         config = self.config
-        keys = inputs.image_keys(config.seed, state.step, batch["id"])
+        keys = inputs.image_keys(seed, state.step, batch["id"])
         x = self._everywhere(inputs.training(config))(keys, batch["image"])
         y = jax.nn.one_hot(batch["label"], self.classes)
         y = optax.smooth_labels(y, config.optimizer.label_smoothing)
         if config.optimizer.mixup:
-            key = inputs.image_keys(config.seed, state.step, jnp.uint32([_MIXUP]))[0]
+            key = inputs.image_keys(seed, state.step, jnp.uint32([_MIXUP]))[0]
             share = jax.random.beta(key, *2 * (config.optimizer.mixup,))
             # Any fixed pairing does: batches are in random order.
             x = share * x + (1 - share) * x[::-1]
@@ -128,7 +134,7 @@ class Steps:
         return after, {"loss": jnp.where(finite, loss, jnp.nan), "accuracy": right}
 
     def probabilities(
-        self, state: State, images: jax.Array, ids: jax.Array
+        self, state: State, images: jax.Array, ids: jax.Array, seed: jax.Array
     ) -> jax.Array:
         """Computes those of each class (B, classes) for images that it does not learn.
 
@@ -139,16 +145,16 @@ class Steps:
         prepare = self._everywhere(inputs.testing(self.config))
 
         def once(mix: jax.Array) -> jax.Array:
-            keys = inputs.image_keys(self.config.seed, jnp.uint32(_TEST) - mix, ids)
+            keys = inputs.image_keys(seed, jnp.uint32(_TEST) - mix, ids)
             return jax.nn.softmax(model(prepare(keys, images)))
 
         mixes = self.config.test_mixes
         return jnp.stack([once(jnp.uint32(i)) for i in range(mixes)]).mean(0)
 
-    def test(self, state: State, batch: Batch) -> dict[str, jax.Array]:
+    def test(self, state: State, batch: Batch, seed: jax.Array) -> dict[str, jax.Array]:
         """Sums over a batch `loss`, `right` answers and `count` of labelled images."""
         label = batch["label"]
-        probabilities = self.probabilities(state, batch["image"], batch["id"])
+        probabilities = self.probabilities(state, batch["image"], batch["id"], seed)
         loss = -jnp.log(jnp.take_along_axis(probabilities, label[:, None], 1)[:, 0])
         known = label >= 0
         return {

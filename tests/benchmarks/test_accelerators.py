@@ -1,7 +1,10 @@
 """Compiling for accelerators, and running on one, with a CPU in their place."""
 
 import json
+import os
+import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import jax
@@ -112,6 +115,12 @@ def test_a_failure_here_costs_nothing_else(monkeypatch, capsys, tmp_path):
     assert "division by zero" in capsys.readouterr().out
 
 
+def test_calls_in_a_row_are_waited_for_together(monkeypatch):
+    calls = []
+    monkeypatch.setattr(here, "IN_A_ROW", 4)
+    assert here.in_a_row(lambda: calls.append(1) or len(calls))() == 4
+
+
 def test_functions_are_timed_on_the_device_here(cpu, monkeypatch):
     monkeypatch.setattr(here, "COPIED", 1000)
     measured = dict(here.steps(["functions"], ["vfe"]))
@@ -137,21 +146,74 @@ def test_every_preset_is_known_and_takes_its_images():
         assert Steps(PRESETS[name], shape, classes, mesh).classes == classes
 
 
-def test_a_step_is_compiled_on_clean_and_on_mixed_images():
+def test_programs_of_a_preset_differ_in_nothing_but_mixing(monkeypatch):
+    there = SimpleNamespace(devices=jax.devices()[:1])
+    target = targets.Target("CPU", 2**30, 1, lambda: there, "nothing")
+    monkeypatch.setattr(targets, "TARGETS", {"cpu": target})
     ways = presets.variants(PRESETS["digits"])
-    assert list(ways) == ["mixed, regions", "clean", "mixed"]
-    assert ways["clean"].mixing.where == "off"
-    assert [ways[w].mixing.form for w in ("mixed, regions", "mixed")] == [
-        "regions",
-        "plain",
-    ]
-    mesh = jax.sharding.Mesh(jax.devices()[:1], (devices.AXIS,))
-    shape, classes = presets.LEARNED["digits"]
-    prepared = presets.inputs_of(ways["clean"], shape, mesh)
-    whole = presets.step_of(ways["clean"], shape, classes, mesh)
-    state = jax.eval_shape(Steps(ways["clean"], shape, classes, mesh).init)
-    size = sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(state))
-    # Digits are not augmented, so clean ones need no keys, and no ids.
-    assert prepared.memory.argument_size_in_bytes == 128 * 64
-    assert whole.memory.argument_size_in_bytes == size + 128 * (64 + 4)
+    mixings = {name: (w.mixing.where, w.mixing.form) for name, w in ways.items()}
+    assert mixings == {
+        "clean": ("done", "plain"),
+        "mixed": ("step", "plain"),
+        "clean, regions": ("done", "regions"),
+        "mixed, regions": ("step", "regions"),
+    }
+    asked = ["inputs, clean", "step, clean"]
+    found = dict(presets.programs("digits", "cpu", asked))
+    assert list(found) == asked
+    (prepared, image), (whole, _) = found.values()
+    # Clean digits are not augmented: no keys, and no ids.
+    assert image == prepared.memory.argument_size_in_bytes == 128 * 32 * 32
+    assert whole.memory.argument_size_in_bytes > image + 128 * 4
     assert whole.flops > 100 * prepared.flops
+
+
+def test_the_share_of_mixing_is_what_inputs_take_beyond_clean_ones():
+    def one(moved, computed):
+        return {"bytes": moved, "flops": computed}
+
+    found = {
+        "inputs, clean": one(10, 2),
+        "inputs, mixed": one(30, 2),
+        "inputs, mixed, regions": {"bytes": 70},
+        "step, mixed": one(1000, 50),
+        "step of 4 chips, mixed": {"bytes": 100},
+        "step, mixed, regions": {"bytes": 1000},
+    }
+    accelerators.share_of_mixing(found)
+    assert found["step, mixed"]["mixing, of bytes"] == 0.02
+    assert found["step, mixed"]["mixing, of flops"] == 0
+    assert found["step of 4 chips, mixed"] == {"bytes": 100, "mixing, of bytes": 0.05}
+    # Clean ones in that form are not there.
+    assert found["step, mixed, regions"] == {"bytes": 1000}
+    assert "mixing, of bytes" not in found["inputs, mixed"]
+
+
+def test_the_script_for_a_device_checks_bytes_before_it_measures(tmp_path):
+    root = Path(accelerators.__file__).parents[1]
+    called = tmp_path / "called"
+    python = tmp_path / "bin" / "python3"
+    python.parent.mkdir()
+    python.write_text(
+        f'#!/bin/sh\necho "$@" >> {called}\n'
+        f'case "$1" in tests/golden.py) cat {root}/tests/golden.json ;; esac\n'
+    )
+    python.chmod(0o755)
+    (tmp_path / "wheels").mkdir()
+    (tmp_path / "wheels" / "one.whl").touch()
+    done = subprocess.run(
+        [root / "benchmarks" / "device.sh", "found", "wheels"],
+        cwd=tmp_path,
+        env={"PATH": f"{python.parent}:{os.defpath}"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "golden: the same bytes as on CPU" in done.stdout
+    pip, *rest = called.read_text().splitlines()
+    assert pip.startswith("-m pip install")
+    assert pip.endswith(" wheels/one.whl")
+    assert rest == [
+        "tests/golden.py",
+        f"-m benchmarks.accelerators --here --out {tmp_path}/found/device.json",
+    ]

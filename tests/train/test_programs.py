@@ -39,7 +39,7 @@ def test_it_takes_what_a_run_gives_it(steps):
         "label": jnp.int32,
         "id": jnp.int32,
     }
-    real = programs.init()
+    real = programs.init(programs.seed)
     told = jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), programs.state)
     assert jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), real) == told
     arrays = {name: np.zeros(x.shape, x.dtype) for name, x in programs.batch.items()}
@@ -51,9 +51,15 @@ def test_a_step_reuses_the_memory_of_its_state(steps, compiled):
     memory = compiled.memory_analysis()
     programs = programs_of(steps, fsdp=False)
     assert memory.alias_size_in_bytes >= 0.99 * size(programs.state)
-    # Images come as they are stored, a byte for each value.
+    # And a seed of four bytes. Images come as they are stored, a byte for each value.
     arguments = size(programs.state) + size(programs.batch)
     assert memory.argument_size_in_bytes == pytest.approx(arguments, rel=0.01)
+
+
+def test_no_seed_is_in_a_program():
+    others = dataclasses.replace(TINY, seed=2**31 + 5)
+    one, other = (lower(config, SHAPE, 10).as_text() for config in (TINY, others))
+    assert one == other
 
 
 def test_batches_must_fit_the_devices():
