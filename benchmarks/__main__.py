@@ -15,19 +15,17 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
 import tyro
 
 import vmixjax
-from benchmarks import folders, functions, peers, training
+from benchmarks import folders, functions, peers, tables, training
 from benchmarks.measure import medians
 from benchmarks.photographs import megapixels, sizes_like_imagenet
 from benchmarks.releases import CODECS, releases
 from train.config import Model
 
-CEILING = "x + 1, the ceiling"
-REGION = 16
-CONFIG = vmixjax.MixConfig(REGION, ((REGION, 1),))
+REGION = functions.REGION
+CONFIG = functions.ONE_LEVEL
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,7 +81,7 @@ def beside_peers(settings: Settings) -> list[dict[str, Any]]:
         {
             "way": name,
             "images per second": settings.batch / taken,
-            "of ceiling": seconds[CEILING] / taken,
+            "of ceiling": seconds[functions.CEILING] / taken,
             "mix is faster by": taken / seconds["mix"],
             **(_costs(ours[name], images.nbytes) if name in ours else {}),
         }
@@ -116,16 +114,7 @@ def scaling(settings: Settings) -> list[dict[str, Any]]:
 def first_calls(_: Settings) -> list[dict[str, Any]]:
     """Seconds until a first mix of one image, compiling included."""
     rows = []
-    for config, side in (
-        (CONFIG, 224),
-        (vmixjax.MixConfig(), 224),
-        (vmixjax.MixConfig(channels="joint"), 224),
-        (vmixjax.MixConfig(28, ((14, 2), (4, 2), (28, 1)), "joint"), 224),
-        (vmixjax.MixConfig(224, ((224, 1),)), 224),
-        (vmixjax.MixConfig(64, ((64, 1),)), 2048),
-        (vmixjax.MixConfig(31, ((31, 1),)), 124),
-        (vmixjax.MixConfig(251, ((251, 1),)), 251),
-    ):
+    for config, side in functions.FIRST_CALLS:
         images = functions.images_of(1, side, "uint8")
         mix = functions.ours(images, config, ("mix",))["mix"]
         rows.append({"config": str(config), "first call in s": mix.first_call})
@@ -192,12 +181,12 @@ def grid(settings: Settings) -> list[dict[str, Any]]:
                     row = {
                         "way": name,
                         "images": f"{batch} x {side}^2 {dtype}",
-                        "of ceiling": seconds[CEILING] / taken,
+                        "of ceiling": seconds[functions.CEILING] / taken,
                         "images per second": batch / taken,
                         **_costs(ours[name], images.nbytes),
                     }
                     rows.append(row)
-                _print(f"{batch} x {side}^2 {dtype}", rows[-len(seconds) :])
+                tables.show(f"{batch} x {side}^2 {dtype}", rows[-len(seconds) :])
     return rows
 
 
@@ -209,26 +198,10 @@ def _costs(one: functions.Compiled, size: int) -> dict[str, float]:
     }
 
 
-def _print(title: str, rows: list[dict[str, Any]]) -> None:
-    print(f"\n{title}\n")
-    columns = list(dict.fromkeys(key for row in rows for key in row))
-    cells = [[_cell(row.get(column)) for column in columns] for row in rows]
-    widths = [max(map(len, x)) for x in zip(columns, *cells, strict=True)]
-    for line in (columns, ["-" * width for width in widths], *cells):
-        padded = (x.ljust(w) for x, w in zip(line, widths, strict=True))
-        print("  ".join(padded).rstrip(), flush=True)
-
-
-def _cell(value: Any) -> str:
-    if isinstance(value, float | np.floating):
-        return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
-    return "" if value is None else str(value)
-
-
 def main() -> None:
     """Measures what is asked for, prints the tables, writes the JSON."""
     settings = tyro.cli(Settings, description=__doc__)
-    tables = {
+    ways = {
         "peers": beside_peers,
         "scaling": scaling,
         "first": first_calls,
@@ -237,9 +210,9 @@ def main() -> None:
         "folders": in_folders,
         "grid": grid,
     }
-    unknown = set(settings.tables) - set(tables)
+    unknown = set(settings.tables) - set(ways)
     if unknown:
-        sys.exit(f"--tables has {sorted(unknown)}; choose from {list(tables)}")
+        sys.exit(f"--tables has {sorted(unknown)}; choose from {list(ways)}")
     device = jax.devices()[0]
     found: dict[str, Any] = {
         "device": f"{device.device_kind}, {jax.device_count()} of {device.platform}",
@@ -248,9 +221,9 @@ def main() -> None:
     }
     print(", ".join(found.values()))
     for name in settings.tables:
-        found[name] = tables[name](settings)
+        found[name] = ways[name](settings)
         if name != "grid":
-            _print(name, found[name])
+            tables.show(name, found[name])
         if settings.out:
             settings.out.write_text(json.dumps(found, indent=1) + "\n")
 

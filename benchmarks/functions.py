@@ -11,6 +11,27 @@ import numpy as np
 
 import vmixjax
 
+CEILING = "x + 1, the ceiling"
+Case = tuple[Callable[..., Any], tuple[Any, ...]]
+"""A function of a batch, and its arguments."""
+
+BATCH, SIDE, REGION = 256, 224, 16
+ONE_LEVEL = vmixjax.MixConfig(REGION, ((REGION, 1),))
+SETTING = f"{BATCH} x {SIDE} x {SIDE} x 3 uint8, regions of {REGION}"
+"""What the functions are compared on."""
+
+FIRST_CALLS = (
+    (ONE_LEVEL, 224),
+    (vmixjax.MixConfig(), 224),
+    (vmixjax.MixConfig(channels="joint"), 224),
+    (vmixjax.MixConfig(28, ((14, 2), (4, 2), (28, 1)), "joint"), 224),
+    (vmixjax.MixConfig(224, ((224, 1),)), 224),
+    (vmixjax.MixConfig(64, ((64, 1),)), 2048),
+    (vmixjax.MixConfig(31, ((31, 1),)), 124),
+    (vmixjax.MixConfig(251, ((251, 1),)), 251),
+)
+"""Configs, and sides of an image, whose first mix is timed."""
+
 
 class Compiled(NamedTuple):
     """A function with its arguments.
@@ -20,12 +41,14 @@ class Compiled(NamedTuple):
       first_call: seconds to trace and compile it.
       temporary: bytes of memory it needs beside arguments and results.
       moved: bytes of images and maps it must read and write.
+      text: what it was compiled to.
     """
 
     run: Callable[[], Any]
     first_call: float
     temporary: int
     moved: int
+    text: str
 
 
 def compiled(function: Callable[..., Any], *arguments: Any) -> Compiled:
@@ -41,6 +64,7 @@ def compiled(function: Callable[..., Any], *arguments: Any) -> Compiled:
         seconds,
         memory.temp_size_in_bytes,
         moved,
+        program.as_text() or "",
     )
 
 
@@ -50,10 +74,8 @@ def images_of(batch: int, side: int, dtype: str) -> np.ndarray:
     return noise if dtype == "uint8" else (noise / 255).astype(dtype)
 
 
-def ours(
-    images: np.ndarray, config: vmixjax.MixConfig, names: tuple[str, ...] | None = None
-) -> dict[str, Compiled]:
-    """Each function of ours, for a batch; the ceiling x + 1 first."""
+def cases(images: np.ndarray, config: vmixjax.MixConfig) -> dict[str, Case]:
+    """Each function of ours with its arguments, for a batch; the ceiling first."""
     batch, *shape = images.shape
     x = jnp.asarray(images)
     keys = jax.vmap(vmixjax.image_key, (None, 0))(jax.random.key(0), jnp.arange(batch))
@@ -88,8 +110,8 @@ def ours(
 
     lowest, highest = vmixjax.vfe_range(x[0], config)
     targets = jnp.full(batch, (lowest + highest) / 2)
-    calls: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
-        "x + 1, the ceiling": (lambda x: x + np.ones((), images.dtype), (x,)),
+    calls: dict[str, Case] = {
+        CEILING: (lambda x: x + np.ones((), images.dtype), (x,)),
         "mix": (mix, (keys, x, full(config))),
         "unmix": (unmix, (keys, x, full(config))),
         "mix, shared": (mix, (keys, x, full(mode("shared")))),
@@ -107,8 +129,15 @@ def ours(
     }
     if shape[0] % default.tile_size == 0:
         calls["mix, default ladder"] = (mix, (keys, x, full(default)))
+    return calls
+
+
+def ours(
+    images: np.ndarray, config: vmixjax.MixConfig, names: tuple[str, ...] | None = None
+) -> dict[str, Compiled]:
+    """Each function of ours, compiled for a batch; the ceiling first."""
     return {
         name: compiled(function, *arguments)
-        for name, (function, arguments) in calls.items()
-        if names is None or name in names or name.startswith("x + 1")
+        for name, (function, arguments) in cases(images, config).items()
+        if names is None or name in names or name == CEILING
     }

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import benchmarks.compiled
 import train.compare
 
 ROOT = Path(__file__).parents[2]
@@ -85,6 +86,9 @@ def test_the_three_numbers_of_the_readme(cifar10):
     numpy = one(peers, way="numpy.random.Generator.permuted")["mix is faster by"]
     assert f"{mix:,.0f} images of 224 x 224 x 3 in a second" in README
     assert f"{numpy:.1f} times what `numpy.random.Generator.permuted`" in README
+    steps = load("benchmarks/compiled.json")["steps"]["imagenet100"]["v5e"]
+    share = f"{steps['step, clean']['mixing, of bytes']:.1%}".replace("%", " %")
+    assert f"mixing takes {share} of the bytes that a training step" in README
 
 
 def test_the_table_of_speed():
@@ -101,6 +105,15 @@ def test_the_table_of_speed():
         ):
             digits = len(text.partition(".")[2])
             assert text == f"{value:.{digits}f}", name
+
+
+def test_the_tables_of_what_is_compiled():
+    found = load("benchmarks/compiled.json")
+    notes = (ROOT / "benchmarks" / "notes.md").read_text()
+    for table in (benchmarks.compiled.of_functions, benchmarks.compiled.of_steps):
+        lines = list(table(found))
+        assert len(lines) > 4
+        assert "\n".join(lines) in notes
 
 
 def test_the_tables_of_the_guidance(cifar10):

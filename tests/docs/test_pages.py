@@ -95,6 +95,7 @@ def test_every_option_that_is_named_exists(capsys):
     known = set(re.findall(r"(?<![\w-])--[a-z][\w.-]*", capsys.readouterr().out))
     # Of `python -m benchmarks`, whose notes are a page, too.
     known |= {"--help", "--tables", "--out", "--photographs", "--folder", "--panorama"}
+    known |= {"--here", "--presets"}
     for page in PAGES:
         named = set(re.findall(r"(?<![\w-])--[a-z][\w.-]*[\w]", prose(page)))
         assert named - known == set(), page
