@@ -68,9 +68,11 @@ def traffic(text: str, image: int) -> dict[str, Any]:
         "copies": count(k for k in kernels if k.opcode == "copy"),
         "bytes": sum(k.times * k.moved.bytes for k in kernels),
     }
-    if any(k.moved.padded > k.moved.bytes for k in kernels):
-        found["bytes, padded"] = sum(k.times * k.moved.padded for k in kernels)
-    if cycles := sum(k.times * k.cycles for k in kernels):
+    padded = sum(k.times * k.moved.padded for k in kernels)
+    cycles = sum(k.times * k.cycles for k in kernels)
+    if cycles or padded > found["bytes"]:
+        found["bytes, padded"] = padded
+    if cycles:
         found["estimated cycles"] = cycles
     if any(k.guessed for k in kernels):
         found["loops of unknown length"] = True
@@ -241,8 +243,10 @@ def compile_all(options: argparse.Namespace, found: Found) -> None:
             image = functions.BATCH * functions.SIDE**2 * 3
             tables.show(f"{title}: {functions.SETTING}", as_rows(rows, image))
         if "first" in asked:
-            rows = dict(in_first_calls(name))
-            found.add(rows, FIRST, name)
+            rows = {}
+            for key, value in in_first_calls(name):
+                rows[key] = value
+                found.add(value, FIRST, name, key)
             tables.show(f"{title}: {FIRST}", [{"what": k} | v for k, v in rows.items()])
         for preset in options.presets if "steps" in asked else ():
             for key, value in in_steps(name, preset, options.only):
