@@ -118,7 +118,8 @@ class Config:
     seed: int = 0
     """Of parameters, order of images, augmentation and mixing keys."""
     bfloat16: bool | None = None
-    """Compute in bfloat16; by default on TPU and GPU only. Parameters are float32."""
+    """Compute in bfloat16; by default on TPUs, and on GPUs that have it (a T4 has not).
+    Parameters are float32."""
     fsdp: bool = False
     """Spread parameters over the devices, instead of a copy on each."""
 

@@ -31,9 +31,14 @@ def mesh(batch_size: int, on: Sequence[jax.Device] | None = None) -> Mesh:
     return jax.make_mesh((count,), (AXIS,), axis_types=(AxisType.Auto,), devices=on)
 
 
-def is_accelerator(mesh: Mesh) -> bool:
-    """Whether its devices are GPUs or TPUs, which need not be there."""
-    return mesh.devices.flat[0].platform in ("gpu", "tpu")
+def has_bfloat16(mesh: Mesh) -> bool:
+    """Whether its devices, which need not be there, compute faster in bfloat16.
+
+    TPUs and GPUs do, but for NVIDIA's from before Ampere, such as the T4.
+    """
+    device = mesh.devices.flat[0]
+    old = getattr(device, "compute_capability", "").startswith(("5.", "6.", "7."))
+    return device.platform in ("gpu", "tpu") and not old
 
 
 def spread(mesh: Mesh) -> NamedSharding:
@@ -56,6 +61,16 @@ def placed(mesh: Mesh, tree: Any, *, fsdp: bool) -> Any:
         return NamedSharding(mesh, PartitionSpec(*spec))
 
     return jax.tree.map(place, tree)
+
+
+def gathered(mesh: Mesh, tree: Any) -> Any:
+    """Gives each device all of the arrays of a tree, inside a step.
+
+    Else a layer whose weights are spread would spread the channels of its features too,
+    and send these from device to device instead.
+    """
+    everywhere = NamedSharding(mesh, PartitionSpec())
+    return jax.lax.with_sharding_constraint(tree, everywhere)
 
 
 def on_devices(

@@ -66,7 +66,7 @@ class Steps:
         config = self.config
         low = config.bfloat16
         if low is None:
-            low = devices.is_accelerator(self.mesh)
+            low = devices.has_bfloat16(self.mesh)
         shape, cell_size = inputs.input_shape(config, self.shape)
         return build(
             config.model,
@@ -110,7 +110,7 @@ class Steps:
         def loss_of(
             parameters: nnx.State[Any, Any],
         ) -> tuple[jax.Array, tuple[nnx.State[Any, Any], jax.Array]]:
-            model = nnx.merge(self.graph, parameters, state.statistics, copy=True)
+            model = self._merged(parameters, state.statistics)
             model.train()
             logits = model(x)
             statistics = nnx.state(model, nnx.Not(nnx.Param))
@@ -140,7 +140,7 @@ class Steps:
 
         They are the mean over `config.test_mixes` mixes of each image.
         """
-        model = nnx.merge(self.graph, state.parameters, state.statistics, copy=True)
+        model = self._merged(state.parameters, state.statistics)
         model.eval()
         prepare = self._everywhere(inputs.testing(self.config))
 
@@ -162,6 +162,13 @@ class Steps:
             "right": jnp.sum(known & (probabilities.argmax(-1) == label)),
             "count": jnp.sum(known),
         }
+
+    def _merged(
+        self, parameters: nnx.State[Any, Any], statistics: nnx.State[Any, Any]
+    ) -> nnx.Module:
+        """The model with these arrays, all of them on each device."""
+        arrays = devices.gathered(self.mesh, (parameters, statistics))
+        return nnx.merge(self.graph, *arrays, copy=True)
 
     def _everywhere(self, prepare: Prepare) -> Prepare:
         """The same, each device by itself: what is random belongs to single images."""

@@ -1,6 +1,10 @@
 """The programs of a run can be compiled before anything is there to run them on."""
 
 import dataclasses
+import json
+import os
+import subprocess
+import sys
 import types
 
 import jax
@@ -14,8 +18,25 @@ from train.programs import lower, programs_of
 from train.step import Steps
 from vmixjax.errors import RunError
 
-TINY = dataclasses.replace(PRESETS["digits"], batch_size=4)
-SHAPE = (16, 16, 1)
+MIXED = dataclasses.replace(PRESETS["digits"], batch_size=4)
+CLEAN = dataclasses.replace(MIXED.mixing, where="off")
+TINY = dataclasses.replace(MIXED, mixing=CLEAN)
+SHAPE = (8, 8, 1)
+SPREAD = """
+import dataclasses, json, re
+from train.presets import PRESETS
+from train.programs import lower
+
+clean = dataclasses.replace(PRESETS["digits"].mixing, where="off")
+config = dataclasses.replace(PRESETS["digits"], batch_size=4, fsdp=True, mixing=clean)
+compiled = lower(config, (8, 8, 1), 10).compile()
+convolutions = re.findall(r"= f32\\[(\\d+),\\S+ convolution\\(", compiled.as_text())
+memory = compiled.memory_analysis().argument_size_in_bytes
+print(json.dumps([[int(count) for count in convolutions], memory]))
+"""
+FOUR_DEVICES = (
+    "--xla_force_host_platform_device_count=4 --xla_backend_optimization_level=0"
+)
 
 
 @pytest.fixture(scope="module")
@@ -56,9 +77,21 @@ def test_a_step_reuses_the_memory_of_its_state(steps, compiled):
     assert memory.argument_size_in_bytes == pytest.approx(arguments, rel=0.01)
 
 
+def test_weights_that_are_spread_come_to_the_images_and_not_these_to_them(steps):
+    environment = {**os.environ, "XLA_FLAGS": FOUR_DEVICES}
+    told = subprocess.run(
+        [sys.executable, "-c", SPREAD], env=environment, capture_output=True, check=True
+    )
+    firsts, memory = json.loads(told.stdout)
+    # Of an image at a time, or of weights: nowhere are there the features of all four.
+    assert 1 in firsts
+    assert 4 not in firsts
+    assert memory < 0.3 * size(programs_of(steps, fsdp=False).state)
+
+
 def test_no_seed_is_in_a_program():
-    others = dataclasses.replace(TINY, seed=2**31 + 5)
-    one, other = (lower(config, SHAPE, 10).as_text() for config in (TINY, others))
+    others = dataclasses.replace(MIXED, seed=2**31 + 5)
+    one, other = (lower(config, SHAPE, 10).as_text() for config in (MIXED, others))
     assert one == other
 
 
@@ -68,8 +101,16 @@ def test_batches_must_fit_the_devices():
 
 
 @pytest.mark.parametrize(
-    ("platform", "expected"), [("cpu", False), ("gpu", True), ("tpu", True)]
+    ("device", "expected"),
+    [
+        ({"platform": "cpu"}, False),
+        ({"platform": "tpu"}, True),
+        ({"platform": "gpu", "compute_capability": "7.5"}, False),
+        ({"platform": "gpu", "compute_capability": "8.0"}, True),
+        ({"platform": "gpu", "compute_capability": "10.0"}, True),
+        ({"platform": "gpu", "compute_capability": "gfx90a"}, True),
+    ],
 )
-def test_where_it_is_compiled_for_decides_what_is_computed_in(platform, expected):
-    there = np.array([types.SimpleNamespace(platform=platform)])
-    assert devices.is_accelerator(types.SimpleNamespace(devices=there)) is expected
+def test_where_it_is_compiled_for_decides_what_is_computed_in(device, expected):
+    there = np.array([types.SimpleNamespace(**device)])
+    assert devices.has_bfloat16(types.SimpleNamespace(devices=there)) is expected

@@ -27,7 +27,7 @@ _OFF = ("0", "f", "false", "n", "no", "off")
 
 _SETTINGS = {
     # Bytes; what was not used for longest goes first. A mix takes a thousandth of it,
-    # the training step of a ResNet-50 for TPU a ninth.
+    # the training step of a ResNet-50 for TPU an eighth.
     "JAX_COMPILATION_CACHE_MAX_SIZE": 2**28,
     # However small and soon compiled, or a second run would compile again.
     "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": 0,
