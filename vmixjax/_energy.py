@@ -19,7 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vmixjax._sums import BlockSums, as_it_is, block_sums, pixel_sums
+from vmixjax._sums import BlockSums, Intensity, image_sums, sums_of_pixels
 from vmixjax.config import MixConfig
 
 _Args = ParamSpec("_Args")
@@ -127,11 +127,11 @@ def tile_energies(
 
     The image may consist of tiles of several, where all have the same precision.
     """
-    tile, (bits, fraction) = config.tile_size, precision
-    values, unit, exponent = _quantise(image, bits)
-    inside, border = as_it_is(values, tile, bits)
-    levels = [inside + border << fraction]
-    pixels = pixel_sums(values, config, bits)
+    bits, fraction = precision
+    quantise, unit, exponent = _quantiser(image, bits)
+    sums = image_sums(image, quantise, config, bits)
+    levels = [sums.inside + sums.border << fraction]
+    pixels = sums_of_pixels(sums.pixels, config, bits)
     for region, block in config.ladder:
         shuffled = functools.partial(
             _shuffled,
@@ -143,16 +143,17 @@ def tile_energies(
         )
         # The vertical direction is the horizontal one of the transposed image.
         if block == 1:
-            sums = pixels[region]
-            turned = BlockSums(*(x.swapaxes(0, -2) for x in sums))
+            across = pixels[region]
+            down = BlockSums(*(x.swapaxes(0, -2) for x in across))
+            inside, beyond = shuffled(across)
+            levels.append(2 * inside + beyond + shuffled(down)[1].T)
         else:
-            crosses = config.crosses_channels
-            sums = block_sums(values, region, block, crosses, bits)
-            turned = block_sums(values.swapaxes(0, 1), region, block, crosses, bits)
-        levels.append(shuffled(sums) + shuffled(turned).T)
+            across, down = sums.blocks[region, block]
+            (inside, beyond), turned = shuffled(across), shuffled(down)
+            levels.append(inside + beyond + (turned[0] + turned[1]).T)
     return Energies(
         levels=jnp.stack(levels),
-        inside=inside,
+        inside=sums.inside,
         unit=_power_of_two(exponent),
         scale=unit**2 / 2**fraction,
     )
@@ -169,21 +170,33 @@ def _room(shape: tuple[int, ...], tile: int) -> float:
     return _SUM_BITS - max(pairs, image)
 
 
-def _quantise(image: jax.Array, bits: int) -> tuple[jax.Array, float, jax.Array]:
-    """Values as int32 of so many bits, and their unit: unit * 2^exponent."""
+def _quantiser(image: jax.Array, bits: int) -> tuple[Intensity, float, jax.Array]:
+    """What makes values int32 of so many bits, and their unit: unit * 2^exponent."""
     nought = jnp.int32(0)
     if jnp.issubdtype(image.dtype, jnp.unsignedinteger):
         depth = 8 * image.dtype.itemsize
         shift = max(depth - bits, 0)
-        values = image.astype(jnp.int32) + ((1 << shift) >> 1) >> shift
-        return values, 2**shift / (2**depth - 1), nought
-    values = image.astype(jnp.float32)
-    values = jnp.where(jnp.isfinite(values), values, jnp.float32(0))
-    _, exponent = jnp.frexp(jnp.max(jnp.abs(values)))
+
+        def rounded(values: jax.Array) -> jax.Array:
+            return values.astype(jnp.int32) + ((1 << shift) >> 1) >> shift
+
+        return rounded, 2**shift / (2**depth - 1), nought
+
+    def finite(values: jax.Array) -> jax.Array:
+        values = values.astype(jnp.float32)
+        return jnp.where(jnp.isfinite(values), values, jnp.float32(0))
+
+    _, exponent = jnp.frexp(jnp.max(jnp.abs(finite(image))))
     exponent = jnp.clip(exponent.astype(jnp.int32), -100, 127)
-    # Two exact products: 2^-exponent alone could be beyond float32.
-    scaled = values * _power_of_two(-exponent) * jnp.float32(2 ** (bits - 1))
-    return jnp.round(scaled).astype(jnp.int32), 2.0 ** (1 - bits), exponent
+
+    def scaled(values: jax.Array) -> jax.Array:
+        # Two exact products: 2^-exponent alone could be beyond float32.
+        values = (
+            finite(values) * _power_of_two(-exponent) * jnp.float32(2 ** (bits - 1))
+        )
+        return jnp.round(values).astype(jnp.int32)
+
+    return scaled, 2.0 ** (1 - bits), exponent
 
 
 def _power_of_two(exponent: jax.Array) -> jax.Array:
@@ -200,10 +213,11 @@ def _shuffled(
     config: MixConfig,
     channels: int,
     fraction: int,
-) -> jax.Array:
+) -> tuple[jax.Array, jax.Array]:
     """Expected energy across (left to right) of each tile, int64, with fraction.
 
-    Of the N blocks that trade places, R and L are the last and first columns:
+    What is inside of regions, and what is beyond. Of the N blocks that trade places, R
+    and L are the last and first columns:
 
         inside blocks     unchanged
         inside a region   (n-1) / (n (N-1)) * sum over p != q of |R_p - L_q|^2
@@ -216,13 +230,12 @@ def _shuffled(
     per_tile = config.tile_size // region
     count = n * n * (channels if config.crosses_channels else 1)
     # The regions of a tile get an axis of their own: (..., tiles, per_tile, channels).
-    sums = BlockSums(
-        *(x.reshape(*x.shape[:-2], -1, per_tile, x.shape[-1]) for x in sums)
-    )
+    grids = [x.reshape(*x.shape[:-2], -1, per_tile, x.shape[-1]) for x in sums]
+    sums = BlockSums(*(x.astype(jnp.int64) for x in grids))
 
     def tiles(x: jax.Array) -> jax.Array:
-        x = jnp.sum(x, axis=(2, 3))
-        return x.reshape(-1, per_tile, x.shape[-1]).sum(1)
+        rows = x.shape[0] // per_tile
+        return x.reshape(rows, per_tile, *x.shape[1:]).sum((1, 3, 4))
 
     right, left = sums.right_total, sums.left_total
     pairs = count * (sums.left + sums.right) - sums.paired
@@ -231,18 +244,37 @@ def _shuffled(
     inside += _times(pairs << fraction, n - 1, n * (count - 1))
     between = count * (sums.right[:, :, :-1] + sums.left[:, :, 1:])
     between -= 2 * jnp.sum(right[..., :-1, :] * left[..., 1:, :], axis=1)
-    return (
-        tiles(inside)
-        + tiles(between << fraction) // (n * count)
-        + tiles(sums.right[:, :, -1:] << fraction) // n
-    )
+    beyond, _ = _divided(tiles(between << fraction), n * count)
+    beyond += _divided(tiles(sums.right[:, :, -1:] << fraction), n)[0]
+    return tiles(inside), beyond
 
 
 def _times(value: jax.Array, numerator: int, denominator: int) -> jax.Array:
     """Rounded down value * numerator / denominator, where the product might not fit."""
     common = math.gcd(numerator, denominator)
     numerator, denominator = numerator // common, denominator // common
-    return (
-        value // denominator * numerator
-        + value % denominator * numerator // denominator
-    )
+    whole, rest = _divided(value, denominator)
+    if numerator == 1:
+        return whole
+    return whole * numerator + _divided(rest * numerator, denominator)[0]
+
+
+def _divided(value: jax.Array, divisor: int) -> tuple[jax.Array, jax.Array]:
+    """Quotient and remainder of int64 of at least 0.
+
+    In digits that 32 bits have room for: accelerators have no 64-bit division, and what
+    their compilers make of one is hundreds of kernels, which take a minute to compile.
+    """
+    zeros = (divisor & -divisor).bit_length() - 1
+    dividend, odd = value >> zeros, divisor >> zeros
+    if odd == 1:
+        return dividend, value & (divisor - 1)
+    bits = 32 - odd.bit_length()
+    quotient, rest = jnp.zeros_like(value), jnp.zeros(value.shape, jnp.uint32)
+    for shift in reversed(range(0, 63 - zeros, bits)):
+        digit = dividend >> shift & (1 << bits) - 1
+        part = rest << np.uint32(bits) | digit.astype(jnp.uint32)
+        digit = part // np.uint32(odd)
+        rest = part - digit * np.uint32(odd)
+        quotient = quotient << bits | digit.astype(jnp.int64)
+    return quotient, value - quotient * divisor

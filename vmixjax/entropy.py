@@ -23,7 +23,7 @@ import numpy as np
 
 from vmixjax import _validate
 from vmixjax._energy import in_64_bits, precision, tile_energies
-from vmixjax._sums import squares_down
+from vmixjax._sums import tile_squares
 from vmixjax.config import MixConfig
 
 
@@ -111,10 +111,7 @@ def _vfe_map(image: jax.Array, tile: int) -> jax.Array:
     import chex  # and with it test frameworks: not before it is used
 
     height, width, channels = image.shape
-    lines = image.reshape(height, width * channels)
-    lines = lines.reshape(height // tile, tile, width * channels)
-    columns = squares_down(lines, tile, channels, _intensity)
-    result = jnp.sum(columns.reshape(-1, width // tile, tile, channels), axis=2)
+    result = tile_squares(image, tile, _intensity)
     chex.assert_shape(result, (height // tile, width // tile, channels))
     chex.assert_type(result, jnp.float32)
     return result

@@ -146,5 +146,15 @@ def _canonical(image: jax.Array, region: int, crosses: bool) -> jax.Array:
     regions = cut(image, region).transpose(0, 2, 4, 1, 3)
     rows, columns, channels = regions.shape[:3]
     sorted_together = (rows, columns) if crosses else (rows, columns, channels)
-    values = jnp.sort(regions.reshape(*sorted_together, -1), axis=-1)
+    together = regions.reshape(*sorted_together, -1)
+    if jnp.issubdtype(image.dtype, jnp.integer):
+        # Equal integers are alike, and where values are sorted side by side, keeping
+        # their order takes an index for each of them, four times an image.
+        values = jax.lax.platform_dependent(
+            together,
+            cpu=functools.partial(jnp.sort, axis=-1),
+            default=functools.partial(jnp.sort, axis=-1, stable=False),
+        )
+    else:
+        values = jnp.sort(together, axis=-1)
     return join(values.reshape(regions.shape).transpose(0, 3, 1, 4, 2))

@@ -16,7 +16,7 @@ from jax import lax
 
 from vmixjax._shuffle.bits import Bits, digits, draw
 from vmixjax._shuffle.layout import Materialize, TileRows, in_memory, zero_rows
-from vmixjax._shuffle.stages import Stage, by_rolls, stages
+from vmixjax._shuffle.stages import Stage, by_rolls, stages, steps
 from vmixjax.config import MixConfig
 
 # Last stages across that are cheaper computed anew for each reader than materialized.
@@ -76,16 +76,7 @@ def _reach(stage: Stage) -> int:
     """How far along a row a stage across looks, to either side."""
     if _manner(stage) != "across":
         return 0
-    return len(_steps(stage)) * (stage.digit.base - 1) * stage.digit.stride
-
-
-def _steps(stage: Stage, inverse: bool = False) -> list[tuple[int, int]]:
-    """(how far the digit turns, which bit of the random number asks for it)."""
-    sign = -1 if inverse else 1
-    if stage.digit.base == 2:
-        return [(sign, 1 << stage.bit)]
-    count = (stage.digit.base - 1).bit_length()
-    return [(sign << i, 1 << i) for i in range(count)]
+    return len(steps(stage)) * (stage.digit.base - 1) * stage.digit.stride
 
 
 def _asked(random: jax.Array, bit: int) -> jax.Array:
@@ -120,7 +111,7 @@ def _apply_down(
     for stage in run:
         own, unit = stage.digit.base, stage.digit.stride // stride
         random = _slices(bits.down[stage.byte].reshape(shape), 2)
-        for number, (step, bit) in enumerate(_steps(stage, inverse)):
+        for number, (step, bit) in enumerate(steps(stage, inverse)):
             if number:
                 # In memory, or each step would do all before it over.
                 grid = jnp.stack(rows, 2)
@@ -197,7 +188,7 @@ def _apply_to_line(
     for stage in run:
         base, stride = stage.digit.base, stage.digit.stride
         random = bits.across[stage.byte, stage.slot]
-        for step, bit in _steps(stage, inverse):
+        for step, bit in steps(stage, inverse):
             wanted -= (base - 1) * stride
             moved = read(values, unread, 0)
             for digit in range(base):
@@ -222,7 +213,7 @@ def _apply_by_rolls(
     digit = digits(stage, values.shape[axis])
     digit = digit[:, None] if stage.digit.down else digit
     random = bits.rolls[stage.byte, stage.slot]
-    for step, bit in _steps(stage, inverse):
+    for step, bit in steps(stage, inverse):
         ahead = step % base
         onward = jnp.roll(values, -ahead * stride, axis)
         around = jnp.roll(values, (base - ahead) * stride, axis)

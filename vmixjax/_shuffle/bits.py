@@ -96,16 +96,16 @@ def tiles_per_block(stages: Sequence[Stage], config: MixConfig) -> int:
     """
     if any(block > 1 for _, block in config.ladder):
         return 1
-    words = _total_bytes(stages) * _words_of_a_byte(config.tile_size)
+    words = total_bytes(stages) * words_of_a_byte(config.tile_size)
     return max(1, BLOCK_WORDS // words)
 
 
-def _total_bytes(stages: Sequence[Stage]) -> int:
+def total_bytes(stages: Sequence[Stage]) -> int:
     """How many random bytes each place has."""
     return max(s.byte + random_bytes(s.digit.base) for s in stages)
 
 
-def _words_of_a_byte(tile: int) -> int:
+def words_of_a_byte(tile: int) -> int:
     """How many words one byte of a column of places takes."""
     return -(-tile // _WORD_BYTES)
 
@@ -148,7 +148,7 @@ def _random_bytes(
     words whose lowest bytes belong to the first rows, their next ones to the next.
     """
     tile, tiles = config.tile_size, rows.levels.shape[1] // rows.number.shape[1]
-    total, each = _total_bytes(stages), _words_of_a_byte(tile)
+    total, each = total_bytes(stages), words_of_a_byte(tile)
     sharing = tiles_per_block(stages, config)
     own = 1 if config.shares_permutation else channels  # with bits of their own
     column = np.arange(-(-tiles // sharing) * tile * own, dtype=np.uint32)

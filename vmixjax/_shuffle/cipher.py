@@ -3,7 +3,7 @@
 A published cipher, with a key that nobody can search for, and few operations: 24 for
 each word, where Threefry-2x32 takes 57, as long as all words of a block are computed
 together. XLA on CPU has to be led to that, or it computes each word from the beginning:
-see `_in_one_pass`.
+see `in_one_pass`.
 
 References:
   Bernstein, "ChaCha, a variant of Salsa20" (2008), with 8 rounds. The best attacks
@@ -57,7 +57,7 @@ def unrolled(
 ) -> tuple[jax.Array, ...]:
     """Computes what `chacha8` does, four times as fast where there is much of it."""
     blocks: tuple[jax.Array, ...] = lax.platform_dependent(
-        *_broadcast(key, counter), cpu=_in_one_pass, default=_block
+        *_broadcast(key, counter), cpu=in_one_pass, default=block
     )
     return blocks
 
@@ -68,7 +68,7 @@ def _broadcast(*words: Sequence[jax.Array]) -> list[jax.Array]:
     return [jnp.broadcast_to(x, shape) for x in flat]
 
 
-def _in_one_pass(*words: jax.Array) -> tuple[jax.Array, ...]:
+def in_one_pass(*words: jax.Array) -> tuple[jax.Array, ...]:
     """The block, in a form that XLA on CPU computes once.
 
     Its loops give one result each, and would compute all rounds for each of the sixteen
@@ -83,11 +83,12 @@ def _in_one_pass(*words: jax.Array) -> tuple[jax.Array, ...]:
     def either(one: State, other: State) -> State:
         return tuple(a | b for a, b in zip(one, other, strict=True))
 
-    reduced: State = lax.reduce(_block(*twice), zeros, either, (0,))
+    reduced: State = lax.reduce(block(*twice), zeros, either, (0,))
     return reduced
 
 
-def _block(*words: jax.Array) -> State:
+def block(*words: jax.Array) -> State:
+    """Computes what `chacha8` does, of words of one shape, with nothing to loop."""
     state = first = _first_state(*words)
     for _ in range(_DOUBLE_ROUNDS):
         state = _double_round(state)
@@ -95,7 +96,7 @@ def _block(*words: jax.Array) -> State:
 
 
 def _first_state(*words: jax.Array) -> State:
-    return (*(jnp.full_like(words[0], x) for x in _CONSTANTS), *words)
+    return (*(lax.full_like(words[0], x) for x in _CONSTANTS), *words)
 
 
 # Traced once for all rounds; XLA inlines it.

@@ -1,23 +1,95 @@
 """Which implementation of the shuffle runs on which platform.
 
 Another one, such as a kernel, is a file beside `chunks.py` and a line in the table. It
-is traced for batches of unsigned integers, whichever platform is there; what it is not
-made for, it leaves to `at_once.permute_images`. All must give the same bytes.
+is for batches of unsigned integers, whichever platform is there; what it is not made
+for, it leaves to `at_once.permute_images`. All must give the same bytes.
 """
 
+import importlib
 from collections.abc import Callable
+from typing import Any
 
 import jax
+from jax.extend.core import Primitive
+from jax.interpreters import mlir
 
 from vmixjax._shuffle import at_once, chunks
 from vmixjax._shuffle.apply import apply_stages
 from vmixjax._shuffle.layout import Batch, TileRows, in_memory
+from vmixjax._shuffle.words import can_pack
 from vmixjax.config import MixConfig
+
+_MOST_VALUES = 2**31  # counted in 32 bits
+_MOST_BYTES = 4  # of a value
 
 Implementation = Callable[[Batch, MixConfig, bool], jax.Array]
 """From a batch, its config and whether to undo its shuffle, to images like its own."""
 
-IMPLEMENTATIONS: dict[str, Implementation] = {"cpu": chunks.permute_images}
+
+def _kernel(platform: str, module: str) -> Implementation:
+    """The kernel of a module, which is loaded and traced only where it is needed.
+
+    That is where a program is made for its platform: elsewhere, nobody waits for it.
+    There it is known, too, for how many devices.
+    """
+    primitive = Primitive(f"shuffle_{platform}")
+
+    # Of the images' own type, so of their sharding too.
+    primitive.def_abstract_eval(lambda key_data, images, levels, **_: images)
+
+    def lower(ctx: Any, *arrays: Any, config: MixConfig, inverse: bool) -> Any:
+        implementation = at_once.permute_images
+        if _is_one_device(ctx.module_context.axis_context):
+            implementation = importlib.import_module(module).permute_images
+            # Kernels have shapes and dtypes, and know of no mesh.
+            plain = [jax.core.ShapedArray(x.shape, x.dtype) for x in ctx.avals_in]
+            ctx = ctx.replace(avals_in=plain, avals_out=plain[1:2])
+
+        def permute_images(*arrays: jax.Array) -> jax.Array:
+            return implementation(Batch(*arrays), config, inverse)
+
+        return mlir.lower_fun(permute_images, multiple_results=False)(ctx, *arrays)
+
+    mlir.register_lowering(primitive, lower, platform=platform)
+
+    def implementation(batch: Batch, config: MixConfig, inverse: bool) -> jax.Array:
+        if not _is_for_kernels(batch.images, config):
+            return at_once.permute_images(batch, config, inverse)
+        mixed: jax.Array = primitive.bind(*batch, config=config, inverse=inverse)
+        return mixed
+
+    return implementation
+
+
+def _is_for_kernels(images: jax.Array, config: MixConfig) -> bool:
+    """Whether kernels are made for such images."""
+    return (
+        all(isinstance(size, int) for size in images.shape)  # not a symbol
+        and images.size < _MOST_VALUES
+        and images.dtype.itemsize <= _MOST_BYTES
+        and can_pack(config, images.shape[-1])
+        and not any(jax.typeof(images).sharding.spec)  # explicitly split
+    )
+
+
+def _is_one_device(context: Any) -> bool:
+    """Whether a program is lowered for one device, or for each of many by itself.
+
+    Nobody can split a kernel. What JAX tells of it is not in its public interface: what
+    is not understood counts as many.
+    """
+    count = getattr(context, "num_devices", None)
+    if count is not None:
+        return bool(count == 1)
+    names = getattr(getattr(context, "mesh", None), "axis_names", ())
+    return bool(names) and frozenset(names) == getattr(context, "manual_axes", None)
+
+
+IMPLEMENTATIONS: dict[str, Implementation] = {
+    "cpu": chunks.permute_images,
+    "cuda": _kernel("cuda", "vmixjax._shuffle.triton"),
+    "tpu": _kernel("tpu", "vmixjax._shuffle.mosaic"),
+}
 """By JAX's name of the platform, such as `"cuda"`, `"rocm"` or `"tpu"`."""
 
 DEFAULT: Implementation = at_once.permute_images

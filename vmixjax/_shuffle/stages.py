@@ -110,6 +110,19 @@ def random_bytes(base: int) -> int:
     return 1 if base < 8 else 2
 
 
+def steps(stage: Stage, inverse: bool = False) -> list[tuple[int, int]]:
+    """Tells how a turn is done: by steps of a digit, each asked for by one bit.
+
+    Returns:
+      (how far the digit turns, the bit of the random number that asks for it).
+    """
+    sign = -1 if inverse else 1
+    if stage.digit.base == 2:
+        return [(sign, 1 << stage.bit)]
+    count = (stage.digit.base - 1).bit_length()
+    return [(sign << i, 1 << i) for i in range(count)]
+
+
 def factors(number: int) -> list[int]:
     """Prime factors, largest first: so regions of 7 and 14 share their first digit."""
     primes = []

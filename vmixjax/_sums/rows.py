@@ -1,28 +1,57 @@
-"""Sums over tiles, regions and blocks of integers, which energies are made of.
-
-Exact: 32 bits wide as long as those suffice, then 64. Called where those are enabled.
-"""
+"""Sums over images for a CPU: over whole lines as they lie, rows written out."""
 
 import math
-from collections.abc import Callable
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from vmixjax._grid import cut
+from vmixjax._sums.parts import (
+    BlockSums,
+    Intensity,
+    PixelSums,
+    Sums,
+    integers,
+    smallest_regions,
+    sum_exactly,
+)
 from vmixjax.config import MixConfig
 
 # Rows of a tile that are written out; taller tiles are made of so many at a time.
 _MOST_ROWS = 32
 
 
+def tile_squares(image: jax.Array, tile: int, intensity: Intensity) -> jax.Array:
+    """See `vmixjax._sums.tile_squares`."""
+    height, width, channels = image.shape
+    lines = image.reshape(height, width * channels)
+    lines = lines.reshape(height // tile, tile, width * channels)
+    columns = squares_down(lines, tile, channels, intensity)
+    return jnp.sum(columns.reshape(-1, width // tile, tile, channels), axis=2)
+
+
+def image_sums(
+    image: jax.Array, quantise: Intensity, config: MixConfig, bits: int
+) -> Sums:
+    """See `vmixjax._sums.image_sums`."""
+    values = quantise(image)
+    inside, border = as_it_is(values, config.tile_size, bits)
+    return Sums(
+        inside=inside,
+        border=border,
+        pixels={
+            region: _sums_of_regions(values, region, bits)
+            for region in smallest_regions(config)
+        },
+        blocks=sums_of_blocks(values, config, bits),
+    )
+
+
 def _sum_of_squares(values: jax.Array, axes: tuple[int, ...], bits: int) -> jax.Array:
     """Exact sum of squares, in 32 bits as long as those suffice."""
     count = math.prod(values.shape[axis] for axis in axes)
-    enough = 2 * bits + math.log2(max(count, 1)) <= 31
-    values = values.astype(jnp.int32 if enough else jnp.int64)
+    values = values.astype(integers(2 * bits, count))
     return jnp.sum(values * values, axis=axes, dtype=values.dtype).astype(jnp.int64)
 
 
@@ -30,7 +59,7 @@ def squares_down(
     lines: jax.Array,
     tile: int,
     channels: int,
-    intensity: Callable[[jax.Array], jax.Array],
+    intensity: Intensity,
 ) -> jax.Array:
     """Squared differences of rows of tiles (N, T, W * C), summed down: (N, W * C).
 
@@ -70,8 +99,7 @@ def energies_of_rows(
     Returns:
       int64 (N, k). Of unsigned integers it is C * (2^bits - 1)^2 times the VFE.
     """
-    enough = 2 * (bits + 1) + math.log2(2 * tile) <= 31
-    wide = jnp.int32 if enough else jnp.int64
+    wide = integers(2 * (bits + 1), 2 * tile)
     columns = squares_down(lines, tile, channels, lambda x: x.astype(wide))
     return _of_tiles(columns, tile * channels)
 
@@ -91,28 +119,6 @@ def _of_tiles(columns: jax.Array, length: int) -> jax.Array:
     """Sums over tiles, so long, of rows of them (N, k * length): int64 (N, k)."""
     grid = columns.reshape(columns.shape[0], columns.shape[1] // length, length)
     return jnp.sum(grid, axis=2, dtype=jnp.int64)
-
-
-class BlockSums(NamedTuple):
-    """Sums over the N blocks of each region, R and L their last and first columns.
-
-    All int64. Over channels, too, where blocks cross them, so that the last axis is 1.
-
-    Attributes:
-      within: of squared differences inside blocks.
-      left: of |L_p|^2.
-      right: of |R_p|^2.
-      paired: of |R_p - L_p|^2.
-      left_total: of L_p, by row of a block on axis 1.
-      right_total: of R_p, likewise.
-    """
-
-    within: jax.Array
-    left: jax.Array
-    right: jax.Array
-    paired: jax.Array
-    left_total: jax.Array
-    right_total: jax.Array
 
 
 def block_sums(
@@ -142,47 +148,36 @@ def block_sums(
     )
 
 
-def pixel_sums(values: jax.Array, config: MixConfig, bits: int) -> dict[int, BlockSums]:
-    """Sums where blocks are single pixels, by size of region.
+def sums_of_blocks(
+    values: jax.Array, config: MixConfig, bits: int
+) -> dict[tuple[int, int], tuple[BlockSums, BlockSums]]:
+    """For each level with blocks above a pixel its sums, across and down."""
 
-    A pixel is its own first and last column, so there are two sums to a region, the
-    same in both directions; those of large regions are sums of those of small ones.
-    """
-    regions = sorted({region for region, block in config.ladder if block == 1})
-    known: dict[int, tuple[jax.Array, jax.Array]] = {}
-    for region in regions:
-        smaller = max((r for r in known if region % r == 0), default=None)
-        if smaller is None:
-            known[region] = _sums_of_regions(values, region, bits)
-        else:
-            parts = [cut(x, region // smaller) for x in known[smaller]]
-            total, squares = (jnp.sum(x, axis=(1, 3)) for x in parts)
-            known[region] = total, squares
-    sums = {}
-    for region, of_channels in known.items():
-        total, squares = of_channels
-        if config.crosses_channels:
-            total, squares = (x.sum(-1, keepdims=True) for x in of_channels)
-        nought = jnp.zeros_like(squares)
-        total = total[:, None]
-        sums[region] = BlockSums(nought, squares, squares, nought, total, total)
-    return sums
+    def both(region: int, block: int) -> tuple[BlockSums, BlockSums]:
+        crosses = config.crosses_channels
+        # The vertical direction is the horizontal one of the transposed image.
+        return (
+            block_sums(values, region, block, crosses, bits),
+            block_sums(values.swapaxes(0, 1), region, block, crosses, bits),
+        )
+
+    return {
+        (region, block): both(region, block)
+        for region, block in config.ladder
+        if block > 1
+    }
 
 
-def _sums_of_regions(
-    values: jax.Array, region: int, bits: int
-) -> tuple[jax.Array, jax.Array]:
-    """Sums of values and of their squares: int64 (H // s, W // s, C) both."""
+def _sums_of_regions(values: jax.Array, region: int, bits: int) -> PixelSums:
     height, width, channels = values.shape
     lines = values.reshape(height, width * channels)
     lines = lines.reshape(height // region, region, width * channels)
-    enough = 2 * bits + math.log2(region) <= 31
-    wide = jnp.int32 if enough else jnp.int64
+    wide = integers(2 * bits, region)
 
-    def columns(x: jax.Array) -> jax.Array:
+    def columns(x: jax.Array, bits: int) -> jax.Array:
         # Down first, over whole lines as they are stored: axes of a region are short.
         summed = jnp.sum(x, axis=1, dtype=x.dtype)
         grid = summed.reshape(height // region, width // region, region, channels)
-        return jnp.sum(grid, axis=2, dtype=jnp.int64)
+        return sum_exactly(grid, (2,), bits, region**2)
 
-    return columns(lines), columns(jnp.square(lines.astype(wide)))
+    return columns(lines, bits), columns(jnp.square(lines.astype(wide)), 2 * bits)
