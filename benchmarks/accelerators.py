@@ -72,7 +72,8 @@ def traffic(text: str, image: int) -> dict[str, Any]:
     cycles = sum(k.times * k.cycles for k in kernels)
     if cycles or padded > found["bytes"]:
         found["bytes, padded"] = padded
-    if cycles:
+    # A sum without what the kernels of Pallas take would say that they take nothing.
+    if cycles and all(k.opcode != "tpu_custom_call" for k in kernels):
         found["estimated cycles"] = cycles
     if any(k.guessed for k in kernels):
         found["loops of unknown length"] = True
@@ -149,8 +150,10 @@ def share_of_mixing(found: dict[str, dict[str, Any]]) -> None:
         chips = int(titled[1]) if (titled := re.search(r"(\d+) chips", title)) else 1
         if title.startswith("step") and all(name in found for name in pair):
             mixed, clean = (found[name] for name in pair)
-            for key in ("bytes", "flops", "estimated cycles"):
-                if key in step:
+            # Of kernels of Pallas XLA knows neither FLOPs nor cycles.
+            known = "estimated cycles" in mixed
+            for key in ("bytes", *(("flops", "estimated cycles") if known else ())):
+                if all(key in one for one in (step, mixed, clean)):
                     share = (mixed[key] - clean[key]) / chips / step[key]
                     step[f"mixing, of {key}"] = round(share, 5)
 
