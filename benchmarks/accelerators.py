@@ -68,9 +68,12 @@ def traffic(text: str, image: int) -> dict[str, Any]:
         "copies": count(k for k in kernels if k.opcode == "copy"),
         "bytes": sum(k.times * k.moved.bytes for k in kernels),
     }
-    if any(k.moved.padded > k.moved.bytes for k in kernels):
-        found["bytes, padded"] = sum(k.times * k.moved.padded for k in kernels)
-    if cycles := sum(k.times * k.cycles for k in kernels):
+    padded = sum(k.times * k.moved.padded for k in kernels)
+    cycles = sum(k.times * k.cycles for k in kernels)
+    if cycles or padded > found["bytes"]:
+        found["bytes, padded"] = padded
+    # A sum without what the kernels of Pallas take would say that they take nothing.
+    if cycles and all(k.opcode != "tpu_custom_call" for k in kernels):
         found["estimated cycles"] = cycles
     if any(k.guessed for k in kernels):
         found["loops of unknown length"] = True
@@ -147,8 +150,10 @@ def share_of_mixing(found: dict[str, dict[str, Any]]) -> None:
         chips = int(titled[1]) if (titled := re.search(r"(\d+) chips", title)) else 1
         if title.startswith("step") and all(name in found for name in pair):
             mixed, clean = (found[name] for name in pair)
-            for key in ("bytes", "flops", "estimated cycles"):
-                if key in step:
+            # Of kernels of Pallas XLA knows neither FLOPs nor cycles.
+            known = "estimated cycles" in mixed
+            for key in ("bytes", *(("flops", "estimated cycles") if known else ())):
+                if all(key in one for one in (step, mixed, clean)):
                     share = (mixed[key] - clean[key]) / chips / step[key]
                     step[f"mixing, of {key}"] = round(share, 5)
 
@@ -241,8 +246,10 @@ def compile_all(options: argparse.Namespace, found: Found) -> None:
             image = functions.BATCH * functions.SIDE**2 * 3
             tables.show(f"{title}: {functions.SETTING}", as_rows(rows, image))
         if "first" in asked:
-            rows = dict(in_first_calls(name))
-            found.add(rows, FIRST, name)
+            rows = {}
+            for key, value in in_first_calls(name):
+                rows[key] = value
+                found.add(value, FIRST, name, key)
             tables.show(f"{title}: {FIRST}", [{"what": k} | v for k, v in rows.items()])
         for preset in options.presets if "steps" in asked else ():
             for key, value in in_steps(name, preset, options.only):

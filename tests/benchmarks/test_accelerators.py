@@ -170,7 +170,7 @@ def test_programs_of_a_preset_differ_in_nothing_but_mixing(monkeypatch):
 
 def test_the_share_of_mixing_is_what_inputs_take_beyond_clean_ones():
     def one(moved, computed):
-        return {"bytes": moved, "flops": computed}
+        return {"bytes": moved, "flops": computed, "estimated cycles": moved}
 
     found = {
         "inputs, clean": one(10, 2),
@@ -184,6 +184,10 @@ def test_the_share_of_mixing_is_what_inputs_take_beyond_clean_ones():
     assert found["step, mixed"]["mixing, of bytes"] == 0.02
     assert found["step, mixed"]["mixing, of flops"] == 0
     assert found["step of 4 chips, mixed"] == {"bytes": 100, "mixing, of bytes": 0.05}
+    del found["inputs, mixed"]["estimated cycles"]
+    other = found | {"step, mixed": one(1000, 50)}
+    accelerators.share_of_mixing(other)
+    assert other["step, mixed"] == one(1000, 50) | {"mixing, of bytes": 0.02}
     # Clean ones in that form are not there.
     assert found["step, mixed, regions"] == {"bytes": 1000}
     assert "mixing, of bytes" not in found["inputs, mixed"]

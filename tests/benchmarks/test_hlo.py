@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from benchmarks import hlo
+from benchmarks import hlo, hlo_text
 
 HERE = Path(__file__).parent
 TPU = (HERE / "loop_on_tpu.hlo").read_text()
@@ -67,7 +67,7 @@ def test_loops_turn_as_often_as_their_condition_says():
     ],
 )
 def test_sizes_of_arrays_in_tiles(text, size, padded, on_chip):
-    (buffer,) = hlo.buffers(text)
+    (buffer,) = hlo_text.buffers(text)
     assert (*buffer.size, buffer.on_chip) == (size, padded, on_chip)
 
 
