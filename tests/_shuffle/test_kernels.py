@@ -36,8 +36,8 @@ def batch_of(config, channels, dtype, shape, rng):
     size = (count, rows * config.tile_size, columns * config.tile_size, channels)
     most = np.iinfo(dtype).max
     return Batch(
-        jnp.asarray(rng.integers(0, 2**32, (count, 8), np.uint32)),
         jnp.asarray(rng.integers(0, most, size, dtype, endpoint=True)),
+        jnp.asarray(rng.integers(0, 2**32, (count, 8), np.uint32)),
         jnp.asarray(rng.integers(0, len(config.ladder) + 1, shape, np.uint8)),
     )
 

@@ -185,7 +185,7 @@ def test_chunks_and_whole_images_are_mixed_alike(tile, ladder, mode, monkeypatch
     levels = rng.integers(0, len(ladder) + 1, (5, 3, 2), np.uint8)
     keys = full_length(jax.random.split(jax.random.key(1), 5))
     row = images[0, :tile].size
-    batch = Batch(keys, images, levels)
+    batch = Batch(images, keys, levels)
     # What accelerators run, and CPUs that share a batch.
     whole = jax.jit(at_once.permute_images, static_argnums=(1, 2))
     expected = np.asarray(whole(batch, config, False))
@@ -210,10 +210,10 @@ def test_a_platform_runs_what_the_table_has_for_it(monkeypatch):
         called.append((*(x.shape for x in batch), inverse))
         return at_once.permute_images(batch, config, inverse)
 
-    monkeypatch.setitem(platforms.IMPLEMENTATIONS, "cpu", kernel)
+    monkeypatch.setitem(platforms.IMAGES, "cpu", kernel)
     mixed = permute(words, image, levels, config, False)
     np.testing.assert_array_equal(mixed, expected)
-    assert called == [((1, 8), (1, 16, 8, 3), (1, 2, 1), False)]
+    assert called == [((1, 16, 8, 3), (1, 8), (1, 2, 1), False)]
 
 
 def test_compiled_mix_has_no_sort_and_needs_little_memory():

@@ -17,7 +17,7 @@ def permute_images(batch: Batch, config: MixConfig, inverse: bool) -> jax.Array:
 
 def permute_image(one: Batch, config: MixConfig, inverse: bool) -> jax.Array:
     """All rows of tiles of one image at once."""
-    key_data, image, levels = one
+    image, key_data, levels = one
     height, width, channels = image.shape
     number = np.arange(height // config.tile_size, dtype=np.uint32)
     # One axis at a time: under explicit sharding JAX follows only such reshapes.

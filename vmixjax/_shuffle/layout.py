@@ -15,13 +15,13 @@ class Batch(NamedTuple):
     """What is shuffled: a batch of images, or without the axes B, one.
 
     Attributes:
-      key_data: uint32 (B, 8), the words of keys.
       images: (B, H, W, C).
+      key_data: uint32 (B, 8), the words of keys.
       levels: uint8 (B, H // T, W // T).
     """
 
-    key_data: jax.Array
     images: jax.Array
+    key_data: jax.Array
     levels: jax.Array
 
 

@@ -86,7 +86,7 @@ def _permute_jvp(
     if not jnp.issubdtype(image.dtype, jnp.floating):
         return mixed, np.zeros(image.shape, jax.dtypes.float0)
     # Linear in the image; by selects, which JAX can transpose and batch again.
-    one = Batch(key_data, tangents[1], levels)
+    one = Batch(tangents[1], key_data, levels)
     return mixed, at_once.permute_image(one, config, inverse)
 
 
@@ -97,7 +97,7 @@ def _permute_batch(config: MixConfig, inverse: bool) -> Any:
     @jax.custom_batching.custom_vmap
     def batch(key_data: jax.Array, images: jax.Array, levels: jax.Array) -> jax.Array:
         return platforms.permute_images(
-            Batch(key_data, images, levels), config, inverse
+            Batch(images, key_data, levels), config, inverse
         )
 
     @batch.def_vmap
