@@ -26,11 +26,17 @@ Implementation = Callable[[Batch, MixConfig, bool], jax.Array]
 """From a batch, its config and whether to undo its shuffle, to images like its own."""
 
 
-def _kernel(platform: str, module: str) -> Implementation:
+def _kernel(platform: str, module: str, *, exported: bool) -> Implementation:
     """The kernel of a module, which is loaded and traced only where it is needed.
 
     That is where a program is made for its platform: elsewhere, nobody waits for it.
     There it is known, too, for how many devices.
+
+    Args:
+      platform: Where it runs.
+      module: Where it is.
+      exported: Whether JAX exports such kernels: it does if later versions can still
+        run them.
     """
     primitive = Primitive(f"shuffle_{platform}")
 
@@ -38,19 +44,23 @@ def _kernel(platform: str, module: str) -> Implementation:
     primitive.def_abstract_eval(lambda key_data, images, levels, **_: images)
 
     def lower(ctx: Any, *arrays: Any, config: MixConfig, inverse: bool) -> Any:
-        implementation = at_once.permute_images
-        if _is_one_device(ctx.module_context.axis_context):
-            implementation = importlib.import_module(module).permute_images
-            # Kernels have shapes and dtypes, and know of no mesh.
-            plain = [jax.core.ShapedArray(x.shape, x.dtype) for x in ctx.avals_in]
-            ctx = ctx.replace(avals_in=plain, avals_out=plain[1:2])
+        made = ctx.module_context
+        exports = getattr(made.lowering_parameters, "for_export", True)
+        if not _is_one_device(made.axis_context) or (exports and not exported):
+            return lower_plainly(ctx, *arrays, config=config, inverse=inverse)
+        # Kernels have shapes and dtypes, and know of no mesh.
+        plain = [jax.core.ShapedArray(x.shape, x.dtype) for x in ctx.avals_in]
+        return _lowered(importlib.import_module(module).permute_images)(
+            ctx.replace(avals_in=plain, avals_out=plain[1:2]),
+            *arrays,
+            config=config,
+            inverse=inverse,
+        )
 
-        def permute_images(*arrays: jax.Array) -> jax.Array:
-            return implementation(Batch(*arrays), config, inverse)
-
-        return mlir.lower_fun(permute_images, multiple_results=False)(ctx, *arrays)
-
+    lower_plainly = _lowered(at_once.permute_images)
     mlir.register_lowering(primitive, lower, platform=platform)
+    # Where a program is made for many platforms, JAX makes all for each.
+    mlir.register_lowering(primitive, lower_plainly)
 
     def implementation(batch: Batch, config: MixConfig, inverse: bool) -> jax.Array:
         if not _is_for_kernels(batch.images, config):
@@ -59,6 +69,18 @@ def _kernel(platform: str, module: str) -> Implementation:
         return mixed
 
     return implementation
+
+
+def _lowered(implementation: Implementation) -> Callable[..., Any]:
+    """A rule by which a primitive becomes a program: what an implementation does."""
+
+    def permute_images(
+        *arrays: jax.Array, config: MixConfig, inverse: bool
+    ) -> jax.Array:
+        return implementation(Batch(*arrays), config, inverse)
+
+    lowered: Callable[..., Any] = mlir.lower_fun(permute_images, multiple_results=False)
+    return lowered
 
 
 def _is_for_kernels(images: jax.Array, config: MixConfig) -> bool:
@@ -87,8 +109,8 @@ def _is_one_device(context: Any) -> bool:
 
 IMPLEMENTATIONS: dict[str, Implementation] = {
     "cpu": chunks.permute_images,
-    "cuda": _kernel("cuda", "vmixjax._shuffle.triton"),
-    "tpu": _kernel("tpu", "vmixjax._shuffle.mosaic"),
+    "cuda": _kernel("cuda", "vmixjax._shuffle.triton", exported=False),
+    "tpu": _kernel("tpu", "vmixjax._shuffle.mosaic", exported=True),
 }
 """By JAX's name of the platform, such as `"cuda"`, `"rocm"` or `"tpu"`."""
 

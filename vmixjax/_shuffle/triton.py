@@ -132,7 +132,7 @@ def _kernel(
         # One operation for all: the compiler takes long over each.
         along = (across * tile + place) * channels + first
         at = row[None], values_of.row, along[None] + values_of.channel
-        mask = there_is[None] & (values_of.channel < values_of.channels)
+        mask = there_is[None]
         before = triton.load(values.at[at], mask=mask, other=0)
         moved = shuffle_columns(
             values_of.packed(before), columns, config, channels, first, inverse=inverse
@@ -169,7 +169,7 @@ class _Values(NamedTuple):
 
     @property
     def number(self) -> jax.Array:
-        """Numbers values; there are as many as a power of two, the last unused."""
+        """Numbers values. There are as many as a power of two: the last are copies."""
         return _count(self.tile << (self.channels - 1).bit_length())
 
     @property
@@ -180,7 +180,7 @@ class _Values(NamedTuple):
     @property
     def channel(self) -> jax.Array:
         """Of which channel each value is."""
-        return self.number // self.tile
+        return jnp.minimum(self.number // self.tile, self.channels - 1)
 
     def _word(self, channel: int, word: int) -> jax.Array:
         """Which values are in a word."""
@@ -194,7 +194,8 @@ class _Values(NamedTuple):
 
     def packed(self, values: jax.Array) -> list[list[Words]]:
         """Words for each channel and each byte of a value."""
-        wide = values.astype(jnp.uint32)
+        is_copy = self.number >= self.tile * self.channels
+        wide = jnp.where(is_copy, np.uint32(0), values.astype(jnp.uint32))
         planes = [
             (wide >> np.uint32(8 * i) & np.uint32(255)) << self._shift
             for i in range(values.dtype.itemsize)
