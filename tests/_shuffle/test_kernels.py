@@ -127,6 +127,23 @@ def test_kernels_run_where_they_are_made_for(platform):
         assert (CALLS[platform] in text) == (kind == AxisType.Auto)
 
 
+def test_where_a_kernel_cannot_run_plain_jax_does(monkeypatch):
+    class OldGpu:
+        device_kind = "Tesla T4"
+        compute_capability = "7.5"
+
+    config = vmixjax.MixConfig(4, ((4, 1),))
+    monkeypatch.setattr(jax, "local_devices", lambda backend: [OldGpu()])
+    with pytest.warns(RuntimeWarning, match=r"without its kernel .* Tesla T4 has"):
+        assert CALLS["cuda"] not in lowered("cuda", config)
+    # So does a version of JAX that has no such kernels any more.
+    monkeypatch.setitem(sys.modules, mosaic.__name__, None)
+    with pytest.warns(
+        RuntimeWarning, match=r"without its kernel .* ImportError|Module"
+    ):
+        assert CALLS["tpu"] not in lowered("tpu", config)
+
+
 def test_exported_programs_hold_what_later_versions_can_run():
     config = vmixjax.MixConfig(8, ((8, 1),))
     plan = vmixjax.full_plan((16, 16, 3), config)

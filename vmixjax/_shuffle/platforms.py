@@ -6,6 +6,7 @@ plain JAX does. All must give the same bytes.
 """
 
 import importlib
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -54,11 +55,21 @@ def _kernel(
         exports = getattr(made.lowering_parameters, "for_export", True)
         if not _is_one_device(made.axis_context) or (exports and not exported):
             return lower_plainly(ctx, *arrays, **how)
-        kernel = getattr(importlib.import_module(module), name)
         # Kernels have shapes and dtypes, and know of no mesh.
         bare = [jax.core.ShapedArray(x.shape, x.dtype) for x in ctx.avals_in]
-        ctx = ctx.replace(avals_in=bare, avals_out=bare[:1])
-        return _lowered(kernel)(ctx, *arrays, **how)
+        of_kernel = ctx.replace(avals_in=bare, avals_out=bare[:1])
+        try:
+            kernel = getattr(importlib.import_module(module), name)
+            return _lowered(kernel)(of_kernel, *arrays, **how)
+        except Exception as error:
+            # Pallas is experimental: what it takes changes from version to version.
+            warnings.warn(
+                f"mixing without its kernel for {platform}, several times slower: JAX "
+                f"{jax.__version__} does not take it ({type(error).__name__}: {error})",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+            return lower_plainly(ctx, *arrays, **how)
 
     lower_plainly = _lowered(plain)
     mlir.register_lowering(primitive, lower, platform=platform)

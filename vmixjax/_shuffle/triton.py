@@ -28,6 +28,7 @@ from vmixjax.config import MixConfig
 
 _LANES = 128
 _WARP = 32
+_LEAST_CAPABILITY = 8.0  # Ampere
 
 
 def permute_images(
@@ -57,7 +58,12 @@ def permute_rows(
     *,
     interpret: bool = False,
 ) -> jax.Array:
-    """As `permute_images`, of rows of tiles."""
+    """As `permute_images`, of rows of tiles.
+
+    Raises:
+      NotImplementedError: There are GPUs here that Triton is not made for.
+    """
+    _check_devices()
     lanes = max(_LANES, config.tile_size)
     programs = -(-rows.levels.size * config.tile_size // lanes)
     whole = pl.BlockSpec(memory_space=pl.ANY)
@@ -79,6 +85,21 @@ def permute_rows(
         name="shuffle",
     )(rows.values, rows.key.transpose(2, 0, 1), *rows[2:])
     return mixed
+
+
+def _check_devices() -> None:
+    """Refuses GPUs that Triton is not made for; XLA would, after all is lowered."""
+    try:
+        devices = jax.local_devices(backend="cuda")
+    except RuntimeError:
+        return  # none is here: made for one elsewhere, or to be interpreted
+    for device in devices:
+        capability = getattr(device, "compute_capability", "")
+        if capability and float(capability) < _LEAST_CAPABILITY:
+            raise NotImplementedError(
+                f"{device.device_kind} has compute capability {capability}, and Triton "
+                f"wants {_LEAST_CAPABILITY}"
+            )
 
 
 def _kernel(
