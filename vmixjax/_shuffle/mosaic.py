@@ -7,6 +7,7 @@ columns of pixels, packed in words (`words.py`).
 """
 
 import functools
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -33,6 +34,18 @@ from vmixjax.config import MixConfig
 _LANES = 128
 _COLUMNS = 32
 """Columns that four vectors hold."""
+
+_BLOCK_BYTES = 2**20
+"""What is read at once, where there is a choice: large beside what a start costs."""
+
+_BUFFERS = 4
+"""A block comes, another is worked on; so with those that leave."""
+
+_WORK = 12
+"""Bytes that stages need for each byte of a chunk: words, and their random bits."""
+
+_LEAST_MEMORY, _MOST_MEMORY = 2**24, 100 * 2**20
+"""Bytes of a TPU's vector memory: what all have, and what v5e and v6e have to give."""
 
 
 def permute_images(
@@ -100,11 +113,26 @@ def _permute(
       config: Tile size, ladder and channel mode.
       inverse: Whether to undo.
       interpret: Whether to run it as plain JAX, for tests.
+
+    Raises:
+      NotImplementedError: There is not enough memory on the chip for these tiles.
     """
     rows, tile, channels, width, lanes = values.shape
     together, tiles = channels_together(config, channels), levels.shape[1]
-    shape = (1, tile, together, width, _LANES)
-    wide = pl.BlockSpec(shape, lambda i, c, x: (i, 0, c, 0, x))
+    least = (1, tile, together, max(tile, _COLUMNS), _LANES)
+    least_bytes = math.prod(least) * values.dtype.itemsize
+    if _WORK * least_bytes > _MOST_MEMORY:
+        raise NotImplementedError(f"{tile} x {tile} values of {together} channels")
+    # A part of a row of tiles, since images may be as wide as they like.
+    parts = width // least[3]
+    each = max(
+        n
+        for n in range(1, parts + 1)
+        if parts % n == 0 and (n == 1 or n * least_bytes <= _BLOCK_BYTES)
+    )
+    shape = (*least[:3], each * least[3], _LANES)
+    memory = _WORK * least_bytes + _BUFFERS * each * least_bytes
+    wide = pl.BlockSpec(shape, lambda i, c, w, x: (i, 0, c, w, x))
     mixed: jax.Array = pl.pallas_call(
         functools.partial(
             _kernel,
@@ -113,17 +141,18 @@ def _permute(
             inverse=inverse,
             interpret=interpret,
         ),
-        grid=(rows, channels // together, lanes // _LANES),
+        grid=(rows, channels // together, parts // each, lanes // _LANES),
         in_specs=[
             wide,
-            pl.BlockSpec((KEY_WORDS, _LANES), lambda i, c, x: (0, x)),
-            pl.BlockSpec((1, 1, _LANES), lambda i, c, x: (i, 0, x)),
-            pl.BlockSpec((1, tiles, _LANES), lambda i, c, x: (i, 0, x)),
+            pl.BlockSpec((KEY_WORDS, _LANES), lambda i, c, w, x: (0, x)),
+            pl.BlockSpec((1, 1, _LANES), lambda i, c, w, x: (i, 0, x)),
+            pl.BlockSpec((1, tiles, _LANES), lambda i, c, w, x: (i, 0, x)),
         ],
         out_specs=wide,
         out_shape=jax.typeof(values),
         compiler_params=pltpu.CompilerParams(
-            dimension_semantics=("parallel",) * 3, vmem_limit_bytes=64 * 2**20
+            dimension_semantics=("parallel",) * 4,
+            vmem_limit_bytes=max(_LEAST_MEMORY, memory),
         ),
         interpret=interpret,
         name="shuffle",
@@ -150,16 +179,19 @@ def _kernel(
     within = places.column()
     first = pl.program_id(1)
 
+    before = pl.program_id(2) * (values.shape[3] // columns)
+
     def some(i: jax.Array, nothing: int) -> int:
+        place = before + i
         level = jnp.zeros(places.shape, jnp.uint32)
         for t in range(columns // tile):
-            row = levels[0, pl.ds(i * (columns // tile) + t, 1), :]
+            row = levels[0, pl.ds(place * (columns // tile) + t, 1), :]
             here = within // np.uint32(tile) == np.uint32(t)
             level = jnp.where(here, places.wide(row), level)
         lanes = Lanes(
             key=[places.wide(key[k : k + 1, :]) for k in range(KEY_WORDS)],
             number=places.wide(number[0]),
-            tile=(within + (i * columns).astype(jnp.uint32)) // np.uint32(tile),
+            tile=(within + (place * columns).astype(jnp.uint32)) // np.uint32(tile),
             place=within % np.uint32(tile),
             level=level,
             ahead=places.ahead,
