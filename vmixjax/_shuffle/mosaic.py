@@ -18,22 +18,23 @@ from jax import lax
 from jax.experimental import pallas as pl
 from jax.experimental.pallas import tpu as pltpu
 
+from vmixjax._shuffle.bits import words_of_a_byte
 from vmixjax._shuffle.cipher import KEY_WORDS, block
 from vmixjax._shuffle.layout import Batch
 from vmixjax._shuffle.words import (
     BYTES,
+    COLUMN,
     Lanes,
-    Words,
     channels_together,
-    pack,
     shuffle_columns,
-    unpack,
 )
 from vmixjax.config import MixConfig
 
 _LANES = 128
 _COLUMNS = 32
 """Columns that four vectors hold."""
+
+_EVEN_BYTES = np.uint32(0x00FF00FF)
 
 _BLOCK_BYTES = 2**20
 """What is read at once, where there is a choice: large beside what a start costs."""
@@ -117,21 +118,9 @@ def _permute(
     Raises:
       NotImplementedError: There is not enough memory on the chip for these tiles.
     """
-    rows, tile, channels, width, lanes = values.shape
-    together, tiles = channels_together(config, channels), levels.shape[1]
-    least = (1, tile, together, max(tile, _COLUMNS), _LANES)
-    least_bytes = math.prod(least) * values.dtype.itemsize
-    if _WORK * least_bytes > _MOST_MEMORY:
-        raise NotImplementedError(f"{tile} x {tile} values of {together} channels")
-    # A part of a row of tiles, since images may be as wide as they like.
-    parts = width // least[3]
-    each = max(
-        n
-        for n in range(1, parts + 1)
-        if parts % n == 0 and (n == 1 or n * least_bytes <= _BLOCK_BYTES)
-    )
-    shape = (*least[:3], each * least[3], _LANES)
-    memory = _WORK * least_bytes + _BUFFERS * each * least_bytes
+    rows, _, channels, width, lanes = values.shape
+    shape, memory = _block(values, channels_together(config, channels))
+    tiles = levels.shape[1]
     wide = pl.BlockSpec(shape, lambda i, c, w, x: (i, 0, c, w, x))
     mixed: jax.Array = pl.pallas_call(
         functools.partial(
@@ -141,7 +130,7 @@ def _permute(
             inverse=inverse,
             interpret=interpret,
         ),
-        grid=(rows, channels // together, parts // each, lanes // _LANES),
+        grid=(rows, channels // shape[2], width // shape[3], lanes // _LANES),
         in_specs=[
             wide,
             pl.BlockSpec((KEY_WORDS, _LANES), lambda i, c, w, x: (0, x)),
@@ -160,6 +149,24 @@ def _permute(
     return mixed
 
 
+def _block(values: jax.Array, together: int) -> tuple[tuple[int, ...], int]:
+    """Tells how much is read at once, and the bytes of memory on the chip it takes.
+
+    It is a part of a row of tiles, since images may be as wide as they like.
+    """
+    _, tile, _, width, _ = values.shape
+    least = 1, tile, together, max(tile, _COLUMNS), _LANES
+    size = math.prod(least) * values.dtype.itemsize
+    if _WORK * size > _MOST_MEMORY:
+        raise NotImplementedError(
+            f"tiles of {tile} x {tile} x {together} {values.dtype} are too large"
+        )
+    parts = width // least[3]
+    fits = [n for n in range(1, parts + 1) if n == 1 or n * size <= _BLOCK_BYTES]
+    each = max(n for n in fits if parts % n == 0)
+    return (*least[:3], each * least[3], _LANES), _WORK * size + _BUFFERS * each * size
+
+
 def _kernel(
     values: Any,
     key: Any,
@@ -173,44 +180,62 @@ def _kernel(
     interpret: bool,
 ) -> None:
     """Rows of tiles of some images: of one channel, or of all together."""
-    tile = config.tile_size
+    tile, together = config.tile_size, values.shape[2]
     columns = max(tile, _COLUMNS)
     places = _Places(values.dtype.itemsize == 1, columns // BYTES)
-    within = places.column()
-    first = pl.program_id(1)
-
+    within, first = places.column(), pl.program_id(1)
     before = pl.program_id(2) * (values.shape[3] // columns)
 
     def some(i: jax.Array, nothing: int) -> int:
-        place = before + i
         level = jnp.zeros(places.shape, jnp.uint32)
         for t in range(columns // tile):
-            row = levels[0, pl.ds(place * (columns // tile) + t, 1), :]
+            row = levels[0, pl.ds((before + i) * (columns // tile) + t, 1), :]
             here = within // np.uint32(tile) == np.uint32(t)
             level = jnp.where(here, places.wide(row), level)
         lanes = Lanes(
             key=[places.wide(key[k : k + 1, :]) for k in range(KEY_WORDS)],
             number=places.wide(number[0]),
-            tile=(within + (place * columns).astype(jnp.uint32)) // np.uint32(tile),
+            tile=(within + ((before + i) * columns).astype(jnp.uint32))
+            // np.uint32(tile),
             place=within % np.uint32(tile),
             level=level,
+            channels=together if config.crosses_channels else 1,
             ahead=places.ahead,
             behind=places.behind,
+            of_channel=lambda x, channel: x[channel : channel + 1],
+            stacked=lambda words: jnp.stack(words, 1),
             block=block,
             interpreted=interpret,
         )
         at = pl.ds(pl.multiple_of(i * columns, columns), columns)
-        packed = [
-            places.packed([values[0, y, c, at, :] for y in range(tile)])
-            for c in range(values.shape[2])
-        ]
-        moved = shuffle_columns(packed, lanes, config, channels, first, inverse=inverse)
-        for c, planes in enumerate(moved):
-            for y, line in enumerate(places.unpacked(planes, tile)):
+        lines = [[values[0, y, c, at, :] for y in range(tile)] for c in range(together)]
+        planes = _together([places.packed(x) for x in lines], config)
+        moved = shuffle_columns(planes, lanes, config, channels, first, inverse=inverse)
+        for c, apart in enumerate(_apart(moved, together, config)):
+            for y, line in enumerate(places.unpacked(apart, tile)):
                 mixed[0, y, c, at, :] = line
         return nothing
 
     lax.fori_loop(0, values.shape[3] // columns, some, 0)
+
+
+def _together(
+    channels: Sequence[Sequence[jax.Array]], config: MixConfig
+) -> list[jax.Array]:
+    """Makes of the planes of each channel those that `shuffle_columns` takes."""
+    if config.crosses_channels:
+        return [jnp.concatenate(x) for x in zip(*channels, strict=True)]
+    return [plane for planes in channels for plane in planes]
+
+
+def _apart(
+    planes: Sequence[jax.Array], channels: int, config: MixConfig
+) -> list[list[jax.Array]]:
+    """Undoes `_together`: planes (T / 4, ...) of each channel."""
+    if config.crosses_channels:
+        return [[x[c] for x in planes] for c in range(channels)]
+    each = len(planes) // channels
+    return [[x[0] for x in planes[c * each :][:each]] for c in range(channels)]
 
 
 class _Places(NamedTuple):
@@ -240,32 +265,80 @@ class _Places(NamedTuple):
             return j * np.uint32(BYTES) + i
         return i * np.uint32(self.height) + j
 
-    def ahead(self, x: jax.Array, stride: int) -> jax.Array:
-        """What columns so much further have."""
-        return self._rolled(x, -stride)
+    def ahead(self, x: jax.Array, axis: int, stride: int) -> jax.Array:
+        """Moves words; see `Lanes`."""
+        return self._rolled(x, axis, -stride)
 
-    def behind(self, x: jax.Array, stride: int) -> jax.Array:
-        """What columns so much before have."""
-        return self._rolled(x, stride)
+    def behind(self, x: jax.Array, axis: int, stride: int) -> jax.Array:
+        """Moves words; see `Lanes`."""
+        return self._rolled(x, axis, stride)
 
-    def _rolled(self, x: jax.Array, shift: int) -> jax.Array:
+    def _rolled(self, x: jax.Array, axis: int, shift: int) -> jax.Array:
+        if axis != COLUMN:
+            return _rolled_over(x, axis, shift)
         unit = BYTES if self.bytes else self.height  # of the axis of wider strides
         if self.bytes == (abs(shift) < unit):
             by = shift if self.bytes else shift // self.height
-            return jnp.concatenate([x[-by:], x[:-by]], 0)
+            return _rolled_over(x, -3, by)
         by = shift // BYTES if self.bytes else shift
-        return jnp.stack([pltpu.roll(y, by % self.height, 0) for y in x])
+        flat = x.reshape(-1, self.height, _LANES)
+        rolled = [pltpu.roll(y, by % self.height, 0) for y in flat]
+        return jnp.stack(rolled).reshape(x.shape)
 
-    def packed(self, lines: Sequence[jax.Array]) -> list[Words]:
-        """Words of the values (4 k, 128) of each row of a tile."""
-        if not self.bytes:
-            return pack([x.reshape(self.shape) for x in lines], BYTES)
-        fours = pack([pltpu.bitcast(x, jnp.uint32) for x in lines], BYTES)
-        return [[jnp.stack(four) for four in zip(*fours, strict=True)]]
+    def packed(self, lines: Sequence[jax.Array]) -> list[jax.Array]:
+        """Words (1, T / 4, 4, k, 128) of the values (4 k, 128) of each row of a tile.
 
-    def unpacked(self, planes: Sequence[Words], tile: int) -> list[jax.Array]:
-        """Gives back what `packed` packed."""
+        One array for each byte of a value.
+        """
         if not self.bytes:
-            return [x.reshape(-1, _LANES) for x in unpack(planes, tile)]
-        fours = [[x[i] for x in planes[0]] for i in range(BYTES)]
-        return [pltpu.bitcast(x, jnp.uint8) for x in unpack(fours, tile)]
+            planes = _packed([x.reshape(self.shape) for x in lines])
+            return [jnp.stack(words)[None] for words in planes]
+        columns = _packed([pltpu.bitcast(x, jnp.uint32) for x in lines])
+        return [jnp.stack([jnp.stack(x) for x in zip(*columns, strict=True)])[None]]
+
+    def unpacked(self, planes: Sequence[jax.Array], tile: int) -> list[jax.Array]:
+        """Gives back the values of what `packed` packed, (T / 4, 4, k, 128)s."""
+        if not self.bytes:
+            return [x.reshape(-1, _LANES) for x in _unpacked(planes, tile)]
+        columns = [planes[0][:, i] for i in range(BYTES)]
+        return [pltpu.bitcast(x, jnp.uint8) for x in _unpacked(columns, tile)]
+
+
+def _rolled_over(x: jax.Array, axis: int, shift: int) -> jax.Array:
+    """Rolls whole vectors, which costs nothing."""
+    count = x.shape[axis]
+    first = -shift % count
+    after = lax.slice_in_dim(x, first, count, axis=axis)
+    return jnp.concatenate([after, lax.slice_in_dim(x, 0, first, axis=axis)], axis)
+
+
+def _packed(lines: Sequence[jax.Array]) -> list[list[jax.Array]]:
+    """Of words of four bytes, row by row: for each of these bytes, words of columns."""
+    each = words_of_a_byte(len(lines))
+    zero = jnp.zeros_like(lines[0])
+    fours = [[*lines[w::each], zero, zero, zero][:BYTES] for w in range(each)]
+    whole = [_transposed(four) for four in fours]
+    return [[words[i] for words in whole] for i in range(BYTES)]
+
+
+def _unpacked(planes: Sequence[jax.Array], tile: int) -> list[jax.Array]:
+    """Gives back what `_packed` packed."""
+    each = planes[0].shape[0]
+    whole = [_transposed([plane[w] for plane in planes]) for w in range(each)]
+    return [whole[y % each][y // each] for y in range(tile)]
+
+
+def _transposed(words: Sequence[jax.Array]) -> list[jax.Array]:
+    """Of four words: byte i of word j becomes byte j of word i."""
+    a, b, c, d = words
+    low = np.uint32(0x0000FFFF)
+    ab, cd = (
+        (
+            (x & _EVEN_BYTES) | (y & _EVEN_BYTES) << np.uint32(8),
+            (x >> np.uint32(8) & _EVEN_BYTES) | (y & ~_EVEN_BYTES),
+        )
+        for x, y in ((a, b), (c, d))
+    )
+    lower = [(x & low) | y << np.uint32(16) for x, y in zip(ab, cd, strict=True)]
+    upper = [x >> np.uint32(16) | (y & ~low) for x, y in zip(ab, cd, strict=True)]
+    return lower + upper

@@ -6,6 +6,7 @@ tile's other columns.
 """
 
 import functools
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -19,8 +20,9 @@ from vmixjax._shuffle.bits import words_of_a_byte
 from vmixjax._shuffle.cipher import KEY_WORDS, chacha8
 from vmixjax._shuffle.layout import Batch, TileRows
 from vmixjax._shuffle.words import (
+    BYTES,
+    CHANNEL,
     Lanes,
-    Words,
     channels_together,
     shuffle_columns,
 )
@@ -117,132 +119,159 @@ def _kernel(
     interpret: bool,
 ) -> None:
     """Some tiles, side by side or one row after the other; see `TileRows`."""
-    tile, abreast = config.tile_size, number.shape[1]
-    in_row = levels.shape[1]
+    tile, (count, in_row) = config.tile_size, levels.shape
     lane = lax.broadcasted_iota(jnp.int32, (lanes,), 0)
-    here = pl.program_id(0) * (lanes // tile) + lane // tile
-    there_is = here < levels.shape[0] * in_row
+    here, place = pl.program_id(0) * (lanes // tile) + lane // tile, lane % tile
     row, across = here // in_row, here % in_row
-    piece, within = across // (in_row // abreast), across % (in_row // abreast)
-    place = lane % tile
-
-    def look_up(of: Any, *index: jax.Array) -> jax.Array:
-        found = triton.load(of.at[index], mask=there_is, other=0)
-        return found.astype(jnp.uint32)
-
-    words = _count(KEY_WORDS)
-    keys = triton.load(
-        key.at[words, row[None], piece[None]], mask=there_is[None], other=0
+    together = channels_together(config, channels)
+    columns = _Columns(
+        row,
+        (across * tile + place) * channels,
+        here < count * in_row,
+        tile,
+        together if config.crosses_channels else 1,
     )
-    columns = Lanes(
-        key=[_of(keys, words == i) for i in range(KEY_WORDS)],
-        number=look_up(number, row, piece),
-        tile=look_up(first, row, piece) + within.astype(jnp.uint32),
+    in_piece = in_row // number.shape[1]
+    piece, within = across // in_piece, across % in_piece
+    eight = lax.broadcasted_iota(jnp.int32, (KEY_WORDS, 1), 0)
+    keys = columns.look_up(key, eight, row[None], piece[None])
+    known = Lanes(
+        key=[_one_of(keys, i, 0).reshape(lanes) for i in range(KEY_WORDS)],
+        number=columns.look_up(number, row, piece),
+        tile=columns.look_up(first, row, piece) + within.astype(jnp.uint32),
         place=place.astype(jnp.uint32),
-        level=look_up(levels, row, across),
+        level=columns.look_up(levels, row, across),
+        channels=columns.padded,
         ahead=_partner,
         behind=_partner,
+        of_channel=lambda x, channel: _one_of(x, channel, CHANNEL),
+        stacked=_stacked,
         # Its rounds in a loop: there is less to compile.
         block=lambda *words: chacha8(words[:KEY_WORDS], words[KEY_WORDS:]),
         interpreted=interpret,
     )
-    values_of = _Values(tile, channels_together(config, channels))
 
     def some(number: jax.Array, nothing: int) -> int:
-        first = number * values_of.channels
-        # One operation for all: the compiler takes long over each.
-        along = (across * tile + place) * channels + first
-        at = row[None], values_of.row, along[None] + values_of.channel
-        mask = there_is[None]
-        before = triton.load(values.at[at], mask=mask, other=0)
-        moved = shuffle_columns(
-            values_of.packed(before), columns, config, channels, first, inverse=inverse
-        )
-        after = values_of.unpacked(moved)
-        triton.store(mixed.at[at], after.astype(mixed.dtype), mask=mask)
+        first = number * together
+        apart = [first + c for c in range(0, together, columns.channels)]
+        planes = [plane for c in apart for plane in columns.read(values, c)]
+        moved = shuffle_columns(planes, known, config, channels, first, inverse=inverse)
+        each = len(moved) // len(apart)
+        for i, c in enumerate(apart):
+            columns.write(mixed, c, moved[i * each : (i + 1) * each])
         return nothing
 
     # In a loop, since what has to be compiled is a third then.
-    lax.fori_loop(0, channels // values_of.channels, some, 0)
+    lax.fori_loop(0, channels // together, some, 0)
 
 
-def _count(to: int) -> jax.Array:
-    """0, 1, ... one below the other: int32 (to, 1)."""
-    return lax.broadcasted_iota(jnp.int32, (to, 1), 0)
+class _Columns(NamedTuple):
+    """Columns of tiles, one for each lane, in memory.
 
-
-def _of(lines: jax.Array, which: jax.Array) -> jax.Array:
-    """The one of lines one below the other, each in the same thread, or the sum."""
-    nothing = jnp.zeros((), lines.dtype)
-    return jnp.sum(jnp.where(which, lines, nothing), 0, dtype=lines.dtype)
-
-
-class _Values(NamedTuple):
-    """The values of a column, one below the other: first all of the first channel.
+    Their values are read as lines (n, lanes), T for each channel, which stay in the
+    same thread. There are as many channels as a power of two, and four lines at least:
+    the last are copies, which are written to where that is which they copy.
 
     Attributes:
-      tile: Values of each channel.
-      channels: How many of them.
+      row: int32, in which row of tiles.
+      along: int32, where along that row, for the first channel.
+      there_is: whether there is such a column.
+      tile: T.
+      channels: How many channels of a column are read at once.
     """
 
+    row: jax.Array
+    along: jax.Array
+    there_is: jax.Array
     tile: int
     channels: int
 
     @property
-    def number(self) -> jax.Array:
-        """Numbers values. There are as many as a power of two: the last are copies."""
-        return _count(self.tile << (self.channels - 1).bit_length())
+    def padded(self) -> int:
+        """Channels with their copies."""
+        return 1 << (self.channels - 1).bit_length()
 
     @property
-    def row(self) -> jax.Array:
-        """In which row each value is."""
-        return self.number % self.tile
+    def _shape(self) -> tuple[int, int, int, int]:
+        """Lines, parted: channels, bytes of a word, words, lanes."""
+        each = words_of_a_byte(self.tile)
+        return self.padded, BYTES, each, self.row.shape[0]
 
-    @property
-    def channel(self) -> jax.Array:
-        """Of which channel each value is."""
-        return jnp.minimum(self.number // self.tile, self.channels - 1)
+    def look_up(self, of: Any, *index: jax.Array) -> jax.Array:
+        """What there is of each column, as uint32."""
+        shape = jnp.broadcast_shapes(*(x.shape for x in index))
+        mask = jnp.broadcast_to(self.there_is, shape)
+        return triton.load(of.at[index], mask=mask, other=0).astype(jnp.uint32)
 
-    def _word(self, channel: int, word: int) -> jax.Array:
-        """Which values are in a word."""
-        here = self.row % words_of_a_byte(self.tile) == word
-        return here & (self.channel == channel)
+    def _at(self, channel: jax.typing.ArrayLike) -> tuple[jax.Array, ...]:
+        """Where the lines of a channel, and of those that follow it, are."""
+        channels, _, each, _ = self._shape
+        line = lax.broadcasted_iota(jnp.int32, (channels * BYTES * each, 1), 0)
+        ahead = jnp.minimum(line // (BYTES * each), self.channels - 1)
+        down = jnp.minimum(line % (BYTES * each), self.tile - 1)
+        return self.row[None], down, self.along[None] + channel + ahead
 
-    @property
-    def _shift(self) -> jax.Array:
-        """How far up in its word each value is, in bits."""
-        return (8 * (self.row // words_of_a_byte(self.tile))).astype(jnp.uint32)
+    def _shift(self, most: int) -> jax.Array:
+        """How far up in a word each of its bytes is, in bits; the last ones as one."""
+        byte = lax.broadcasted_iota(jnp.uint32, (1, BYTES, 1, 1), 1)
+        return jnp.minimum(byte, np.uint32(most - 1)) * np.uint32(8)
 
-    def packed(self, values: jax.Array) -> list[list[Words]]:
-        """Words for each channel and each byte of a value."""
-        is_copy = self.number >= self.tile * self.channels
-        wide = jnp.where(is_copy, np.uint32(0), values.astype(jnp.uint32))
+    def read(self, values: Any, channel: jax.typing.ArrayLike) -> list[jax.Array]:
+        """Words of columns, for each byte of a value."""
+        # One operation for all: the compiler takes long over each.
+        found = self.look_up(values, *self._at(channel))
+        shift, byte = self._shift(BYTES), np.uint32(255)
         planes = [
-            (wide >> np.uint32(8 * i) & np.uint32(255)) << self._shift
+            (found >> np.uint32(8 * i) & byte).reshape(self._shape) << shift
             for i in range(values.dtype.itemsize)
         ]
-        words = range(words_of_a_byte(self.tile))
-        return [
-            [[_of(plane, self._word(c, w)) for w in words] for plane in planes]
-            for c in range(self.channels)
-        ]
+        return [jnp.sum(plane, 1, dtype=jnp.uint32) for plane in planes]
 
-    def unpacked(self, words: list[list[Words]]) -> jax.Array:
-        """Gives back what `packed` packed, as uint32."""
-        none = jnp.zeros((self.number.shape[0], words[0][0][0].shape[0]), jnp.uint32)
-        values = none
-        for i in range(len(words[0])):
-            plane = none
-            for c, planes in enumerate(words):
-                for w, word in enumerate(planes[i]):
-                    plane = jnp.where(self._word(c, w), word[None], plane)
-            byte = plane >> self._shift & np.uint32(255)
-            values = values | byte << np.uint32(8 * i)
-        return values
+    def write(
+        self, mixed: Any, channel: jax.typing.ArrayLike, planes: Sequence[jax.Array]
+    ) -> None:
+        """Puts words of columns back."""
+        channels, _, each, lanes = self._shape
+        found = jnp.zeros((channels * BYTES * each, lanes), jnp.uint32)
+        shift, byte = self._shift(self.tile), np.uint32(255)
+        number = lax.broadcasted_iota(jnp.int32, (channels, 1, 1), 0)
+        for i, words in enumerate(planes):
+            last = _one_of(words, self.channels - 1, CHANNEL)
+            whole = jnp.where(number < self.channels, words, last)
+            parted = jnp.broadcast_to(whole[:, None], self._shape) >> shift & byte
+            found = found | parted.reshape(found.shape) << np.uint32(8 * i)
+        triton.store(
+            mixed.at[self._at(channel)],
+            found.astype(mixed.dtype),
+            mask=jnp.broadcast_to(self.there_is, found.shape),
+        )
 
 
-def _partner(x: jax.Array, stride: int) -> jax.Array:
-    """What the other of two lanes has that differ in the digit of that stride."""
-    pairs = x.reshape(-1, 2, stride)
-    both = lax.broadcast_in_dim(jnp.sum(pairs, 1, dtype=x.dtype), pairs.shape, (0, 2))
-    return both.reshape(x.shape) - x
+def _one_of(x: jax.Array, which: int, axis: int) -> jax.Array:
+    """What has a number along an axis, in the same thread: that axis is 1 then."""
+    count = x.shape[axis]
+    if count == 1:
+        return x
+    shape = tuple(count if i == axis else 1 for i in range(x.ndim))
+    here = lax.broadcasted_iota(jnp.int32, shape, axis) == which
+    nothing = jnp.zeros((), x.dtype)
+    found = jnp.sum(jnp.where(here, x, nothing), axis, dtype=x.dtype)
+    return jnp.expand_dims(found, axis)
+
+
+def _stacked(words: Sequence[jax.Array]) -> jax.Array:
+    """Words (C, lanes) as (C, words, lanes)."""
+    shape = (words[0].shape[0], len(words), words[0].shape[1])
+    number = lax.broadcasted_iota(jnp.int32, (1, len(words), 1), 1)
+    stacked = jnp.broadcast_to(words[0][:, None], shape)
+    for i, word in enumerate(words[1:], start=1):
+        stacked = jnp.where(number == i, word[:, None], stacked)
+    return stacked
+
+
+def _partner(x: jax.Array, axis: int, stride: int) -> jax.Array:
+    """What has another digit of that stride along an axis, and all else the same."""
+    outer, inner = x.shape[:axis], x.shape[axis + 1 :]
+    pairs = x.reshape(*outer, -1, 2, stride, *inner)
+    both = jnp.expand_dims(jnp.sum(pairs, axis + 1, dtype=x.dtype), axis + 1)
+    return jnp.broadcast_to(both, pairs.shape).reshape(x.shape) - x

@@ -6,8 +6,10 @@ drawn for it, too. Stages down trade bytes within a word or between two words of
 column; stages across trade words between columns. A kernel keeps a column in each lane
 of its vectors, all its words in registers, from the first stage to the last.
 
-Nothing here knows what a lane is, but for `Lanes.ahead` and `Lanes.behind`. All is
-written in `jax.lax`, in operations that every kernel language has.
+Arrays are (C, T / 4, *lanes): the words of columns, of channels whose values trade
+places. What is done to them is few operations on such arrays, not many on words, since
+some compilers take long over many. It is written in operations that every kernel
+language has, but for those that `Lanes` has of each.
 """
 
 import dataclasses
@@ -26,13 +28,18 @@ from vmixjax.config import MixConfig
 BYTES = 4
 """Rows that a word holds."""
 
-Words = list[jax.Array]
-"""uint32, of the shape of the lanes: one byte of a column, see above."""
+CHANNEL, WORD, COLUMN = 0, 1, 2
+"""Along what something moves: the first axis, the second, or the lanes."""
 
 _LOW_BITS = np.uint32(0x01010101)
 _EVEN_BYTES = np.uint32(0x00FF00FF)
 _LARGEST_TILE = 128
 _MOST_CHANNELS = 4
+
+Move = Callable[[jax.Array, int, int], jax.Array]
+"""(words, along what, how far) -> what is so far ahead, or behind. Where that is in
+another column, tile or channel than any that differs in one digit, it may be anything.
+"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,9 +52,10 @@ class Lanes:
       tile: uint32, which tile of that row.
       place: uint32, which column of the tile.
       level: uint32, the level of the tile.
-      ahead: gives each lane what the one so many columns after it has. Where that is in
-        another tile, it may be anything.
-      behind: likewise, what the one so many columns before it has.
+      channels: C, or more: what is in the others is not looked at.
+      ahead, behind: move words.
+      of_channel: gives the words (1, T / 4, *lanes) of one channel.
+      stacked: makes words, each (C, *lanes), words of columns.
       block: computes a block of the cipher, see `cipher.block`.
       interpreted: whether XLA on CPU is to run this as plain JAX, for tests: it has to
         be made to compute once what is read several times.
@@ -58,10 +66,19 @@ class Lanes:
     tile: jax.Array
     place: jax.Array
     level: jax.Array
-    ahead: Callable[[jax.Array, int], jax.Array]
-    behind: Callable[[jax.Array, int], jax.Array]
+    channels: int
+    ahead: Move
+    behind: Move
+    of_channel: Callable[[jax.Array, int], jax.Array]
+    stacked: Callable[[Sequence[jax.Array]], jax.Array]
     block: Callable[..., tuple[jax.Array, ...]]
     interpreted: bool
+
+    def along(self, axis: int, count: int) -> jax.Array:
+        """Numbers channels, or words: uint32, of a shape that broadcasts."""
+        ones = (1,) * (2 + self.place.ndim)
+        shape = (*ones[:axis], count, *ones[axis + 1 :])
+        return lax.broadcasted_iota(np.uint32, shape, axis)
 
 
 def can_pack(config: MixConfig, channels: int) -> bool:
@@ -78,74 +95,20 @@ def channels_together(config: MixConfig, channels: int) -> int:
     return 1 if alone else channels
 
 
-def pack(lines: Sequence[jax.Array], planes: int) -> list[Words]:
-    """Packs the values of columns, row by row, of so many bytes: words for each byte.
-
-    Args:
-      lines: uint32, for each row of the tile.
-      planes: Bytes of a value, the lowest first.
-    """
-    each = words_of_a_byte(len(lines))
-    fours = [lines[w::each] for w in range(each)]
-    if planes == 1:
-        return [[_joined(four) for four in fours]]
-    zero = lax.full_like(lines[0], 0)
-    whole = [_transposed([*four, *[zero] * (BYTES - len(four))]) for four in fours]
-    return [[words[plane] for words in whole] for plane in range(planes)]
-
-
-def unpack(planes: Sequence[Words], tile: int) -> list[jax.Array]:
-    """Gives back what `pack` packed."""
-    lines: list[jax.Array] = [planes[0][0]] * tile
-    for w, words in enumerate(zip(*planes, strict=True)):
-        if len(planes) == 1:
-            four = [_down(words[0], 8 * i) & np.uint32(255) for i in range(BYTES)]
-        else:
-            zero = lax.full_like(words[0], 0)
-            four = _transposed([*words, *[zero] * (BYTES - len(words))])
-        rows = range(w, tile, len(planes[0]))
-        for row, line in zip(rows, four, strict=False):
-            lines[row] = line
-    return lines
-
-
-def _joined(values: Sequence[jax.Array]) -> jax.Array:
-    word = values[0]
-    for i, value in enumerate(values[1:], start=1):
-        word = word | _up(value, 8 * i)
-    return word
-
-
-def _transposed(words: Sequence[jax.Array]) -> list[jax.Array]:
-    """Of four words: byte i of word j becomes byte j of word i."""
-    a, b, c, d = words
-    low = np.uint32(0x0000FFFF)
-    ab, cd = (
-        (
-            (x & _EVEN_BYTES) | _up(y & _EVEN_BYTES, 8),
-            (_down(x, 8) & _EVEN_BYTES) | (y & ~_EVEN_BYTES),
-        )
-        for x, y in ((a, b), (c, d))
-    )
-    lower = [(x & low) | _up(y, 16) for x, y in zip(ab, cd, strict=True)]
-    upper = [_down(x, 16) | (y & ~low) for x, y in zip(ab, cd, strict=True)]
-    return lower + upper
-
-
 def shuffle_columns(
-    values: Sequence[Sequence[Words]],
+    planes: Sequence[jax.Array],
     lanes: Lanes,
     config: MixConfig,
     channels: int,
     first: jax.typing.ArrayLike,
     *,
     inverse: bool,
-) -> list[list[Words]]:
+) -> list[jax.Array]:
     """Applies all stages, or takes them back.
 
     Args:
-      values: Words of columns, for each of the `channels_together` and for each byte
-        of a value.
+      planes: uint32 (C, T / 4, *lanes), for each byte of a value. Where all channels
+        share a permutation, bytes of all of them, and C is 1.
       lanes: Which columns.
       config: Tile size, ladder and channel mode.
       channels: Channels of the images.
@@ -155,57 +118,37 @@ def shuffle_columns(
     Returns:
       Words, as they were laid out.
     """
-    if config.shares_permutation:
-        # All bytes of a place go the same way, as bytes of one value.
-        count = len(values[0])
-        flat = [[words for planes in values for words in planes]]
-        (moved,) = _shuffle(flat, lanes, config, channels, first, inverse)
-        return [moved[i : i + count] for i in range(0, len(moved), count)]
-    return _shuffle(values, lanes, config, channels, first, inverse)
-
-
-def _shuffle(
-    values: Sequence[Sequence[Words]],
-    lanes: Lanes,
-    config: MixConfig,
-    channels: int,
-    first: jax.typing.ArrayLike,
-    inverse: bool,
-) -> list[list[Words]]:
-    """As `shuffle_columns`, of channels with random bits of their own."""
-    random = [
-        _draw(
-            lanes,
-            config,
-            channels,
-            lax.convert_element_type(first, np.uint32) + np.uint32(c),
-        )
-        for c in range(len(values))
-    ]
-    moved = [[list(words) for words in planes] for planes in values]
+    random = _draw(lanes, config, channels, first)
+    moved = list(planes)
     in_order = stages(config, channels)
+    mixed = channels if config.crosses_channels else 1
     for stage in reversed(in_order) if inverse else in_order:
-        takes_part = _any_of(lanes.level, stage.levels)
-        if stage.digit.down:
-            for planes, bits in zip(moved, random, strict=True):
-                _turn_down(planes, bits, stage, takes_part)
-        elif stage.digit.stride < len(values):
-            _turn_channels(moved, random, stage, takes_part, inverse)
+        takes_part = _bits_of(_any_of(lanes.level, stage.levels))
+        bits = random[stage.byte]
+        each, stride = planes[0].shape[WORD], stage.digit.stride
+        if stage.digit.down and stride >= each:
+            moved = _turn_bytes(moved, bits, stage, takes_part)
+        elif stage.digit.down:
+            lower = lanes.along(WORD, each) & np.uint32(stride)
+            moved = _turn(moved, bits, stage, WORD, stride, lower, takes_part, lanes)
+        elif stage.digit.base > 2:
+            moved = _turn_channels(moved, bits, stage, takes_part, lanes, inverse)
+        elif stride < mixed:
+            lower = lanes.along(CHANNEL, lanes.channels) & np.uint32(stride)
+            moved = _turn(moved, bits, stage, CHANNEL, stride, lower, takes_part, lanes)
         else:
-            for planes, bits in zip(moved, random, strict=True):
-                _turn_across(planes, bits, stage, takes_part, lanes, channels)
+            far = stride // channels
+            lower = lanes.place & np.uint32(far)
+            moved = _turn(moved, bits, stage, COLUMN, far, lower, takes_part, lanes)
         if lanes.interpreted:
             moved = lax.optimization_barrier(moved)
     return moved
 
 
 def _draw(
-    lanes: Lanes,
-    config: MixConfig,
-    channels: int,
-    channel: jax.Array,
-) -> list[Words]:
-    """Random bytes of columns: for each byte that stages ask for, its words.
+    lanes: Lanes, config: MixConfig, channels: int, first: jax.typing.ArrayLike
+) -> list[jax.Array]:
+    """Random bytes of columns: words, for each byte that stages ask for.
 
     See `bits.py`, whose words these are, place by place.
     """
@@ -225,25 +168,37 @@ def _draw(
         start = lax.bitwise_and(lanes.place, np.uint32(-size & 0xFFFFFFFF))
         place = lax.select(here, start, place)
     group = lanes.tile // np.uint32(sharing)
-    column = (group * np.uint32(config.tile_size) + place) * np.uint32(own) + channel
-    drawn: Words = []
+    column = (group * np.uint32(config.tile_size) + place) * np.uint32(own)
+    shape = (lanes.channels, *place.shape)
+    channel = lax.broadcasted_iota(np.uint32, shape, 0)
+    channel = channel + lax.convert_element_type(first, np.uint32)
+
+    def all_channels(x: jax.Array) -> jax.Array:
+        return lax.broadcast_in_dim(x, shape, range(1, len(shape)))
+
+    key = [all_channels(word) for word in lanes.key]
+    drawn: list[jax.Array] = []
     for i in range(-(-total * each * sharing // BLOCK_WORDS)):
-        number, purpose = (lax.full_like(column, x) for x in (i, Purpose.SHUFFLE.word))
+        number, purpose = (lax.full_like(channel, x) for x in (i, Purpose.SHUFFLE.word))
+        counter = all_channels(column) + channel, number, all_channels(lanes.number)
         compute = in_one_pass if lanes.interpreted else lanes.block
-        drawn += compute(*lanes.key, column, number, lanes.number, purpose)
+        drawn += compute(*key, *counter, purpose)
     words = drawn[: total * each]
-    which = lanes.tile - group * np.uint32(sharing)
+    which = all_channels(lanes.tile - group * np.uint32(sharing))
     for i in range(1, sharing):
         here = lax.eq(which, np.uint32(i))
         others = drawn[i * total * each : (i + 1) * total * each]
         words = [lax.select(here, b, a) for a, b in zip(words, others, strict=True)]
     by_byte = [words[i * each : (i + 1) * each] for i in range(total)]
     for size, here in in_blocks.items():
-        by_byte = [_same_in_blocks(words, size, here) for words in by_byte]
-    return lax.optimization_barrier(by_byte) if lanes.interpreted else by_byte
+        by_byte = [_same_in_blocks(x, size, all_channels(here)) for x in by_byte]
+    random = [lanes.stacked(words) for words in by_byte]
+    return lax.optimization_barrier(random) if lanes.interpreted else random
 
 
-def _same_in_blocks(words: Words, size: int, here: jax.Array) -> Words:
+def _same_in_blocks(
+    words: list[jax.Array], size: int, here: jax.Array
+) -> list[jax.Array]:
     """Gives all rows of a block what its first row has."""
     each = len(words)
     if size <= each:
@@ -262,6 +217,11 @@ def _any_of(level: jax.Array, levels: Sequence[int]) -> jax.Array:
     return here
 
 
+def _bits_of(here: jax.Array) -> jax.Array:
+    """The lowest bit of each byte, where it is so."""
+    return lax.convert_element_type(here, np.uint32) * _LOW_BITS
+
+
 def _up(word: jax.Array, bits: int) -> jax.Array:
     return lax.shift_left(word, np.uint32(bits)) if bits else word
 
@@ -271,85 +231,77 @@ def _down(word: jax.Array, bits: int) -> jax.Array:
 
 
 def _asked(random: jax.Array, bit: int, where: jax.Array) -> jax.Array:
-    """All bits of each byte whose random bit is set, where lanes take part."""
-    set_ = lax.bitwise_and(_down(random, bit), _LOW_BITS)
-    whole = lax.mul(set_, np.uint32(255))
-    return lax.select(where, whole, lax.full_like(whole, np.uint32(0)))
+    """All bits of each byte whose random bit is set, where the lowest bit is."""
+    return (_down(random, bit) & where) * np.uint32(255)
 
 
-def _turn_down(
-    planes: list[Words], bits: list[Words], stage: Stage, takes_part: jax.Array
-) -> None:
-    """Rows trade places: words of a column, or bytes within its words."""
-    each, stride = len(planes[0]), stage.digit.stride
-    random = bits[stage.byte]
-    if stride < each:
-        for low in (w for w in range(each) if not w & stride):
-            drawn = random[low + stage.slot * stride]
-            asked = _asked(drawn, stage.bit, takes_part)
-            for words in planes:
-                a, b = words[low], words[low + stride]
-                swapped = (a ^ b) & asked
-                words[low], words[low + stride] = a ^ swapped, b ^ swapped
-        return
-    apart = 8 * (stride // each)
-    lower = np.uint32(0x00FF00FF if apart == 8 else 0x0000FFFF)
-    for w in range(each):
-        drawn = _down(random[w], apart * stage.slot)
-        asked = _asked(drawn, stage.bit, takes_part) & lower
-        for words in planes:
-            swapped = (words[w] ^ _down(words[w], apart)) & asked
-            words[w] = words[w] ^ swapped ^ _up(swapped, apart)
-
-
-def _turn_across(
-    planes: list[Words],
-    bits: list[Words],
+def _turn(
+    planes: list[jax.Array],
+    bits: jax.Array,
     stage: Stage,
+    axis: int,
+    far: int,
+    digit: jax.Array,
     takes_part: jax.Array,
     lanes: Lanes,
-    channels: int,
-) -> None:
-    """Columns trade places, row by row."""
-    stride = stage.digit.stride // channels
-    lower = lax.eq(lanes.place & np.uint32(stride), np.uint32(0))
-    here = lax.bitwise_and(takes_part, lower)
-    for w, drawn in enumerate(bits[stage.byte]):
-        asked = _asked(drawn, stage.bit, here)
-        for words in planes:
-            swapped = (words[w] ^ lanes.ahead(words[w], stride)) & asked
-            words[w] = words[w] ^ swapped ^ lanes.behind(swapped, stride)
+) -> list[jax.Array]:
+    """Words whose digit is 0 trade places with those ahead."""
+    if stage.slot:
+        bits = lanes.ahead(bits, axis, far)
+    lower = _bits_of(lax.eq(digit, np.uint32(0)))
+    asked = _asked(bits, stage.bit, takes_part & lower)
+    moved = []
+    for words in planes:
+        swapped = (words ^ lanes.ahead(words, axis, far)) & asked
+        moved.append(words ^ swapped ^ lanes.behind(swapped, axis, far))
+    return moved
+
+
+def _turn_bytes(
+    planes: list[jax.Array], bits: jax.Array, stage: Stage, takes_part: jax.Array
+) -> list[jax.Array]:
+    """Rows trade places within words."""
+    apart = 8 * (stage.digit.stride // planes[0].shape[WORD])
+    lower = np.uint32(0x00010001 if apart == 8 else 0x00000101)
+    asked = _asked(_down(bits, apart * stage.slot), stage.bit, takes_part & lower)
+    moved = []
+    for words in planes:
+        swapped = (words ^ _down(words, apart)) & asked
+        moved.append(words ^ swapped ^ _up(swapped, apart))
+    return moved
 
 
 def _turn_channels(
-    values: list[list[Words]],
-    bits: list[list[Words]],
+    planes: list[jax.Array],
+    bits: jax.Array,
     stage: Stage,
     takes_part: jax.Array,
+    lanes: Lanes,
     inverse: bool,
-) -> None:
-    """Channels trade places, value by value."""
-    base, stride = stage.digit.base, stage.digit.stride
-    for w in range(len(values[0][0])):
-        asked = {}
-        for c in range(len(values)):
-            drawn = bits[_turned(c, stage.slot, stage)][stage.byte][w]
-            if base > 2:
-                drawn = _scaled(drawn, base)
-            asked[c] = drawn
-        for step, bit in steps(stage, inverse):
-            before = [[words[w] for words in planes] for planes in values]
-            for c, planes in enumerate(values):
-                mask = _asked(asked[c], bit.bit_length() - 1, takes_part)
-                there = before[_turned(c, c // stride % base + step, stage)]
-                for words, own, other in zip(planes, before[c], there, strict=True):
-                    words[w] = own ^ ((own ^ other) & mask)
+) -> list[jax.Array]:
+    """All channels turn, value by value."""
+    base = stage.digit.base
+    channel = lanes.along(CHANNEL, lanes.channels)
+    random = _scaled(lanes.of_channel(bits, stage.slot), base)
+    for step, bit in steps(stage, inverse):
+        asked = _asked(random, bit.bit_length() - 1, takes_part)
+        moved = []
+        for words in planes:
+            there = words
+            for c in range(base):
+                here = lax.eq(channel, np.uint32((c - step) % base))
+                there = _where(here, lanes.of_channel(words, c), there)
+            moved.append(words ^ ((words ^ there) & asked))
+        planes = moved
+    return planes
 
 
-def _turned(channel: int, digit: int, stage: Stage) -> int:
-    """The channel that differs from another in that it has this digit."""
-    base, stride = stage.digit.base, stage.digit.stride
-    return channel + (digit % base - channel // stride % base) * stride
+def _where(here: jax.Array, words: jax.Array, others: jax.Array) -> jax.Array:
+    """`words` where it is so, of shapes that broadcast to the others'."""
+    here, words = (
+        lax.broadcast_in_dim(x, others.shape, range(x.ndim)) for x in (here, words)
+    )
+    return lax.select(here, words, others)
 
 
 def _scaled(word: jax.Array, base: int) -> jax.Array:
