@@ -210,7 +210,7 @@ def test_a_platform_runs_what_the_table_has_for_it(monkeypatch):
         called.append((*(x.shape for x in batch), inverse))
         return at_once.permute_images(batch, config, inverse)
 
-    monkeypatch.setitem(platforms.IMAGES, "cpu", kernel)
+    monkeypatch.setitem(platforms.IMPLEMENTATIONS, "cpu", kernel)
     mixed = permute(words, image, levels, config, False)
     np.testing.assert_array_equal(mixed, expected)
     assert called == [((1, 16, 8, 3), (1, 8), (1, 2, 1), False)]

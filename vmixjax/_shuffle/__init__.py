@@ -10,6 +10,9 @@ To be read in this order:
     apply.py        the stages, applied to rows of tiles, forwards or backwards
     at_once.py      a batch of images: all of it at once
     chunks.py       a batch of images: as much at a time as a CPU's caches hold
+    words.py        the stages once more, for kernels: columns of tiles, in words
+    triton.py       the kernel for NVIDIA's GPUs
+    mosaic.py       the kernel for TPUs
     platforms.py    which of these runs on which platform; a kernel is one line there
     permutation.py  `permute`, differentiable and batched, over whichever runs, and
                     `permute_rows`, of images in pieces

@@ -1,8 +1,8 @@
 """Which implementation of the shuffle runs on which platform.
 
-Another one, such as a kernel, is a file beside `chunks.py` and a line in a table. It is
-for arrays of unsigned integers, whichever platform is there; what it is not made for,
-plain JAX does. All must give the same bytes.
+Another one, such as a kernel, is a file beside `chunks.py` and a line in the table. It
+is for batches of unsigned integers, whichever platform is there; what it is not made
+for, `at_once.permute_images` does. All must give the same bytes.
 """
 
 import importlib
@@ -23,15 +23,11 @@ from vmixjax.config import MixConfig
 _MOST_VALUES = 2**31  # counted in 32 bits
 _MOST_BYTES = 4  # of a value
 
-Implementation = Callable[..., jax.Array]
-"""From a `Batch`, its config and whether to undo its shuffle, to images like its own.
-Or from `TileRows`, with the number of channels before the latter, to their values.
-"""
+Implementation = Callable[[Batch, MixConfig, bool], jax.Array]
+"""From a batch, its config and whether to undo its shuffle, to images like its own."""
 
 
-def _kernel(
-    platform: str, path: str, plain: Implementation, *, exported: bool
-) -> Implementation:
+def _kernel(platform: str, module: str, *, exported: bool) -> Implementation:
     """The kernel of a module, which is loaded and traced only where it is needed.
 
     That is where a program is made for its platform: elsewhere, nobody waits for it.
@@ -39,16 +35,14 @@ def _kernel(
 
     Args:
       platform: Where it runs.
-      path: Its module and its name there.
-      plain: What does the same in plain JAX.
+      module: Where its `permute_images` is.
       exported: Whether JAX exports such kernels: it does if later versions can still
         run them.
     """
-    module, name = path.rsplit(".", 1)
-    primitive = Primitive(f"{name}_{platform}")
+    primitive = Primitive(f"shuffle_{platform}")
 
-    # What comes out is of the first array's own type, so of its sharding too.
-    primitive.def_abstract_eval(lambda values, *_, **__: values)
+    # Of the images' own type, so of their sharding too.
+    primitive.def_abstract_eval(lambda images, *_, **__: images)
 
     def lower(ctx: Any, *arrays: Any, **how: Any) -> Any:
         made = ctx.module_context
@@ -59,7 +53,7 @@ def _kernel(
         bare = [jax.core.ShapedArray(x.shape, x.dtype) for x in ctx.avals_in]
         of_kernel = ctx.replace(avals_in=bare, avals_out=bare[:1])
         try:
-            kernel = getattr(importlib.import_module(module), name)
+            kernel = importlib.import_module(module).permute_images
             return _lowered(kernel)(of_kernel, *arrays, **how)
         except Exception as error:
             # Pallas is experimental: what it takes changes from version to version.
@@ -71,16 +65,16 @@ def _kernel(
             )
             return lower_plainly(ctx, *arrays, **how)
 
-    lower_plainly = _lowered(plain)
+    lower_plainly = _lowered(at_once.permute_images)
     mlir.register_lowering(primitive, lower, platform=platform)
     # Where a program is made for many platforms, JAX makes all for each.
     mlir.register_lowering(primitive, lower_plainly)
 
-    def implementation(arrays: Batch | TileRows, config: MixConfig, *how: Any) -> Any:
-        channels = arrays.images.shape[-1] if isinstance(arrays, Batch) else how[0]
-        if not _is_for_kernels(arrays[0], config, channels):
-            return plain(arrays, config, *how)
-        return primitive.bind(*arrays, kind=type(arrays), how=(config, *how))
+    def implementation(batch: Batch, config: MixConfig, inverse: bool) -> jax.Array:
+        if not _is_for_kernels(batch.images, config):
+            return at_once.permute_images(batch, config, inverse)
+        mixed: jax.Array = primitive.bind(*batch, config=config, inverse=inverse)
+        return mixed
 
     return implementation
 
@@ -88,21 +82,23 @@ def _kernel(
 def _lowered(implementation: Implementation) -> Callable[..., Any]:
     """A rule by which a primitive becomes a program: what an implementation does."""
 
-    def apply(*arrays: jax.Array, kind: Any, how: tuple[Any, ...]) -> jax.Array:
-        return implementation(kind(*arrays), *how)
+    def permute_images(
+        *arrays: jax.Array, config: MixConfig, inverse: bool
+    ) -> jax.Array:
+        return implementation(Batch(*arrays), config, inverse)
 
-    lowered: Callable[..., Any] = mlir.lower_fun(apply, multiple_results=False)
+    lowered: Callable[..., Any] = mlir.lower_fun(permute_images, multiple_results=False)
     return lowered
 
 
-def _is_for_kernels(values: jax.Array, config: MixConfig, channels: int) -> bool:
-    """Whether kernels are made for such values."""
+def _is_for_kernels(images: jax.Array, config: MixConfig) -> bool:
+    """Whether kernels are made for such images."""
     return (
-        all(isinstance(size, int) for size in values.shape)  # not a symbol
-        and values.size < _MOST_VALUES
-        and values.dtype.itemsize <= _MOST_BYTES
-        and can_pack(config, channels)
-        and not any(jax.typeof(values).sharding.spec)  # explicitly split
+        all(isinstance(size, int) for size in images.shape)  # not a symbol
+        and images.size < _MOST_VALUES
+        and images.dtype.itemsize <= _MOST_BYTES
+        and can_pack(config, images.shape[-1])
+        and not any(jax.typeof(images).sharding.spec)  # explicitly split
     )
 
 
@@ -119,70 +115,42 @@ def _is_one_device(context: Any) -> bool:
     return bool(names) and frozenset(names) == getattr(context, "manual_axes", None)
 
 
-def _rows_in_memory(
-    rows: TileRows, config: MixConfig, channels: int, inverse: bool
-) -> jax.Array:
-    # In memory, or what is done to the result would compute it anew.
-    return in_memory(
-        apply_stages(rows, config, channels, inverse=inverse, materialized=True)
-    )
-
-
-def _rows_at_once(
-    rows: TileRows, config: MixConfig, channels: int, inverse: bool
-) -> jax.Array:
-    return apply_stages(rows, config, channels, inverse=inverse, materialized=False)
-
-
-IMAGES: dict[str, Implementation] = {
+IMPLEMENTATIONS: dict[str, Implementation] = {
     "cpu": chunks.permute_images,
-    "cuda": _kernel(
-        "cuda",
-        "vmixjax._shuffle.triton.permute_images",
-        at_once.permute_images,
-        exported=False,
-    ),
-    "tpu": _kernel(
-        "tpu",
-        "vmixjax._shuffle.mosaic.permute_images",
-        at_once.permute_images,
-        exported=True,
-    ),
-    "default": at_once.permute_images,
+    "cuda": _kernel("cuda", "vmixjax._shuffle.triton", exported=False),
+    "tpu": _kernel("tpu", "vmixjax._shuffle.mosaic", exported=True),
 }
-"""For a `Batch`, by JAX's name of the platform, such as `"cuda"`, `"rocm"`, `"tpu"`."""
+"""By JAX's name of the platform, such as `"cuda"`, `"rocm"` or `"tpu"`."""
 
-ROWS: dict[str, Implementation] = {
-    "cpu": _rows_in_memory,
-    "cuda": _kernel(
-        "cuda",
-        "vmixjax._shuffle.triton.permute_rows",
-        _rows_at_once,
-        exported=False,
-    ),
-    "default": _rows_at_once,
-}
-"""For `TileRows`, likewise."""
+DEFAULT: Implementation = at_once.permute_images
+"""Where the table has none."""
 
 
 def permute_images(batch: Batch, config: MixConfig, inverse: bool) -> jax.Array:
     """Calls the implementation of the platform that the program will run on."""
-    return _of_platform(IMAGES, batch, config, inverse)
+
+    def of(implementation: Implementation) -> Callable[[Batch], jax.Array]:
+        return lambda batch: implementation(batch, config, inverse)
+
+    table = {platform: of(made) for platform, made in IMPLEMENTATIONS.items()}
+    return jax.lax.platform_dependent(batch, default=of(DEFAULT), **table)
 
 
 def permute_rows(
     rows: TileRows, config: MixConfig, channels: int, inverse: bool
 ) -> jax.Array:
-    """As `permute_images`, for rows of tiles as they lie."""
-    return _of_platform(ROWS, rows, config, channels, inverse)
+    """Applies the stages to rows of tiles as they lie, all at once."""
 
+    def apply(rows: TileRows, materialized: bool) -> jax.Array:
+        return apply_stages(
+            rows, config, channels, inverse=inverse, materialized=materialized
+        )
 
-def _of_platform(
-    table: dict[str, Implementation], arrays: Batch | TileRows, *how: Any
-) -> jax.Array:
-    def of(implementation: Implementation) -> Implementation:
-        return lambda arrays: implementation(arrays, *how)
-
-    made = {platform: of(implementation) for platform, implementation in table.items()}
-    result: jax.Array = jax.lax.platform_dependent(arrays, **made)
-    return result
+    return jax.lax.platform_dependent(
+        rows,
+        # In memory, or what is done to the result would compute it anew.
+        cpu=lambda rows: in_memory(apply(rows, True)),
+        # A kernel is there for GPUs. Releases, whose originals may be gone, wait until
+        # its bytes have been seen on one.
+        default=lambda rows: apply(rows, False),
+    )
