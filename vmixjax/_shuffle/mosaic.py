@@ -70,12 +70,12 @@ def permute_images(
         number = jnp.tile(number, count)[None]
         key = jnp.repeat(key, rows, axis=1)
         levels = levels.transpose(1, 2, 0).reshape(1, width // tile, -1)
-    lanes = values.shape[-1]
+    lanes, whole = values.shape[-1], max(tile, _COLUMNS)
     mixed = _permute(
-        _filled(_filled(values), axis=-2, to=max(tile, _COLUMNS)),
+        _filled(_filled(values), axis=-2, to=whole),
         _filled(key),
         _filled(number[:, None]),
-        _filled(levels.astype(jnp.uint32)),
+        _filled(_filled(levels.astype(jnp.uint32)), axis=-2, to=whole // tile),
         config,
         inverse,
         interpret,

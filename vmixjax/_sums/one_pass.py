@@ -136,8 +136,14 @@ def _sums_down(values: Sequence[jax.Array], in_blocks: bool) -> Sequence[jax.Arr
     high, wide = _at_once(side, in_blocks)
     axes: tuple[int, ...] = (1,)
     if in_blocks:
-        shape = (count * side // high, high, width // wide, wide, channels)
-        values, axes = [x.reshape(shape) for x in values], (1, 3)
+        # One axis at a time: under explicit sharding JAX follows only such reshapes.
+        for shape in (
+            (count, side // high, high, width, channels),
+            (count * side // high, high, width, channels),
+            (count * side // high, high, width // wide, wide, channels),
+        ):
+            values = [x.reshape(shape) for x in values]
+        axes = (1, 3)
     if len(values) == 1:
         return [jnp.sum(x, axes, x.dtype) for x in values]
 
