@@ -13,7 +13,8 @@ from vmixjax._shuffle.prng import Purpose
 from vmixjax._shuffle.stages import Stage, by_rolls, random_bytes
 from vmixjax.config import MixConfig
 
-_WORD_BYTES = 4
+WORD_BYTES = 4
+"""Rows of a column that a word holds."""
 
 
 class Bits(NamedTuple):
@@ -107,7 +108,7 @@ def total_bytes(stages: Sequence[Stage]) -> int:
 
 def words_of_a_byte(tile: int) -> int:
     """How many words one byte of a column of places takes."""
-    return -(-tile // _WORD_BYTES)
+    return -(-tile // WORD_BYTES)
 
 
 def _source(

@@ -18,12 +18,12 @@ from jax import lax
 from jax.experimental import pallas as pl
 from jax.experimental.pallas import tpu as pltpu
 
-from vmixjax._shuffle.bits import words_of_a_byte
+from vmixjax._shuffle.bits import WORD_BYTES, words_of_a_byte
 from vmixjax._shuffle.cipher import KEY_WORDS, block
 from vmixjax._shuffle.layout import Batch
 from vmixjax._shuffle.words import (
-    BYTES,
     COLUMN,
+    EVEN_BYTES,
     Lanes,
     channels_together,
     shuffle_columns,
@@ -33,8 +33,6 @@ from vmixjax.config import MixConfig
 _LANES = 128
 _COLUMNS = 32
 """Columns that four vectors hold."""
-
-_EVEN_BYTES = np.uint32(0x00FF00FF)
 
 _BLOCK_BYTES = 2**20
 """What is read at once, where there is a choice: large beside what a start costs."""
@@ -182,7 +180,7 @@ def _kernel(
     """Rows of tiles of some images: of one channel, or of all together."""
     tile, together = config.tile_size, values.shape[2]
     columns = max(tile, _COLUMNS)
-    places = _Places(values.dtype.itemsize == 1, columns // BYTES)
+    places = _Places(values.dtype.itemsize == 1, columns // WORD_BYTES)
     within, first = places.column(), pl.program_id(1)
     before = pl.program_id(2) * (values.shape[3] // columns)
 
@@ -252,7 +250,7 @@ class _Places(NamedTuple):
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        return BYTES, self.height, _LANES
+        return WORD_BYTES, self.height, _LANES
 
     def wide(self, line: jax.Array) -> jax.Array:
         """What (1, 128) hold, for all columns."""
@@ -262,7 +260,7 @@ class _Places(NamedTuple):
         """Which column is where, uint32."""
         i, j = (lax.broadcasted_iota(jnp.uint32, self.shape, n) for n in range(2))
         if self.bytes:
-            return j * np.uint32(BYTES) + i
+            return j * np.uint32(WORD_BYTES) + i
         return i * np.uint32(self.height) + j
 
     def ahead(self, x: jax.Array, axis: int, stride: int) -> jax.Array:
@@ -276,11 +274,11 @@ class _Places(NamedTuple):
     def _rolled(self, x: jax.Array, axis: int, shift: int) -> jax.Array:
         if axis != COLUMN:
             return _rolled_over(x, axis, shift)
-        unit = BYTES if self.bytes else self.height  # of the axis of wider strides
+        unit = WORD_BYTES if self.bytes else self.height  # of the axis of wider strides
         if self.bytes == (abs(shift) < unit):
             by = shift if self.bytes else shift // self.height
             return _rolled_over(x, -3, by)
-        by = shift // BYTES if self.bytes else shift
+        by = shift // WORD_BYTES if self.bytes else shift
         flat = x.reshape(-1, self.height, _LANES)
         rolled = [pltpu.roll(y, by % self.height, 0) for y in flat]
         return jnp.stack(rolled).reshape(x.shape)
@@ -300,7 +298,7 @@ class _Places(NamedTuple):
         """Gives back the values of what `packed` packed, (T / 4, 4, k, 128)s."""
         if not self.bytes:
             return [x.reshape(-1, _LANES) for x in _unpacked(planes, tile)]
-        columns = [planes[0][:, i] for i in range(BYTES)]
+        columns = [planes[0][:, i] for i in range(WORD_BYTES)]
         return [pltpu.bitcast(x, jnp.uint8) for x in _unpacked(columns, tile)]
 
 
@@ -316,9 +314,9 @@ def _packed(lines: Sequence[jax.Array]) -> list[list[jax.Array]]:
     """Of words of four bytes, row by row: for each of these bytes, words of columns."""
     each = words_of_a_byte(len(lines))
     zero = jnp.zeros_like(lines[0])
-    fours = [[*lines[w::each], zero, zero, zero][:BYTES] for w in range(each)]
+    fours = [[*lines[w::each], zero, zero, zero][:WORD_BYTES] for w in range(each)]
     whole = [_transposed(four) for four in fours]
-    return [[words[i] for words in whole] for i in range(BYTES)]
+    return [[words[i] for words in whole] for i in range(WORD_BYTES)]
 
 
 def _unpacked(planes: Sequence[jax.Array], tile: int) -> list[jax.Array]:
@@ -334,8 +332,8 @@ def _transposed(words: Sequence[jax.Array]) -> list[jax.Array]:
     low = np.uint32(0x0000FFFF)
     ab, cd = (
         (
-            (x & _EVEN_BYTES) | (y & _EVEN_BYTES) << np.uint32(8),
-            (x >> np.uint32(8) & _EVEN_BYTES) | (y & ~_EVEN_BYTES),
+            (x & EVEN_BYTES) | (y & EVEN_BYTES) << np.uint32(8),
+            (x >> np.uint32(8) & EVEN_BYTES) | (y & ~EVEN_BYTES),
         )
         for x, y in ((a, b), (c, d))
     )

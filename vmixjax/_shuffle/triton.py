@@ -16,11 +16,10 @@ from jax import lax
 from jax.experimental import pallas as pl
 from jax.experimental.pallas import triton
 
-from vmixjax._shuffle.bits import words_of_a_byte
+from vmixjax._shuffle.bits import WORD_BYTES, words_of_a_byte
 from vmixjax._shuffle.cipher import KEY_WORDS, chacha8
 from vmixjax._shuffle.layout import Batch, TileRows
 from vmixjax._shuffle.words import (
-    BYTES,
     CHANNEL,
     Lanes,
     channels_together,
@@ -195,7 +194,7 @@ class _Columns(NamedTuple):
     def _shape(self) -> tuple[int, int, int, int]:
         """Lines, parted: channels, bytes of a word, words, lanes."""
         each = words_of_a_byte(self.tile)
-        return self.padded, BYTES, each, self.row.shape[0]
+        return self.padded, WORD_BYTES, each, self.row.shape[0]
 
     def look_up(self, of: Any, *index: jax.Array) -> jax.Array:
         """What there is of each column, as uint32."""
@@ -206,21 +205,21 @@ class _Columns(NamedTuple):
     def _at(self, channel: jax.typing.ArrayLike) -> tuple[jax.Array, ...]:
         """Where the lines of a channel, and of those that follow it, are."""
         channels, _, each, _ = self._shape
-        line = lax.broadcasted_iota(jnp.int32, (channels * BYTES * each, 1), 0)
-        ahead = jnp.minimum(line // (BYTES * each), self.channels - 1)
-        down = jnp.minimum(line % (BYTES * each), self.tile - 1)
+        line = lax.broadcasted_iota(jnp.int32, (channels * WORD_BYTES * each, 1), 0)
+        ahead = jnp.minimum(line // (WORD_BYTES * each), self.channels - 1)
+        down = jnp.minimum(line % (WORD_BYTES * each), self.tile - 1)
         return self.row[None], down, self.along[None] + channel + ahead
 
     def _shift(self, most: int) -> jax.Array:
         """How far up in a word each of its bytes is, in bits; the last ones as one."""
-        byte = lax.broadcasted_iota(jnp.uint32, (1, BYTES, 1, 1), 1)
+        byte = lax.broadcasted_iota(jnp.uint32, (1, WORD_BYTES, 1, 1), 1)
         return jnp.minimum(byte, np.uint32(most - 1)) * np.uint32(8)
 
     def read(self, values: Any, channel: jax.typing.ArrayLike) -> list[jax.Array]:
         """Words of columns, for each byte of a value."""
         # One operation for all: the compiler takes long over each.
         found = self.look_up(values, *self._at(channel))
-        shift, byte = self._shift(BYTES), np.uint32(255)
+        shift, byte = self._shift(WORD_BYTES), np.uint32(255)
         planes = [
             (found >> np.uint32(8 * i) & byte).reshape(self._shape) << shift
             for i in range(values.dtype.itemsize)
@@ -232,7 +231,7 @@ class _Columns(NamedTuple):
     ) -> None:
         """Puts words of columns back."""
         channels, _, each, lanes = self._shape
-        found = jnp.zeros((channels * BYTES * each, lanes), jnp.uint32)
+        found = jnp.zeros((channels * WORD_BYTES * each, lanes), jnp.uint32)
         shift, byte = self._shift(self.tile), np.uint32(255)
         number = lax.broadcasted_iota(jnp.int32, (channels, 1, 1), 0)
         for i, words in enumerate(planes):

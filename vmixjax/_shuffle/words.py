@@ -25,14 +25,13 @@ from vmixjax._shuffle.prng import Purpose
 from vmixjax._shuffle.stages import Stage, stages, steps
 from vmixjax.config import MixConfig
 
-BYTES = 4
-"""Rows that a word holds."""
-
 CHANNEL, WORD, COLUMN = 0, 1, 2
 """Along what something moves: the first axis, the second, or the lanes."""
 
 _LOW_BITS = np.uint32(0x01010101)
-_EVEN_BYTES = np.uint32(0x00FF00FF)
+EVEN_BYTES = np.uint32(0x00FF00FF)
+"""The first and third of a word."""
+
 _LARGEST_TILE = 128
 _MOST_CHANNELS = 4
 
@@ -128,18 +127,18 @@ def shuffle_columns(
         each, stride = planes[0].shape[WORD], stage.digit.stride
         if stage.digit.down and stride >= each:
             moved = _turn_bytes(moved, bits, stage, takes_part)
-        elif stage.digit.down:
-            lower = lanes.along(WORD, each) & np.uint32(stride)
-            moved = _turn(moved, bits, stage, WORD, stride, lower, takes_part, lanes)
         elif stage.digit.base > 2:
             moved = _turn_channels(moved, bits, stage, takes_part, lanes, inverse)
-        elif stride < mixed:
-            lower = lanes.along(CHANNEL, lanes.channels) & np.uint32(stride)
-            moved = _turn(moved, bits, stage, CHANNEL, stride, lower, takes_part, lanes)
         else:
-            far = stride // channels
-            lower = lanes.place & np.uint32(far)
-            moved = _turn(moved, bits, stage, COLUMN, far, lower, takes_part, lanes)
+            if stage.digit.down:
+                axis, far, place = WORD, stride, lanes.along(WORD, each)
+            elif stride < mixed:
+                axis, far = CHANNEL, stride
+                place = lanes.along(CHANNEL, lanes.channels)
+            else:
+                axis, far, place = COLUMN, stride // channels, lanes.place
+            lower = takes_part & _bits_of(lax.eq(place & np.uint32(far), np.uint32(0)))
+            moved = _turn(moved, bits, stage, axis, far, lower, lanes)
         if lanes.interpreted:
             moved = lax.optimization_barrier(moved)
     return moved
@@ -205,7 +204,7 @@ def _same_in_blocks(
         same = [words[w // size * size] for w in range(each)]
     else:
         # A block is no more than half a column: two of the four rows of a word.
-        firsts = lax.bitwise_and(words[0], _EVEN_BYTES)
+        firsts = lax.bitwise_and(words[0], EVEN_BYTES)
         same = [lax.bitwise_or(firsts, _up(firsts, 8))] * each
     return [lax.select(here, a, b) for a, b in zip(same, words, strict=True)]
 
@@ -241,15 +240,13 @@ def _turn(
     stage: Stage,
     axis: int,
     far: int,
-    digit: jax.Array,
-    takes_part: jax.Array,
+    lower: jax.Array,
     lanes: Lanes,
 ) -> list[jax.Array]:
-    """Words whose digit is 0 trade places with those ahead."""
+    """Words where `lower` says so, whose digit is 0, trade places with those ahead."""
     if stage.slot:
         bits = lanes.ahead(bits, axis, far)
-    lower = _bits_of(lax.eq(digit, np.uint32(0)))
-    asked = _asked(bits, stage.bit, takes_part & lower)
+    asked = _asked(bits, stage.bit, lower)
     moved = []
     for words in planes:
         swapped = (words ^ lanes.ahead(words, axis, far)) & asked
@@ -306,6 +303,6 @@ def _where(here: jax.Array, words: jax.Array, others: jax.Array) -> jax.Array:
 
 def _scaled(word: jax.Array, base: int) -> jax.Array:
     """Random bytes, scaled below a base."""
-    even = lax.mul(word & _EVEN_BYTES, np.uint32(base))
-    odd = lax.mul(_down(word, 8) & _EVEN_BYTES, np.uint32(base))
-    return (_down(even, 8) & _EVEN_BYTES) | (odd & ~_EVEN_BYTES)
+    even = lax.mul(word & EVEN_BYTES, np.uint32(base))
+    odd = lax.mul(_down(word, 8) & EVEN_BYTES, np.uint32(base))
+    return (_down(even, 8) & EVEN_BYTES) | (odd & ~EVEN_BYTES)

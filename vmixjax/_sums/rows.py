@@ -24,10 +24,8 @@ _MOST_ROWS = 32
 
 def tile_squares(image: jax.Array, tile: int, intensity: Intensity) -> jax.Array:
     """See `vmixjax._sums.tile_squares`."""
-    height, width, channels = image.shape
-    lines = image.reshape(height, width * channels)
-    lines = lines.reshape(height // tile, tile, width * channels)
-    columns = squares_down(lines, tile, channels, intensity)
+    _, width, channels = image.shape
+    columns = squares_down(_lines(image, tile), tile, channels, intensity)
     return jnp.sum(columns.reshape(-1, width // tile, tile, channels), axis=2)
 
 
@@ -46,6 +44,14 @@ def image_sums(
         },
         blocks=sums_of_blocks(values, config, bits),
     )
+
+
+def _lines(image: jax.Array, rows: int) -> jax.Array:
+    """(H, W, C) -> (H / rows, rows, W * C), whole lines as they are stored."""
+    height, width, channels = image.shape
+    # One axis at a time: under explicit sharding JAX follows only such reshapes.
+    lines = image.reshape(height, width * channels)
+    return lines.reshape(height // rows, rows, width * channels)
 
 
 def _sum_of_squares(values: jax.Array, axes: tuple[int, ...], bits: int) -> jax.Array:
@@ -106,9 +112,7 @@ def energies_of_rows(
 
 def as_it_is(values: jax.Array, tile: int, bits: int) -> tuple[jax.Array, jax.Array]:
     """Energy inside each tile and at its right and bottom border, as it is."""
-    height, width, channels = values.shape
-    lines = values.reshape(height, width * channels)
-    lines = lines.reshape(height // tile, tile, width * channels)
+    lines, channels = _lines(values, tile), values.shape[2]
     bottom = jnp.square(lines[:, -1].astype(jnp.int64))
     border = _of_tiles(bottom, tile * channels)
     border += _sum_of_squares(cut(values, tile)[:, :, :, -1], (1, 3), bits)
@@ -170,8 +174,7 @@ def sums_of_blocks(
 
 def _sums_of_regions(values: jax.Array, region: int, bits: int) -> PixelSums:
     height, width, channels = values.shape
-    lines = values.reshape(height, width * channels)
-    lines = lines.reshape(height // region, region, width * channels)
+    lines = _lines(values, region)
     wide = integers(2 * bits, region)
 
     def columns(x: jax.Array, bits: int) -> jax.Array:
