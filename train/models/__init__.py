@@ -50,8 +50,13 @@ def build(
     options: dict[str, Any] = {}
     if "stem" in entry.takes:
         options = stem_options(model.stem, shape, cell_size, patch_size)
-    elif model.stem != "default":
-        raise RunError(f"--model.stem: {entry.name} has one stem only; leave it out")
+        if model.skipped_strides is not None:
+            options["skipped_strides"] = model.skipped_strides
+    elif model.stem != "default" or model.skipped_strides is not None:
+        raise RunError(
+            f"--model.stem, --model.skipped-strides: {entry.name} has one stem only; "
+            f"leave them out"
+        )
     if "patch_size" in entry.takes:
         options["patch_size"] = patch_size
     if "patch_size" in options and any(side % patch_size for side in shape[:2]):

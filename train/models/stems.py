@@ -5,17 +5,19 @@ from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
 import jax
+import jax.numpy as jnp
 from flax import nnx
 
 from train.models.layers import ConvNorm
 
-StemName = Literal["imagenet", "cifar", "patch", "spread"]
+StemName = Literal["imagenet", "cifar", "patch", "spread", "set"]
 """Kinds of stems.
 
 `"imagenet"`, a convolution with stride 2, then max pooling; `"cifar"`, 3 x 3 as it is;
 `"patch"`, squares of p x p pixels, each by itself: with p the size of the regions, the
 first layer sees whole regions and nothing of their neighbours; `"spread"`, for inputs
-that hold a region in each place, see `PixelShuffleStem`.
+that hold a region in each place, see `PixelShuffleStem`; `"set"`, for the same, which
+does not rely on an order of its values, see `SetStem`.
 """
 
 
@@ -51,6 +53,35 @@ class PixelShuffleStem(nnx.Module):
         return x.transpose(0, 1, 3, 2, 4, 5).reshape(batch, 2 * height, 2 * width, -1)
 
 
+class SetStem(nnx.Module):
+    """Each pixel of a region goes through the same layers; what comes out is averaged.
+
+    A place of the inputs is a region: the values of its first channel, then those of
+    the next, as many of each. Beside the mean there is the largest of each feature.
+
+    Arguments as of `ConvNorm`, and `colours`, the number of channels of the images.
+
+    References:
+      Zaheer et al., "Deep Sets" (NeurIPS 2017, arXiv 1703.06114), equation 2.
+    """
+
+    def __init__(
+        self, inputs: int, outputs: int, *, colours: int = 3, **options: Any
+    ) -> None:
+        self.colours = colours
+        self.first = nnx.Linear(colours, outputs, **options)
+        self.second = nnx.Linear(outputs, outputs, **options)
+        self.mixed = ConvNorm(2 * outputs, outputs, 1, **options)
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """(B, H, W, inputs) -> (B, H, W, outputs)."""
+        pixels = x.reshape(*x.shape[:3], self.colours, -1).swapaxes(-1, -2)
+        features = nnx.relu(self.second(nnx.relu(self.first(pixels))))
+        return self.mixed(
+            jnp.concatenate([features.mean(-2), features.max(-2)], axis=-1)
+        )
+
+
 class Stem(NamedTuple):
     """A kind of stem.
 
@@ -77,8 +108,14 @@ STEMS: dict[StemName, Stem] = {
         None,
     ),
     "spread": Stem(lambda i, o, k, p, **xs: PixelShuffleStem(i, o, **xs), 0.5),
+    "set": Stem(lambda i, o, k, p, **xs: SetStem(i, o, colours=_colours(i), **xs), 1),
 }
 """Kinds of stems by name."""
+
+
+def _colours(inputs: int) -> int:
+    """Channels of the images whose regions come to so many values in all."""
+    return 3 if inputs % 3 == 0 else 1
 
 
 def stem_options(

@@ -57,6 +57,7 @@ def mix_release(
     progress: Progress,
     *,
     workers: int | None = None,
+    source: Source | None = None,
 ) -> dict[str, Any]:
     """Mixes a data set, or does what is left of it.
 
@@ -66,6 +67,8 @@ def mix_release(
       progress: Is told of it.
       workers: Threads that look for images of the same scene, on this machine; by
         default one for each processor.
+      source: The data set, where it is open already; by default that which the config
+        names.
 
     Returns:
       The manifest, but for the shards and the signature, and with names of classes.
@@ -75,7 +78,7 @@ def mix_release(
         and a run with the same secret goes on from there.
     """
     config.check()
-    source = config.source()
+    source = source or config.source()
     with exclusive(config.dst):
         return _mix(config, source, engine, progress, workers)
 
