@@ -178,6 +178,14 @@ class Source(Protocol):
         image = self.read(split, index, claim).image
         return Small(image, *image.shape[:2])
 
+    def name_of(self, split: str, index: int) -> str:
+        """Gives the name that an example has, as of `Example.name`, unread if it can.
+
+        Raises:
+          ImageError, RunError: As of `read`.
+        """
+        return self.read(split, index).name
+
     def values(self, split: str, index: int) -> Mapping[str, Any]:
         """Reads what belongs to an image, as of `Example.values`, but not the image.
 
