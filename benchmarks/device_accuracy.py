@@ -59,7 +59,7 @@ def pack(data_dir: str | None, out: Path) -> None:
     from vmixjax.data import open_source
 
     source = open_source("tfds:cifar10", data_dir=data_dir, keep=None)
-    arrays = {}
+    arrays: dict[str, Any] = {}
     for split, count in (("train", TRAIN_IMAGES), ("test", source.splits["test"])):
         files, labels = [], []
         for index in range(count):
@@ -153,7 +153,7 @@ class Run:
         def epoch(state: State, data: Any, order: jax.Array) -> tuple[State, Any]:
             def step(state: State, ids: jax.Array) -> tuple[State, Any]:
                 batch = {"image": data[0][ids], "label": data[1][ids], "id": ids}
-                return steps.train(state, batch, self.seed)
+                return steps.train(state, batch, jnp.uint32(seed))
 
             return jax.lax.scan(step, state, order)
 
@@ -183,7 +183,7 @@ class Run:
             # The last batch is filled up with images that count for nothing.
             there = rows < len(labels)
             rows = np.where(there, rows, 0).astype(np.int32)
-            batch = {
+            batch: Any = {
                 "image": images[rows],
                 "label": np.where(there, labels[rows], -1),
                 "id": rows,

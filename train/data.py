@@ -126,11 +126,6 @@ def _soft_labels(labelled: Labelled, data: Data) -> np.ndarray:
             f"--optimizer.distill: the soft labels of {data.source} are of "
             f"{found.shape[-1]} classes, and its images of {classes}: leave it out"
         )
-    if not (found.min() >= 0 and np.allclose(found.sum(-1), 1, atol=1e-3)):
-        raise RunError(
-            f"--optimizer.distill: the soft labels of {data.source} are no "
-            f"probabilities, which are at least 0 and sum to 1: leave it out"
-        )
     return found
 
 

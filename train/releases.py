@@ -9,7 +9,6 @@ import numpy as np
 
 from train.config import Config, Mixing
 from train.data import Dataset
-from train.sources import SOFT_LABEL
 from vmixjax.data import (
     Example,
     Field,
@@ -19,6 +18,7 @@ from vmixjax.data import (
     Source,
     Trace,
 )
+from vmixjax.data.probabilities import SOFT_LABEL
 from vmixjax.data.room import Claim, at_once
 from vmixjax.data.writing import MANIFEST
 from vmixjax.release.config import Recipe, ReleaseConfig

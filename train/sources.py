@@ -19,6 +19,7 @@ from train.config import Data
 from vmixjax.data import (
     FORMATS,
     Label,
+    Probabilities,
     Source,
     eight_bits,
     find_files,
@@ -27,6 +28,7 @@ from vmixjax.data import (
     without_alpha,
 )
 from vmixjax.data.digits import enlarged_digits
+from vmixjax.data.probabilities import SOFT_LABEL
 from vmixjax.data.splits import find_splits
 from vmixjax.errors import ImageError, RunError
 
@@ -40,9 +42,6 @@ _LOOKED_AT = 64
 
 _LABELS = ("label", "cls")
 """Names of fields that hold the class."""
-
-SOFT_LABEL = "soft_label"
-"""Name of the field that holds what a teacher said of an image."""
 
 
 class Examples(Protocol):
@@ -273,7 +272,8 @@ def _by_labels(data: Data, name: str, split: Split) -> Labelled:
 
 
 def _soft_labels(read: _Read, source: Source) -> Callable[[], np.ndarray] | None:
-    return read.soft_labels if SOFT_LABEL in source.fields else None
+    given = isinstance(source.fields.get(SOFT_LABEL), Probabilities)
+    return read.soft_labels if given else None
 
 
 def _open_labelled(data: Data, name: str) -> tuple[Source, str]:
