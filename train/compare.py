@@ -80,11 +80,18 @@ def arms_of(axes: Axes, config: Config, side: int) -> list[Arm]:
     """Lists the arms: clean ones first, of the others those that there can be.
 
     Raises:
-      RunError: A recipe that there is not, or regions that do not divide the images.
+      RunError: A recipe that there is not, or not for these protocols, or regions that
+        do not divide the images.
     """
     for name in (*axes.recipes, *axes.clean_recipes):
         if name not in RECIPES:
             raise RunError(none_of("--recipes", name, RECIPES))
+    taught = next((name for name in axes.recipes if RECIPES[name].taught), None)
+    if taught is not None and axes.protocols != ("release",):
+        raise RunError(
+            f"--recipes: {taught} is for releases, whose owner has a teacher: choose "
+            f"--protocols release"
+        )
     own = side // max(size for size, _ in config.mixing.ladder)
     for across in axes.across:
         if across < 1 or side % across:

@@ -74,8 +74,7 @@ def _moments(images: jax.Array, side: int, channels: Channels) -> jax.Array:
     variance = jnp.square(apart).mean(-1)
     told = [
         mean[..., 0],
-        # Its slope has no bound at zero, which regions of one colour have.
-        jnp.sqrt(variance + 1e-6),
+        jnp.sqrt(variance),
         jnp.cbrt(jnp.power(apart, 3).mean(-1)),
         values.min(-1),
         values.max(-1),
@@ -83,6 +82,7 @@ def _moments(images: jax.Array, side: int, channels: Channels) -> jax.Array:
     if channels == "shared":
         pairs = jnp.einsum("bhwcn,bhwdn->bhwcd", apart, apart) / values.shape[-1]
         rows, columns = jnp.triu_indices(values.shape[3], 1)
+        # Regions of one colour have none to divide by.
         scale = jnp.sqrt(variance + 1e-6)
         told.append(
             pairs[..., rows, columns] / (scale[..., rows] * scale[..., columns]) / 2

@@ -51,7 +51,7 @@ def started_from(workdir: Path, state: State, say: Callable[[str], None]) -> Sta
       the other run; all others, as of a head for other classes, stay.
 
     Raises:
-      RunError: No array is alike; or as `best`.
+      RunError: Most arrays are not alike; or as `best`.
     """
     run = read_run(workdir)
     _, found = best(run, run.config, workdir, say)
@@ -69,10 +69,11 @@ def started_from(workdir: Path, state: State, say: Callable[[str], None]) -> Sta
     both = (state.parameters, state.statistics)
     parameters, statistics = jax.tree_util.tree_map_with_path(take, both)
     count = len(jax.tree.leaves(both))
-    if not alike:
+    # A bias of as many classes fits any model.
+    if 2 * alike < count:
         raise RunError(
-            f"--start-from {workdir} is a run of another model, and nothing of it "
-            f"fits: name another"
+            f"--start-from {workdir} is a run of another model, of which {alike} of "
+            f"{count} arrays fit: name another"
         )
     say(f"starting from {workdir}: {alike} of {count} arrays fit")
     average = (parameters, statistics) if state.average else ()

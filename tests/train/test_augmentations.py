@@ -164,7 +164,7 @@ def test_with_both_each_batch_gets_one_of_mixup_and_cutmix():
         seen, asked = blended(jax.random.key(seed), options, 1, x, y)
         np.testing.assert_allclose(asked[0, 1], seen[0].mean(), atol=1e-6)
         pasted.append(len(np.unique(seen)) == 2 and seen.max() == 1)
-    assert 8 < sum(pasted) < 32
+    assert 8 < sum(pasted) < 36
 
 
 def test_without_either_nothing_is_blended():
