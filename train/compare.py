@@ -20,7 +20,7 @@ from train.fit import fit
 from train.forms import FORMS
 from train.label import probabilities
 from train.metrics import open_plot, points, read
-from train.recipes import RECIPES
+from train.recipes import RECIPES, changed
 from train.releases import mix_once
 from vmixjax.atomic import atomic_path
 from vmixjax.config import Channels
@@ -69,11 +69,14 @@ class Arm:
                 channels=self.channels,
                 form=self.form,
             )
-        optimizer = dataclasses.replace(config.optimizer, name=self.optimizer)
-        config = dataclasses.replace(
-            config, mixing=mixing, optimizer=optimizer, seed=seed
+        config = RECIPES[self.recipe].change(
+            dataclasses.replace(config, mixing=mixing, seed=seed)
         )
-        return RECIPES[self.recipe].change(config)
+        options: dict[str, dict[str, Any]] = {"optimizer": {"name": self.optimizer}}
+        if self.protocol == "release":
+            # Other shifts would cut through regions.
+            options["data"] = {"shift": "regions"}
+        return changed(config, **options)
 
 
 def arms_of(axes: Axes, config: Config, side: int) -> list[Arm]:

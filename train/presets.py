@@ -27,15 +27,16 @@ _CIFAR10 = Config(
     steps=19_500,
     every=390,
 )
-# Half of CIFAR-10, 12 epochs, a network of 78,000 parameters: for a CPU.
+# Half of CIFAR-10, 12 epochs, a network of 78,000 parameters for images: for a CPU.
 _SMALL = dataclasses.replace(
     _CIFAR10,
     data=dataclasses.replace(_CIFAR10.data, train_images=25_000),
-    model=Model("resnet8", width=16),
+    # For regions 490,000 parameters, in the same time.
+    model=Model("resnet8", width=16, widened=1.25),
     # The best of 1e-3, 3e-3, 5e-3, 1e-2 and 2e-2 for mixed images as they come.
     optimizer=Optimizer(learning_rate=1e-2),
     steps=2_343,
-    every=195,
+    every=585,
 )
 
 PRESETS: dict[str, Config] = {
@@ -46,9 +47,11 @@ PRESETS: dict[str, Config] = {
     ),
     "cifar10": _CIFAR10,
     "cifar10_small": _SMALL,
-    # As in the paper: images enlarged to 112 x 112, regions of 8 x 8. Its rule for the
-    # sizes of blocks comes to single pixels where an image's VFE is 1 or more, which it
-    # is for 99.8 % of these (500 test images, enlarged, tiles of 14).
+    # The paper's setting, reduced by us: its code enlarges to 224 x 224 and cuts 14 x 14
+    # regions of blocks of 2, so that one is 2.3 pixels of the original. Here it is 112 x
+    # 112 and single pixels: as many regions. Its rule for the sizes of blocks comes to
+    # the finest where an image's VFE is 1 or more, which it is for 99.8 % of these (500
+    # test images, enlarged, tiles of 14).
     "cifar10_112": dataclasses.replace(
         _SMALL,
         data=dataclasses.replace(_SMALL.data, image_size=112),
