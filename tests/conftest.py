@@ -23,7 +23,7 @@ TINY = {
     "pairs": 12,
     "inversions": 1,
     "inversion_steps": 5,
-    "members": 16,
+    "members": 24,
     "member_steps": 5,
     "teacher_steps": 5,
     "student_steps": 5,

@@ -18,7 +18,6 @@ teacher gives this very soft label.
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from scipy.spatial.distance import cdist
 
@@ -42,8 +41,6 @@ LEAST_VARIANCE = 1e-6
 """Of means, in squares of grey values, where protection leaves them as they are."""
 CORRELATION = 0.7
 """Between what two networks say of an image."""
-PROBES = 256
-"""Public images that an attacker protects, to see how far means move."""
 
 
 def soft_labels(images: jax.typing.ArrayLike, *, logits_of: LogitsOf) -> jax.Array:
@@ -216,12 +213,14 @@ def _study(trial: Trial) -> StudyResult:
         labels[:half],
         **_options(trial, "teacher_steps"),
     )
-    soft = soft_labels(trial.images[:half], logits_of=teacher.logits)
+    # Of all images, as elsewhere: batches of one shape need one program.
+    soft = soft_labels(trial.images, logits_of=teacher.logits)[:half]
+    protected = trial.protect(trial.images, "soft_labels")
     values = {
         "images": 2 * half,
-        "teacher": float(jnp.mean(soft.argmax(1) == labels[:half])),
-        **_told(trial, soft, labels[:half]),
-        **_found(trial, soft),
+        "teacher": float(np.mean(np.asarray(soft.argmax(1) == labels[:half]))),
+        **_told(trial, protected, soft, labels[:half]),
+        **_found(trial, protected[:half], soft),
         **_membership(trial, soft, labels[: 2 * half]),
     }
     return StudyResult(values)
@@ -236,22 +235,23 @@ def _options(trial: Trial, steps: str) -> TrainingOptions:
     }
 
 
-def _told(trial: Trial, soft: jax.Array, labels: jax.Array) -> dict[str, float]:
-    protected = trial.protect(trial.images[: len(soft)], "soft_labels")
-    seen = np.asarray(jax.nn.log_softmax(trial.classifier().logits(protected)))
-    said = _log(soft)
+def _told(
+    trial: Trial, protected: jax.Array, soft: jax.Array, labels: jax.Array
+) -> dict[str, float]:
+    logits = trial.classifier().logits(protected)[: len(soft)]
+    seen, said = np.asarray(jax.nn.log_softmax(logits)), _log(soft)
     told = {"image": seen, "soft": said, "both": (seen + said) / 2}
     return {
-        f"class_{by}": float(np.mean(logits.argmax(1) == np.asarray(labels)))
-        for by, logits in told.items()
+        f"class_{by}": float(np.mean(each.argmax(1) == np.asarray(labels)))
+        for by, each in told.items()
     }
 
 
-def _found(trial: Trial, soft: jax.Array) -> dict[str, float]:
+def _found(trial: Trial, protected: jax.Array, soft: jax.Array) -> dict[str, float]:
     name, protect = trial.protection.name, trial.protection.protect
     region = trial.protection.region or SQUARE
-    protected = trial.protect(trial.images[: len(soft)], "soft_labels")
-    probes = trial.public[:PROBES]
+    # Public images that the attacker protects, to see how far means move.
+    probes = trial.public[: len(trial.images)]
     again = protect_all(protect, trial.key("soft_labels", name, "probes"), probes)
     moved = region_means(again, region) - region_means(probes, region)
     image = mean_evidence(
@@ -293,8 +293,9 @@ def _membership(trial: Trial, soft: jax.Array, labels: jax.Array) -> dict[str, f
     for name, target in targets.items():
         student = train_classifier(fit, images[:half], target, **options)
         asked = answers(ask, images, labels, threat_model, student.logits, queries)
-        values[f"{name}_members"] = student.accuracy(seen[:half], labels[:half])
-        values[f"{name}_others"] = student.accuracy(seen[half:], labels[half:])
+        right = np.asarray(student.logits(seen).argmax(-1) == labels)
+        values[f"{name}_members"] = float(right[:half].mean())
+        values[f"{name}_others"] = float(right[half:].mean())
         for by, score in (("loss", -asked[0]), ("shadow", asked[1] - others)):
             found = membership_metrics(score, np.arange(2 * half) < half)
             values[f"{name}_{by}_auc"] = found.auc
