@@ -8,10 +8,10 @@ import numpy as np
 
 from benchmarks.measure import Way
 from train import devices
-from train.config import Config, Data, Form, Mixing, Model
+from train.config import Config, Data, FormName, Mixing, Model
 from train.step import Steps
 
-FORMS: dict[str, Form] = {"mixed": "plain", "mixed, regions": "regions"}
+FORMS: dict[str, FormName] = {"mixed": "plain", "mixed, regions": "regions"}
 
 
 def steps(model: Model, side: int, batch: int, region: int) -> dict[str, Way]:

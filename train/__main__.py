@@ -1,4 +1,4 @@
-"""The command line: `python -m train fit|evaluate|predict|compare`.
+"""The command line: `python -m train fit|evaluate|predict|label|compare`.
 
 Errors are one line on standard error; results go to standard output.
 """
@@ -12,13 +12,15 @@ from typing import Annotated, Any
 
 import tyro
 
-from train.config import Config, OptimizerName
+from train.axes import Axes
+from train.config import Config
 from train.presets import PRESETS
 from vmixjax.cli.cache import keep_programs
 from vmixjax.command_line import DONE, Command, Program, example_last, say
 from vmixjax.errors import RunError
 
 _Config = Annotated[Config, tyro.conf.arg(name="")]
+_Axes = Annotated[Axes, tyro.conf.arg(name="")]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,17 +86,37 @@ class Predict:
 
 
 @dataclasses.dataclass(frozen=True)
+class Label:
+    """Write what a trained model, the teacher, says of each image of a data set.
+
+    The owner of clean images trains the teacher on them and keeps it; its soft labels
+    go with the release (vmixjax mix --soft-labels), and whoever trains on that learns
+    from both (fit --optimizer.distill).
+    """
+
+    workdir: Path
+    """Folder of the teacher's run, as a rule one with --mixing.where off."""
+    out: Annotated[Path, tyro.conf.arg(metavar="FILE")]
+    """A .npz file to write. It tells of the images: keep it as you keep them."""
+    source: str | None = None
+    """Data set, as vmixjax mix is given it; by default what the run learned from."""
+    data_dir: str | None = None
+    """Where TFDS keeps it, if not where it was in training."""
+    image: str | None = None
+    """Field that is the image, where several might be."""
+
+
+@dataclasses.dataclass(frozen=True)
 class Compare:
-    """Train clean, mixed, and mixed with canonical input; tell what mixing costs."""
+    """Train on clean images, on mixed ones, on releases; tell what mixing costs."""
 
     out: Path
     """Folder for compare.json, compare.png and the runs. Started again, it goes on."""
     preset: str = "digits"
     """Where options start, as for fit."""
-    optimizers: tuple[OptimizerName, ...] = ("adam", "st_adam")
-    """Each is used for mixed images, the first for clean ones."""
     seeds: int = 1
     """Runs of each kind."""
+    axes: _Axes = dataclasses.field(default_factory=Axes)
     config: _Config = PRESETS["digits"]
 
 
@@ -135,6 +157,14 @@ def _predict(options: Predict) -> int:
     return DONE
 
 
+def _label(options: Label) -> int:
+    from train.label import label
+
+    asked = dataclasses.asdict(options)
+    print(f"{label(**asked)} images: {options.out}")
+    return DONE
+
+
 def _compare(options: Compare) -> int:
     from train.compare import compare, table
 
@@ -143,7 +173,7 @@ def _compare(options: Compare) -> int:
     result = compare(
         options.config,
         options.out,
-        optimizers=options.optimizers,
+        axes=options.axes,
         seeds=options.seeds,
         preset=options.preset,
     )
@@ -161,6 +191,9 @@ COMMANDS = {
     ),
     "predict": Command(
         Predict, "python -m train predict --workdir runs/digits seven.png", _predict
+    ),
+    "label": Command(
+        Label, "python -m train label --workdir runs/teacher --out soft.npz", _label
     ),
     "compare": Command(
         Compare,

@@ -1,58 +1,122 @@
-"""What mixing costs: the same model, data and seeds, clean and mixed."""
+"""What mixing costs: the same data and seeds, clean and mixed, and ways to learn."""
 
 import dataclasses
 import itertools
 import json
 import os
 import platform
-import re
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import numpy as np
 
-from train.config import Config, Form, OptimizerName
+from train import data
+from train.axes import Axes
+from train.config import Config, FormName, OptimizerName
 from train.fit import fit
+from train.forms import FORMS
+from train.label import probabilities
 from train.metrics import open_plot, points, read
+from train.recipes import RECIPES
+from train.releases import mix_once
 from vmixjax.atomic import atomic_path
-
-CLEAN, MIXED, CANONICAL = "clean", "mixed", "mixed + canonical"
+from vmixjax.config import Channels
+from vmixjax.errors import RunError, none_of
 
 
 @dataclasses.dataclass(frozen=True)
 class Arm:
-    """One way to train: on images that are `CLEAN`, `MIXED` or `CANONICAL`."""
+    """One way to train; `across` is 0, and form and channels say nothing, for clean."""
 
-    images: str
+    protocol: Literal["clean", "step", "release"]
+    form: FormName
+    channels: Channels
+    across: int
+    recipe: str
     optimizer: OptimizerName
 
     @property
-    def name(self) -> str:
-        """Name for people."""
-        return f"{self.images}, {self.optimizer}"
+    def line(self) -> str:
+        """What it is called for people, but for the number of regions."""
+        told: list[str] = [self.protocol]
+        if self.across:
+            told.append(self.form)
+            told += [self.channels] if self.channels != "independent" else []
+        told += [self.recipe] if self.recipe != "base" else []
+        told += [self.optimizer] if self.optimizer != "adam" else []
+        return ", ".join(told)
 
-    def of(self, config: Config, seed: int) -> Config:
-        """Gives the config of a run of this arm."""
-        where = "off" if self.images == CLEAN else config.mixing.where
-        form: Form = "regions" if self.images == CANONICAL else "plain"
-        return dataclasses.replace(
-            config,
-            mixing=dataclasses.replace(config.mixing, where=where, form=form),
-            optimizer=dataclasses.replace(config.optimizer, name=self.optimizer),
-            seed=seed,
+    @property
+    def folder(self) -> str:
+        """Name of the folder of its runs, but for the seed."""
+        parts = [self.line.replace(", ", "-"), str(self.across) if self.across else ""]
+        return "-".join(filter(None, parts))
+
+    def of(self, config: Config, side: int, seed: int) -> Config:
+        """Gives the config of a run of this arm, on images of a shorter side."""
+        if not self.across:
+            mixing = dataclasses.replace(config.mixing, where="off")
+        else:
+            size = side // self.across
+            mixing = dataclasses.replace(
+                config.mixing,
+                where="step" if self.protocol == "step" else "done",
+                tile_size=size,
+                ladder=((size, 1),),
+                channels=self.channels,
+                form=self.form,
+            )
+        optimizer = dataclasses.replace(config.optimizer, name=self.optimizer)
+        config = dataclasses.replace(
+            config, mixing=mixing, optimizer=optimizer, seed=seed
         )
+        return RECIPES[self.recipe].change(config)
+
+
+def arms_of(axes: Axes, config: Config, side: int) -> list[Arm]:
+    """Lists the arms: clean ones first, of the others those that there can be.
+
+    Raises:
+      RunError: A recipe that there is not, or not for these protocols, or regions that
+        do not divide the images.
+    """
+    for name in (*axes.recipes, *axes.clean_recipes):
+        if name not in RECIPES:
+            raise RunError(none_of("--recipes", name, RECIPES))
+    taught = next((name for name in axes.recipes if RECIPES[name].taught), None)
+    if taught is not None and axes.protocols != ("release",):
+        raise RunError(
+            f"--recipes: {taught} is for releases, whose owner has a teacher: choose "
+            f"--protocols release"
+        )
+    own = side // max(size for size, _ in config.mixing.ladder)
+    for across in axes.across:
+        if across < 1 or side % across:
+            raise RunError(
+                f"--across {across} does not divide images of {side} pixels: choose a "
+                f"divisor, or another --data.image-size"
+            )
+    clean = [
+        Arm("clean", "plain", "independent", 0, recipe, axes.optimizers[0])
+        for recipe in axes.clean_recipes
+    ]
+    mixed = itertools.product(
+        axes.protocols,
+        axes.forms,
+        axes.channels,
+        axes.across or (own,),
+        axes.recipes,
+        axes.optimizers,
+    )
+    arms = [Arm(*one) for one in mixed]
+    return clean + [arm for arm in arms if arm.channels in FORMS[arm.form].channels]
 
 
 def compare(
-    config: Config,
-    out: Path,
-    *,
-    optimizers: Sequence[OptimizerName],
-    seeds: int,
-    preset: str,
+    config: Config, out: Path, *, axes: Axes, seeds: int, preset: str
 ) -> dict[str, Any]:
     """Trains every arm with every seed, and writes the table, JSON and a plot.
 
@@ -60,8 +124,9 @@ def compare(
 
     Args:
       config: What is common to all arms.
-      out: Folder for `compare.json`, `compare.png` and a folder for each run.
-      optimizers: Their names; clean images are learned from with the first alone.
+      out: Folder for `compare.json`, `compare.png`, releases, and a folder for each
+        run.
+      axes: What is compared.
       seeds: Number of runs of each arm, with seeds from `config.seed` on.
       preset: Name that the result is noted under.
 
@@ -69,25 +134,50 @@ def compare(
       What `compare.json` holds.
 
     Raises:
-      RunError: As `fit`.
+      RunError: As `arms_of`, `fit` and `mix_once`.
     """
-    kinds = itertools.product((MIXED, CANONICAL), optimizers)
-    runs: dict[Arm, dict[Path, float]] = {
-        Arm(*kind): {} for kind in ((CLEAN, optimizers[0]), *kinds)
-    }
+    splits = {one: data.load(config.data, one) for one in ("train", "test")}
+    side = min(splits["train"].shape[:2])
+    arms = arms_of(axes, config, side)
+    runs: dict[Arm, dict[Path, float]] = {arm: {} for arm in arms}
     for seed in range(config.seed, config.seed + seeds):
         for arm, accuracies in runs.items():
-            words = re.findall(r"[^\W_]+", arm.name)
-            workdir = out / f"{'-'.join(words)}-{seed}"
-            outcome = fit(arm.of(config, seed), workdir, resume=True)
-            accuracies[workdir] = outcome.test_accuracy
-    arms = [_summary(arm, accuracies) for arm, accuracies in runs.items()]
-    result = {"preset": preset, **_described(config), "arms": arms}
+            workdir = out / f"{arm.folder}-{seed}"
+            run = arm.of(config, side, seed)
+            if arm.protocol == "release":
+                teacher = out / f"{arms[0].folder}-{seed}"
+                source = _released(run, arm, teacher, splits, out)
+                learned = dataclasses.replace(
+                    run.data,
+                    source=source,
+                    data_dir=None,
+                    image=None,
+                    image_size=None,
+                    train_images=None,
+                )
+                run = dataclasses.replace(run, data=learned)
+            accuracies[workdir] = fit(run, workdir, resume=True).test_accuracy
+    told = [_summary(arm, accuracies) for arm, accuracies in runs.items()]
+    result = {"preset": preset, **_described(config), "arms": told}
     if jax.process_index() == 0:
         with atomic_path(out / "compare.json") as file:
             file.write(json.dumps(result, indent=1).encode())
-        _draw(result, out / "compare.png")
+        draw(result, out / "compare.png")
     return result
+
+
+def _released(
+    run: Config, arm: Arm, teacher: Path, splits: dict[str, data.Dataset], out: Path
+) -> str:
+    """Name of the release that an arm learns from, mixed unless it is there."""
+    taught = RECIPES[arm.recipe].taught
+    name = f"{arm.channels}-{arm.across}" + (f"-{teacher.name}" if taught else "")
+    folder = out / "releases" / name
+    told = {}
+    if taught and not folder.exists():
+        told = {one: probabilities(teacher, part) for one, part in splits.items()}
+    mix_once(run.mixing, splits, folder, told)
+    return f"tfds:{folder}"
 
 
 def _described(config: Config) -> dict[str, Any]:
@@ -106,43 +196,81 @@ def _described(config: Config) -> dict[str, Any]:
 def _summary(arm: Arm, runs: dict[Path, float]) -> dict[str, Any]:
     """What the runs of an arm came to, their test accuracies by workdir."""
     accuracies = list(runs.values())
+    lines = [read(workdir) for workdir in runs]
+    rates = [rate for one in lines for _, rate in points(one, "images_per_second")]
     return {
-        "name": arm.name,
-        "images": arm.images,
-        "optimizer": arm.optimizer,
+        **dataclasses.asdict(arm),
+        "name": arm.line,
         "test_accuracy": accuracies,
         "mean": statistics.mean(accuracies),
         "deviation": statistics.stdev(accuracies) if len(runs) > 1 else None,
-        "curves": [points(read(workdir), "test_accuracy") for workdir in runs],
+        # Over the last twentieth, of what was augmented.
+        "train_accuracy": statistics.mean(
+            value for one in lines for value in _last(one, "accuracy")
+        ),
+        "images_per_second": statistics.median(rates) if rates else None,
+        "curves": [points(one, "test_accuracy") for one in lines],
     }
+
+
+def _last(lines: list[dict[str, Any]], name: str) -> list[float]:
+    values = [value for _, value in points(lines, name)]
+    return values[-max(1, len(values) // 20) :]
 
 
 def table(result: dict[str, Any]) -> str:
     """Formats a result for people: accuracy, points lost against clean training."""
-    clean = result["arms"][0]["mean"]
-    lines = [f"{'images, optimiser':28}  test accuracy     points lost"]
-    for arm in result["arms"]:
+    arms = result["arms"]
+    width = max(len(arm["name"]) for arm in arms)
+    best = max(arm["mean"] for arm in arms if not arm["across"])
+    lines = [f"{'':{width}}  across  test accuracy     points lost  training"]
+    for arm in arms:
         spread = arm["deviation"]
         about = f" ± {100 * spread:.2f}" if spread is not None else ""
-        lost = 100 * (clean - arm["mean"])
+        lost = 100 * (best - arm["mean"])
         lines.append(
-            f"{arm['name']:28}  {100 * arm['mean']:.2f} %{about:8}  {lost:>9.2f}"
+            f"{arm['name']:{width}}  {arm['across'] or '':>6}  "
+            f"{100 * arm['mean']:.2f} %{about:8}  {lost:>11.2f}  "
+            f"{100 * arm['train_accuracy']:.1f} %"
         )
     return "\n".join(lines)
 
 
-def _draw(result: dict[str, Any], path: Path) -> None:
+def draw(result: dict[str, Any], path: Path) -> None:
+    """Draws accuracy against regions across, a line for each arm, and its course."""
     arms = result["arms"]
-    with open_plot(path) as (bars, curves):
-        for i, arm in enumerate(arms):
-            mean, spread = 100 * arm["mean"], 100 * (arm["deviation"] or 0)
-            bars.barh(i, mean, xerr=spread, color=f"C{i}", alpha=0.8)
-            bars.text(1, i, f"{mean:.1f} %", va="center", color="white")
+    mixed = [arm for arm in arms if arm["across"]]
+    colours = {name: f"C{i}" for i, name in enumerate(_names(arms))}
+    with open_plot(path) as (fineness, curves):
+        for name in _names(mixed):
+            line = [arm for arm in mixed if arm["name"] == name]
+            line.sort(key=lambda arm: arm["across"])
+            fineness.errorbar(
+                [arm["across"] for arm in line],
+                [100 * arm["mean"] for arm in line],
+                [100 * (arm["deviation"] or 0) for arm in line],
+                color=colours[name],
+                marker="o",
+                markersize=4,
+                capsize=3,
+                label=name,
+            )
+        for arm in arms:
+            if not arm["across"]:
+                level, name = 100 * arm["mean"], arm["name"]
+                fineness.axhline(level, color=colours[name], ls="--", label=name)
             steps, accuracies = np.mean(arm["curves"], axis=0).T
-            curves.plot(steps, 100 * accuracies, color=f"C{i}", label=arm["name"])
-        bars.set_yticks(range(len(arms)), [arm["name"] for arm in arms])
-        bars.invert_yaxis()
-        bars.set(xlabel="test accuracy, %", xlim=(0, 100))
-        curves.set(xlabel="step", ylabel="test accuracy, %", ylim=(0, 100))
-        curves.grid(alpha=0.3)
-        curves.legend(fontsize=8)
+            curves.plot(steps, 100 * accuracies, color=colours[arm["name"]], alpha=0.8)
+        ticks = sorted({arm["across"] for arm in mixed})
+        fineness.set_xscale("log", base=2)
+        fineness.set_xticks(ticks, [str(tick) for tick in ticks])
+        fineness.set(xlabel="regions across the image", ylabel="test accuracy, %")
+        curves.set(xlabel="step", ylabel="test accuracy, %")
+        for axes in (fineness, curves):
+            axes.grid(alpha=0.3)
+        fineness.legend(fontsize=7)
+
+
+def _names(arms: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """Each name once, in order."""
+    yield from dict.fromkeys(arm["name"] for arm in arms)

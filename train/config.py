@@ -14,7 +14,7 @@ import msgspec
 from vmixjax.config import Channels, MixConfig
 from vmixjax.errors import RunError
 
-Form = Literal["plain", "canonical", "regions"]
+FormName = Literal["plain", "canonical", "regions", "tuples", "moments", "histogram"]
 OptimizerName = Literal["adam", "st_adam", "sgd"]
 
 
@@ -38,6 +38,10 @@ class Data:
     shift: Literal["regions", "pixels"] = "regions"
     """Shifts by whole regions, which tell whoever gets the batches nothing new; or by
     pixels, which undo the mixing: only for batches that stay on this machine."""
+    jitter: float = 0.0
+    """Strength, 0 to 1, of random changes of contrast, brightness and tint."""
+    erase: float = 0.0
+    """Share of images of which a random rectangle of whole regions is erased."""
     cache_mib: int = 2048
     """Data sets up to this size, decoded, are kept in memory."""
 
@@ -56,8 +60,10 @@ class Mixing:
     """Whether colours part ways, pixels keep theirs, or values change channels."""
     strength: float = 1.0
     """0 to 1, a place in each image's range of VFE; 1 is the strongest mixing."""
-    form: Form = "regions"
-    """As it is; regions sorted; or regions as places, sorted values as channels."""
+    form: FormName = "regions"
+    """As it is; regions sorted where they are; or regions as places, whose channels are
+    sorted values, pixels sorted by brightness (for shared channels), moments of the
+    values, or histograms of them."""
 
     @property
     def config(self) -> MixConfig:
@@ -71,12 +77,18 @@ class Model:
 
     name: str = "cnn"
     """resnet8/18/50, shufflenet, vit_ti/s, convmixer_256_8, convmixer_768_32 or cnn."""
-    stem: Literal["default", "imagenet", "cifar", "patch", "spread"] = "default"
-    """Of ResNets and ShuffleNet: for large images, for small ones, or by patches."""
+    stem: Literal["default", "imagenet", "cifar", "patch", "spread", "set"] = "default"
+    """Of ResNets and ShuffleNet: for large images, for small ones, by patches; for
+    places that are regions: spread over more places, or as sets of pixels."""
     patch_size: int | None = None
     """Of ViT, ConvMixer and the patch stem; the largest region makes a good one."""
     width: int | None = None
     """Channels of the first stage, where other than published."""
+    widened: float = 0.0
+    """Of ResNets, where places of the inputs are regions: keep all strides, and be
+    wider than --model.width, which is for images, by the coarseness and this factor. 1
+    takes as many operations as on images, 1.25 about the time on a CPU; 0 leaves the
+    network as it is for images."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,6 +107,16 @@ class Optimizer:
     """The share of a label that is spread over all classes."""
     mixup: float = 0.0
     """Alpha of mixup's Beta distribution; 0 is none."""
+    cutmix: float = 0.0
+    """Alpha of CutMix's, with rectangles of whole regions; 0 is none. Beside mixup,
+    each batch gets one of the two."""
+    average: float = 0.0
+    """Decay of an exponential moving average of the parameters, which is what is tested
+    and kept as the best; 0 is none."""
+    distill: float = 0.0
+    """Share of the loss that asks for the data's soft labels, a teacher's."""
+    temperature: float = 1.0
+    """Softens both the teacher's probabilities and the model's, where it distills."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,6 +137,9 @@ class Config:
     """Newest checkpoints that are kept, beside the best."""
     test_mixes: int = 1
     """Mixes of a test image whose predictions are averaged."""
+    start_from: str | None = None
+    """Workdir of a run whose best parameters are the first ones of this; those of other
+    shapes, as for other classes, begin anew."""
     seed: int = 0
     """Of parameters, order of images, augmentation and mixing keys."""
     bfloat16: bool | None = None
@@ -132,11 +157,18 @@ _RANGES = {
     "mixing.strength": (0, 1),
     "model.patch_size": (1, 2**14),
     "model.width": (1, 2**14),
+    "model.widened": (0, 100),
     "optimizer.learning_rate": (0, 1e30),
     "optimizer.weight_decay": (0, 1e6),
     "optimizer.adaptation": (0, 1),
     "optimizer.label_smoothing": (0, 1),
     "optimizer.mixup": (0, 1e6),
+    "optimizer.cutmix": (0, 1e6),
+    "optimizer.average": (0, 0.999_999_9),
+    "optimizer.distill": (0, 1),
+    "optimizer.temperature": (1e-3, 1e6),
+    "data.jitter": (0, 1),
+    "data.erase": (0, 1),
     "batch_size": (1, 2**20),
     "steps": (1, 2**31 - 1),
     "every": (1, 2**31 - 1),

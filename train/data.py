@@ -14,13 +14,13 @@ from PIL import Image
 from tqdm.contrib.concurrent import thread_map
 
 from train.config import Data
-from train.sources import Arrays, Examples, Split, open_examples
+from train.sources import Arrays, Examples, Labelled, Split, open_examples
 from vmixjax.command_line import counted
 from vmixjax.data import square
 from vmixjax.errors import RunError
 
 Example = dict[str, np.ndarray]
-"""image: uint8 (H, W, C); label, id: int32 ()."""
+"""image: uint8 (H, W, C); label, id: int32 (); soft_label: float32 (classes,)."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,6 +33,7 @@ class Dataset:
       classes: Names of the classes.
       origin: What people call the split.
       splits: How many images each split of the data set has.
+      soft_labels: Probabilities that a teacher gave, float32 (N, classes), if wanted.
     """
 
     examples: Examples
@@ -40,6 +41,7 @@ class Dataset:
     classes: tuple[str, ...]
     origin: str = ""
     splits: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    soft_labels: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.examples)
@@ -69,7 +71,10 @@ class Dataset:
                 f"image {index} has the label {label}: with {len(self.classes)} "
                 f"classes, labels must be 0 to {len(self.classes) - 1}"
             )
-        return _example(image, label, index)
+        example = _example(image, label, index)
+        if self.soft_labels is not None:
+            example["soft_label"] = self.soft_labels[index]
+        return example
 
 
 def _example(image: np.ndarray, label: int, index: int) -> Example:
@@ -77,15 +82,21 @@ def _example(image: np.ndarray, label: int, index: int) -> Example:
     return {"image": image} | {k: np.asarray(n, np.int32) for k, n in numbers.items()}
 
 
-def load(data: Data, split: Split) -> Dataset:
-    """Loads a split of the data set that a config names.
+def load(data: Data, split: Split, *, soft: bool = False) -> Dataset:
+    """Loads a split of the data set that a config names; with soft labels if `soft`.
 
     Raises:
-      RunError: It is unknown, not there, empty, or its images differ in size.
+      RunError: It is unknown, not there, empty, lacks soft labels, or its images differ
+        in size.
     """
-    examples, classes, origin, splits = open_examples(data, split)
+    labelled = open_examples(data, split)
+    examples, classes, origin, splits, _ = labelled
+    soft_labels = _soft_labels(labelled, data) if soft else None
     if split == "train" and data.train_images is not None:
         examples = grain.MapDataset.source(examples)[: data.train_images]
+        soft_labels = (
+            soft_labels if soft_labels is None else soft_labels[: len(examples)]
+        )
     if not len(examples):
         raise RunError(
             f"--data.source {data.source} has no images in its {split} split"
@@ -96,10 +107,26 @@ def load(data: Data, split: Split) -> Dataset:
             lambda example: (resize(example[0], size), example[1])
         )
     shape = examples[0][0].shape
-    dataset = Dataset(examples, shape, classes, origin, splits)
+    dataset = Dataset(examples, shape, classes, origin, splits, soft_labels)
     if len(examples) * np.prod(shape) <= data.cache_mib << 20:
         return dataclasses.replace(dataset, examples=_in_memory(dataset, split))
     return dataset
+
+
+def _soft_labels(labelled: Labelled, data: Data) -> np.ndarray:
+    if labelled.soft_labels is None:
+        raise RunError(
+            f"--optimizer.distill: {data.source} has no soft_label; its owner adds it "
+            f"with vmixjax mix --soft-labels FILE"
+        )
+    found = labelled.soft_labels()
+    classes = len(labelled.classes)
+    if found.shape[1:] != (classes,):
+        raise RunError(
+            f"--optimizer.distill: the soft labels of {data.source} are of "
+            f"{found.shape[-1]} classes, and its images of {classes}: leave it out"
+        )
+    return found
 
 
 def training_batches(

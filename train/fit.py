@@ -15,7 +15,9 @@ from train import checkpoints, data, devices
 from train.config import Config, check
 from train.metrics import Metrics, open_metrics
 from train.programs import programs_of
+from train.releases import as_released
 from train.step import Batch, State, Steps
+from train.trained import started_from
 from vmixjax.command_line import counted, printable
 from vmixjax.errors import RunError
 
@@ -49,6 +51,7 @@ def fit(config: Config, workdir: Path, *, resume: bool = False) -> Outcome:
       RunError: Anything that keeps it from starting, and a loss that is not finite.
     """
     check(config)
+    config = as_released(config)
     mesh = devices.mesh(config.batch_size)
     spread = devices.spread(mesh)
     train, test = _load(config)
@@ -64,7 +67,10 @@ def fit(config: Config, workdir: Path, *, resume: bool = False) -> Outcome:
 
     with checkpoints.open_checkpoints(workdir, config.keep, say) as saved:
         state = saved.restore(programs.state, batches)
-        state = state or programs.init(seed)
+        if state is None:
+            state = programs.init(seed)
+            if config.start_from is not None:
+                state = started_from(Path(config.start_from), state, say)
         first = int(state.step)
         with open_metrics(workdir, config.steps, first) as metrics:
             waiting: list[dict[str, jax.Array]] = []
@@ -91,7 +97,9 @@ def fit(config: Config, workdir: Path, *, resume: bool = False) -> Outcome:
 
 def _load(config: Config) -> tuple[data.Dataset, data.Dataset]:
     """What is learned from, at least a batch, and what tests are on, as large."""
-    train, test = data.load(config.data, "train"), data.load(config.data, "test")
+    soft = config.optimizer.distill > 0
+    train = data.load(config.data, "train", soft=soft)
+    test = data.load(config.data, "test")
     if len(train) < config.batch_size:
         raise RunError(
             f"--batch-size {config.batch_size} is more than the {len(train)} training "

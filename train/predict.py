@@ -8,11 +8,9 @@ import jax
 import numpy as np
 
 from train import checkpoints, data, devices
-from train.config import Config
 from train.fit import Outcome, measure, say
-from train.programs import programs_of
 from train.sources import read_pixels
-from train.step import State, Steps
+from train.trained import best
 from vmixjax.errors import RunError
 
 
@@ -49,7 +47,7 @@ def evaluate(
             f"the run in {workdir} was trained on other data: images of {run.shape} in "
             f"{len(run.classes)} classes"
         )
-    steps, state = _best(run, config, workdir)
+    steps, state = best(run, config, workdir, say)
     spread = devices.spread(steps.mesh)
     return measure(jax.jit(steps.test), state, test, config, spread)
 
@@ -73,7 +71,7 @@ def predict(
         done = dataclasses.replace(config.mixing, where="done")
         config = dataclasses.replace(config, mixing=done, test_mixes=1)
     images = [_query(path, run.shape, mixed=mixed) for path in paths]
-    steps, state = _best(run, config, workdir)
+    steps, state = best(run, config, workdir, say)
     # Every device takes as many.
     padding = -len(images) % steps.mesh.size
     batch = np.stack(images + [np.zeros(run.shape, np.uint8)] * padding)
@@ -89,18 +87,6 @@ def predict(
         )
         for path, row in zip(paths, rows, strict=True)
     ]
-
-
-def _best(run: checkpoints.Run, config: Config, workdir: Path) -> tuple[Steps, State]:
-    """The steps of a run, and its best state, a copy on each device."""
-    mesh = devices.mesh(config.batch_size)
-    steps = Steps(config, run.shape, len(run.classes), mesh)
-    abstract = programs_of(steps, fsdp=False).state
-    with checkpoints.open_checkpoints(workdir, config.keep, say) as saved:
-        state = saved.restore(abstract, None, best=True)
-    if state is None:
-        raise RunError(f"{workdir} has no checkpoint yet: wait, or resume its training")
-    return steps, state
 
 
 def _query(path: Path, shape: tuple[int, int, int], *, mixed: bool) -> np.ndarray:

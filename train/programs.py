@@ -69,7 +69,10 @@ def _batch(steps: Steps) -> Batch:
 
     numbers = of((), jnp.dtype(jnp.int32))
     image = of(steps.shape, jnp.dtype(jnp.uint8))
-    return {"image": image, "label": numbers, "id": numbers}
+    batch = {"image": image, "label": numbers, "id": numbers}
+    if steps.config.optimizer.distill:
+        batch["soft_label"] = of((steps.classes,), jnp.dtype(jnp.float32))
+    return batch
 
 
 def lower(

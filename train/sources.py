@@ -19,6 +19,7 @@ from train.config import Data
 from vmixjax.data import (
     FORMATS,
     Label,
+    Probabilities,
     Source,
     eight_bits,
     find_files,
@@ -27,6 +28,7 @@ from vmixjax.data import (
     without_alpha,
 )
 from vmixjax.data.digits import enlarged_digits
+from vmixjax.data.probabilities import SOFT_LABEL
 from vmixjax.data.splits import find_splits
 from vmixjax.errors import ImageError, RunError
 
@@ -58,12 +60,15 @@ class Labelled(NamedTuple):
       classes: Names of the classes.
       origin: What people call the split that they come from.
       splits: How many images each split of the data set has.
+      soft_labels: Reads a teacher's probabilities, float32 (N, classes), where there
+        are any.
     """
 
     examples: Examples
     classes: tuple[str, ...]
     origin: str
     splits: Mapping[str, int]
+    soft_labels: Callable[[], np.ndarray] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,7 +118,7 @@ def read_pixels(path: Path, channels: int) -> np.ndarray:
       RunError: It cannot be read, or has colours where none are expected.
     """
     try:
-        return _with_channels(read_image(path), channels, str(path))
+        return with_channels(read_image(path), channels, str(path))
     except ImageError as error:
         raise RunError(str(error)) from error
 
@@ -162,9 +167,21 @@ class _Read:
             raise RunError(str(error)) from error
         image = eight_bits(example.image)
         if self.channels is not None:
-            image = _with_channels(image, self.channels, f"{where}/{example.name}")
+            image = with_channels(image, self.channels, f"{where}/{example.name}")
         label = example.values[field] if self.labels is None else self.labels[index]
         return image, int(label)
+
+    def soft_labels(self) -> np.ndarray:
+        """Reads those of all examples, (N, classes), and not the images."""
+        return np.asarray(
+            [
+                self.parts[part].source.values(self.parts[part].split, int(number))[
+                    SOFT_LABEL
+                ]
+                for part, number in self.rows
+            ],
+            np.float32,
+        )
 
 
 def _rows(parts: Sequence[_Part]) -> np.ndarray:
@@ -211,7 +228,12 @@ def _tenths(labels: np.ndarray) -> np.ndarray:
     return chosen
 
 
-def _with_channels(image: np.ndarray, channels: int, name: str) -> np.ndarray:
+def with_channels(image: np.ndarray, channels: int, name: str) -> np.ndarray:
+    """Brings an image (H, W, C) to uint8 and so many channels; grey may become colour.
+
+    Raises:
+      RunError: It has colours where none are expected.
+    """
     image = without_alpha(eight_bits(image))
     if image.shape[2] > channels:
         raise RunError(f"{name} has colours where the others are grey; make it grey")
@@ -232,7 +254,8 @@ def _by_labels(data: Data, name: str, split: Split) -> Labelled:
     label = source.fields[field]
     names = label.names if isinstance(label, Label) else None
     if source.pixels is not None and names is not None and tests:
-        return Labelled(_Read([part], _rows([part])), names, origin, source.splits)
+        read = _Read([part], _rows([part]))
+        return Labelled(read, names, origin, source.splits, _soft_labels(read, source))
     classes, labels = np.unique(_labels(training), return_inverse=True)
     if part is not training:
         found = _labels(part)
@@ -244,11 +267,17 @@ def _by_labels(data: Data, name: str, split: Split) -> Labelled:
         labels = np.searchsorted(classes, found)
     told = tuple(names[number] if names else str(number) for number in classes)
     read = _alike([part], labels, None if tests else split, [training])
-    return Labelled(read, told, origin, source.splits)
+    soft_labels = _soft_labels(read, source)
+    return Labelled(read, told, origin, source.splits, soft_labels)
+
+
+def _soft_labels(read: _Read, source: Source) -> Callable[[], np.ndarray] | None:
+    given = isinstance(source.fields.get(SOFT_LABEL), Probabilities)
+    return read.soft_labels if given else None
 
 
 def _open_labelled(data: Data, name: str) -> tuple[Source, str]:
-    """Opens a source with the class as its only field; names that."""
+    """Opens a source with no fields but class and soft label; names the class."""
     place, image = data.data_dir, data.image
     opened = functools.partial(open_source, data.source, data_dir=place, image=image)
     try:
@@ -260,7 +289,7 @@ def _open_labelled(data: Data, name: str) -> tuple[Source, str]:
                 f"image and label are needed, the label a class (cls in a WebDataset)"
             )
         # Others may be anything, and need not be read.
-        others = sorted(source.fields.keys() - {field})
+        others = sorted(source.fields.keys() - {field, SOFT_LABEL})
         if others:
             source = opened(drop=others)
         return source, field

@@ -14,7 +14,8 @@ from flax import nnx
 from jax.sharding import Mesh, PartitionSpec
 
 from train import devices, inputs
-from train.config import Config
+from train.augmentations import blended
+from train.config import Config, Optimizer
 from train.inputs import Prepare
 from train.models import build
 from train.optimizers import optimizer_for
@@ -23,10 +24,11 @@ _TEST = 2**32 - 1
 """The step that test images get their keys from; training never comes so far."""
 
 _MIXUP = 2**32 - 1
-"""The id, of no image, whose key a step's mixup uses."""
+"""The id, of no image, whose key a step's mixup and CutMix use."""
 
 Batch = dict[str, jax.Array]
-"""image: uint8 (B, H, W, C); label: int32 (B,), -1 for none; id: int32 (B,)."""
+"""image: uint8 (B, H, W, C); label: int32 (B,), -1 for none; id: int32 (B,); where the
+config distills, soft_label too: float32 (B, classes), probabilities."""
 
 
 @flax.struct.dataclass
@@ -38,12 +40,19 @@ class State:
       parameters: Parameters of the model.
       statistics: Statistics of its batch norms.
       optimizer: State of the optimiser.
+      average: Moving averages of parameters and statistics; empty where there are none.
     """
 
     step: jax.Array
     parameters: nnx.State[Any, Any]
     statistics: nnx.State[Any, Any]
     optimizer: optax.OptState
+    average: tuple[nnx.State[Any, Any], ...] = ()
+
+    @property
+    def tested(self) -> tuple[nnx.State[Any, Any], ...]:
+        """Parameters and statistics that tests and predictions use."""
+        return self.average or (self.parameters, self.statistics)
 
 
 class Steps:
@@ -86,6 +95,7 @@ class Steps:
             parameters=parameters,
             statistics=statistics,
             optimizer=self.optimizer.init(parameters),
+            average=(parameters, statistics) if self.config.optimizer.average else (),
         )
 
     def train(
@@ -100,12 +110,10 @@ class Steps:
         x = self._everywhere(inputs.training(config))(keys, batch["image"])
         y = jax.nn.one_hot(batch["label"], self.classes)
         y = optax.smooth_labels(y, config.optimizer.label_smoothing)
-        if config.optimizer.mixup:
-            key = inputs.image_keys(seed, state.step, jnp.uint32([_MIXUP]))[0]
-            share = jax.random.beta(key, *2 * (config.optimizer.mixup,))
-            # Any fixed pairing does: batches are in random order.
-            x = share * x + (1 - share) * x[::-1]
-            y = share * y + (1 - share) * y[::-1]
+        targets = (y, batch["soft_label"]) if config.optimizer.distill else (y,)
+        key = inputs.image_keys(seed, state.step, jnp.uint32([_MIXUP]))[0]
+        unit = inputs.unit(config)
+        x, *asked = blended(key, config.optimizer, unit, x, *targets)
 
         def loss_of(
             parameters: nnx.State[Any, Any],
@@ -114,7 +122,8 @@ class Steps:
             model.train()
             logits = model(x)
             statistics = nnx.state(model, nnx.Not(nnx.Param))
-            return optax.softmax_cross_entropy(logits, y).mean(), (statistics, logits)
+            loss = loss_for(config.optimizer, logits, *asked)
+            return loss, (statistics, logits)
 
         gradient_of = jax.value_and_grad(loss_of, has_aux=True)
         (loss, (statistics, logits)), gradient = gradient_of(state.parameters)
@@ -127,6 +136,7 @@ class Steps:
             statistics=statistics,
             optimizer=optimizer,
         )
+        after = after.replace(average=self._averaged(state, after))  # type: ignore[attr-defined]
         before = state.replace(step=state.step + 1)  # type: ignore[attr-defined]
         finite = jnp.isfinite(loss) & jnp.isfinite(optax.tree.norm(gradient))
         after = jax.tree.map(lambda a, b: jnp.where(finite, a, b), after, before)
@@ -140,7 +150,7 @@ class Steps:
 
         They are the mean over `config.test_mixes` mixes of each image.
         """
-        model = self._merged(state.parameters, state.statistics)
+        model = self._merged(*state.tested)
         model.eval()
         prepare = self._everywhere(inputs.testing(self.config))
 
@@ -163,6 +173,15 @@ class Steps:
             "count": jnp.sum(known),
         }
 
+    def _averaged(self, state: State, after: State) -> tuple[nnx.State[Any, Any], ...]:
+        """The averages after a step; the first steps, far from the rest, weigh less."""
+        if not state.average:
+            return ()
+        count = state.step.astype(jnp.float32)
+        decay = jnp.minimum(self.config.optimizer.average, (1 + count) / (10 + count))
+        new = (after.parameters, after.statistics)
+        return optax.incremental_update(new, state.average, 1 - decay)
+
     def _merged(
         self, parameters: nnx.State[Any, Any], statistics: nnx.State[Any, Any]
     ) -> nnx.Module:
@@ -176,6 +195,29 @@ class Steps:
         return jax.shard_map(
             prepare, mesh=self.mesh, in_specs=(spec, spec), out_specs=spec
         )
+
+
+def loss_for(
+    options: Optimizer,
+    logits: jax.Array,
+    labels: jax.Array,
+    soft_labels: jax.Array | None = None,
+) -> jax.Array:
+    """Computes the mean loss of a batch; all but the options are (B, classes).
+
+    References:
+      With soft labels: Hinton et al., "Distilling the Knowledge in a Neural Network"
+      (2015, arXiv 1503.02531), section 2.
+    """
+    loss = optax.softmax_cross_entropy(logits, labels)
+    if soft_labels is not None:
+        warmth = options.temperature
+        # What is 0 in float32 is not impossible.
+        softened = jax.nn.softmax(jnp.log(soft_labels + 1e-7) / warmth)
+        taught = optax.softmax_cross_entropy(logits / warmth, softened)
+        # Gradients fall by the square of the temperature.
+        loss = (1 - options.distill) * loss + options.distill * warmth**2 * taught
+    return loss.mean()
 
 
 def _parts(

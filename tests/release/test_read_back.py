@@ -356,7 +356,7 @@ def test_a_record_that_reads_back_as_another_is_not_written(
             f"{sink}.encode_png", lambda image: encoded(image[:, :, :1])
         )
     elif kind == "tfds":
-        monkeypatch.setattr("vmixjax.data.formats.tfds.records._value", lambda *_: 7)
+        monkeypatch.setattr("vmixjax.data.formats.tfds.records.value_of", lambda *_: 7)
     elif kind == "webdataset":
         monkeypatch.setattr(f"{sink}.values_of", lambda *_: {"cls": 7})
     else:

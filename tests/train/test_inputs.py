@@ -86,24 +86,6 @@ def test_regions_hold_sorted_values_channel_by_channel():
     np.testing.assert_allclose(seen[1, 2], expected / 255 - 0.5, atol=1e-6)
 
 
-def test_augmentation_shifts_and_mirrors_each_image_for_itself():
-    of = Config(data=Data(augment="crop-flip", shift="pixels"))
-    image = jnp.broadcast_to(jnp.arange(24, dtype=jnp.uint8)[None, :, None], SHAPE)
-    keys = inputs.image_keys(0, jnp.uint32(0), jnp.arange(64))
-    seen = np.asarray(inputs.augmented(of, keys, jnp.stack([image] * 64)))
-    assert seen.shape == (64, *SHAPE)
-    mirrored = np.diff(seen[:, 0, 8:16, 0].astype(int), axis=1).mean(1) < 0
-    assert 16 < mirrored.sum() < 48
-    assert len(np.unique(seen[~mirrored][:, 0, 8, 0])) > 3
-    again = inputs.augmented(of, keys[5:6], image[None])
-    np.testing.assert_array_equal(again[0], seen[5])
-
-
-def test_none_leaves_images_as_they_are():
-    keys, images = batch()
-    np.testing.assert_array_equal(inputs.augmented(Config(), keys, images), images)
-
-
 @pytest.mark.parametrize(
     ("mixing", "words"),
     [
@@ -123,54 +105,9 @@ def test_what_cannot_be_mixed_is_refused(mixing, words):
         inputs.check_shape(Config(mixing=off), SHAPE)
 
 
-def shifting(where="step", sizes=(4, 8), **data):
-    mixing = Mixing(
-        where, tile_size=8, ladder=tuple((size, 1) for size in sizes), form="plain"
-    )
-    return Config(data=Data(augment="crop-flip", **data), mixing=mixing)
-
-
-@pytest.mark.parametrize("where", ["step", "done"])
-def test_shifts_by_regions_tell_nothing_new_of_any_region(where):
-    rng = np.random.default_rng(0)
-    image = jnp.asarray(rng.integers(0, 256, (32, 64, 3)), jnp.uint8)
-    keys = inputs.image_keys(0, jnp.uint32(0), jnp.arange(64))
-    images = jnp.broadcast_to(image, (64, *image.shape))
-
-    def regions(images):
-        cut = np.asarray(images).reshape(len(images), 4, 8, 8, 8, 3)
-        values = np.sort(cut.swapaxes(2, 3).reshape(-1, 64, 3), axis=1)
-        return {value.tobytes() for value in values}
-
-    seen = inputs.augmented(shifting(where), keys, images)
-    assert regions(seen) == regions(image[None])
-    assert len(np.unique(np.asarray(seen), axis=0)) > 9
-    by_pixels = inputs.augmented(shifting(where, shift="pixels"), keys, images)
-    assert len(regions(by_pixels)) > 4 * len(regions(image[None]))
-
-
-def test_clean_images_are_shifted_by_pixels_whatever_is_said():
-    keys, images = batch(2)
-    either = [
-        inputs.augmented(shifting("off", shift=shift), keys, images)
-        for shift in ("regions", "pixels")
-    ]
-    np.testing.assert_array_equal(*either)
-
-
-def test_a_region_that_is_half_of_an_image_is_not_shifted():
-    keys, images = batch(2)
-    seen = inputs.augmented(shifting(sizes=(8,)), keys, images)
-    there = [np.asarray(images), np.asarray(images)[:, :, ::-1]]
-    assert all(
-        any((one == image[i]).all() for image in there)
-        for i, one in enumerate(np.asarray(seen))
-    )
-
-
 def test_pixel_shifts_of_a_release_with_sorted_regions_are_refused():
-    wrong = dataclasses.replace(
-        shifting("done", shift="pixels"),
+    wrong = Config(
+        data=Data(augment="crop-flip", shift="pixels"),
         mixing=Mixing("done", tile_size=8, ladder=((8, 1),)),
     )
     with pytest.raises(RunError, match=r"--data\.shift pixels moves .*--data\.shift"):
@@ -183,3 +120,11 @@ def test_presets_of_published_figures_shift_by_pixels_and_others_do_not():
     assert {name for name, one in PRESETS.items() if one.data.shift == "pixels"} == {
         *("cifar10", "cifar10_small", "cifar10_112")
     }
+
+
+def test_a_form_for_other_channels_is_refused():
+    wrong = Config(mixing=Mixing(tile_size=8, ladder=((8, 1),), form="tuples"))
+    with pytest.raises(RunError, match=r"--mixing\.channels shared, and not for indep"):
+        inputs.check_shape(wrong, SHAPE)
+    off = dataclasses.replace(wrong.mixing, where="off")
+    inputs.check_shape(dataclasses.replace(wrong, mixing=off), SHAPE)

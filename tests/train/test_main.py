@@ -8,7 +8,6 @@ from PIL import Image
 
 from train import data
 from train.__main__ import main
-from train.compare import table
 from train.config import Data
 from train.presets import PRESETS
 
@@ -74,43 +73,6 @@ def test_predict_takes_images_that_are_mixed_already(trained, digits, tmp_path, 
     assert main(["predict", small, "--workdir", str(trained)]) == 0
 
 
-def test_compare_writes_a_table_and_goes_on(tmp_path, capsys):
-    options = ["--preset", "digits", "--out", str(tmp_path), "--optimizers", "adam"]
-    options += ["--steps", "30", "--every", "30", "--seeds", "1"]
-    assert main(["compare", *options]) == 0
-    out = capsys.readouterr().out
-    assert re.search(r"mixed \+ canonical, adam +[\d.]+ %", out)
-    result = json.loads((tmp_path / "compare.json").read_text())
-    assert [arm["images"] for arm in result["arms"]] == [
-        "clean",
-        "mixed",
-        "mixed + canonical",
-    ]
-    assert all(len(arm["test_accuracy"]) == 1 for arm in result["arms"])
-    assert (tmp_path / "compare.png").read_bytes().startswith(b"\x89PNG")
-    # Nothing is trained again.
-    before = (tmp_path / "clean-adam-0" / "metrics.jsonl").read_text()
-    assert main(["compare", *options]) == 0
-    assert (tmp_path / "clean-adam-0" / "metrics.jsonl").read_text() == before
-
-
-def test_the_table_has_points_lost_and_the_spread_over_seeds():
-    arms = [
-        {"name": name, "mean": mean, "deviation": deviation}
-        for name, mean, deviation in (
-            ("clean, adam", 0.9, 0.01),
-            ("mixed, adam", 0.87, 0.002),
-            ("mixed, st_adam", 0.88, None),
-        )
-    ]
-    rows = [re.split("  +", line.strip()) for line in table({"arms": arms}).split("\n")]
-    assert rows[1:] == [
-        ["clean, adam", "90.00 % ± 1.00", "0.00"],
-        ["mixed, adam", "87.00 % ± 0.20", "3.00"],
-        ["mixed, st_adam", "88.00 %", "2.00"],
-    ]
-
-
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -130,7 +92,7 @@ def test_complaints_are_one_line(tmp_path, capsys, arguments, words):
     assert not (tmp_path / "none").exists()
 
 
-@pytest.mark.parametrize("command", ["fit", "evaluate", "predict", "compare"])
+@pytest.mark.parametrize("command", ["fit", "evaluate", "predict", "label", "compare"])
 def test_help_ends_with_an_example(command, capsys):
     with pytest.raises(SystemExit):
         main([command, "--help"])

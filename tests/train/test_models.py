@@ -124,6 +124,38 @@ def test_features_end_as_large_as_usual():
     assert strides((14, 14, 768), cell_size=16) == [1, 1, 2]
 
 
+def test_a_network_for_regions_keeps_all_strides_and_is_wider():
+    def widths(shape, cell_size, widened):
+        options = {"widened": widened, "width": 16}
+        found = nnx.eval_shape(
+            lambda: made("resnet8", shape, cell_size=cell_size, **options)
+        )
+        stem, first = found.stem, found.blocks[0].first.convolution
+        return type(stem).__name__, getattr(stem, "factor", 1), first.out_features
+
+    assert widths((16, 16, 12), 2, 1.25) == ("ConvNorm", 1, 40)
+    assert widths((8, 8, 48), 4, 1.25) == ("PixelShuffleStem", 2, 40)
+    assert widths((4, 4, 192), 8, 1.0) == ("PixelShuffleStem", 4, 32)
+    # Of 56 x 56 places that its stages see of such an image there are half as many.
+    assert widths((14, 14, 768), 16, 1.0) == ("PixelShuffleStem", 2, 32)
+    assert widths((32, 32, 3), 1, 1.25) == ("ConvNorm", 1, 16)
+    assert strides((8, 8, 48), cell_size=4, widened=1.0, width=16) == [1, 2, 2]
+    with pytest.raises(RunError, match=r"--model\.widened needs a --model\.width"):
+        made("resnet8", (8, 8, 48), cell_size=4, widened=1.0)
+
+
+def test_a_set_of_pixels_has_no_order():
+    model = made("resnet8", (4, 4, 48), cell_size=4, stem="set", width=8)
+    model.eval()
+    x = jax.random.normal(jax.random.key(0), (2, 4, 4, 48))
+    order = np.random.default_rng(0).permutation(16)
+    moved = x.reshape(2, 4, 4, 3, 16)[..., order].reshape(x.shape)
+    assert not np.allclose(x, moved)
+    np.testing.assert_allclose(model(x), model(moved), rtol=1e-4, atol=1e-5)
+    parted = x.reshape(2, 4, 4, 3, 16).at[..., 0, :].set(x[..., :16][..., order])
+    assert not np.allclose(model(x), model(parted.reshape(x.shape)), atol=1e-5)
+
+
 def test_spread_gives_each_place_four():
     model = made("resnet8", (8, 8, 48), cell_size=4, width=16)
     model.eval()

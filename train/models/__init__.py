@@ -14,7 +14,7 @@ from flax import nnx
 from train.config import Model
 from train.models import cnn, convmixer, resnet, shufflenet, vit
 from train.models.layers import ModelEntry
-from train.models.stems import stem_options
+from train.models.stems import stem_options, widened_options
 from vmixjax.errors import RunError, none_of
 
 MODELS: dict[str, ModelEntry] = {
@@ -65,4 +65,14 @@ def build(
                 f"--model.width: {entry.name} has one width only; leave it out"
             )
         options["width"] = model.width
+    if model.widened and cell_size > 1 and {"stem", "width"} <= set(entry.takes):
+        if model.width is None:
+            raise RunError(
+                f"--model.widened needs a --model.width that {entry.name} has on "
+                f"images, such as 64"
+            )
+        wide = widened_options(model.width, model.widened, shape, cell_size)
+        if model.stem != "default":
+            wide = {"width": wide["width"], "skipped_strides": 0}
+        options |= wide
     return entry.make(shape, classes, dtype=dtype, rngs=rngs, **options)

@@ -70,6 +70,7 @@ class ResNet(PooledClassifier):
       width: Channels of the first stage.
       stem, patch_size, skipped_strides: As `stem_options` gives them: strides are
         skipped, first ones first, where the inputs or the stem are coarse already.
+      factor: As `widened_options` gives it; None for what the stem has.
     """
 
     def __init__(
@@ -83,9 +84,12 @@ class ResNet(PooledClassifier):
         stem: StemName = "imagenet",
         patch_size: int = 4,
         skipped_strides: int = 0,
+        factor: int | None = None,
         **options: Any,
     ) -> None:
-        self.stem = STEMS[stem].make(shape[2], width, 7, patch_size, **options)
+        spread = {} if factor is None else {"factor": factor}
+        make = STEMS[stem].make
+        self.stem = make(shape[2], width, 7, patch_size, **spread, **options)
         inputs, stages = width, []
         for stage, count in enumerate(blocks):
             for i in range(count):

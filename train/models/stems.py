@@ -5,17 +5,19 @@ from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
 import jax
+import jax.numpy as jnp
 from flax import nnx
 
 from train.models.layers import ConvNorm
 
-StemName = Literal["imagenet", "cifar", "patch", "spread"]
+StemName = Literal["imagenet", "cifar", "patch", "spread", "set"]
 """Kinds of stems.
 
 `"imagenet"`, a convolution with stride 2, then max pooling; `"cifar"`, 3 x 3 as it is;
 `"patch"`, squares of p x p pixels, each by itself: with p the size of the regions, the
 first layer sees whole regions and nothing of their neighbours; `"spread"`, for inputs
-that hold a region in each place, see `PixelShuffleStem`.
+that hold a region in each place, see `PixelShuffleStem`; `"set"`, for the same, which
+does not rely on an order of its values, see `SetStem`.
 """
 
 
@@ -29,9 +31,9 @@ class PooledStem(ConvNorm):
 
 
 class PixelShuffleStem(nnx.Module):
-    """Each place of coarse inputs becomes 2 x 2 places, by a layer of its own.
+    """Each place of coarse inputs becomes `factor` x `factor`, by a layer of its own.
 
-    The values of a region are far more than the channels of a first stage; as four
+    The values of a region are far more than the channels of a first stage; as several
     places of them, none need be lost.
 
     Arguments as of `ConvNorm`.
@@ -41,14 +43,47 @@ class PixelShuffleStem(nnx.Module):
       1609.05158, section 3.2); its use on sorted regions is ours.
     """
 
-    def __init__(self, inputs: int, outputs: int, **options: Any) -> None:
-        self.values = ConvNorm(inputs, 4 * outputs, 1, **options)
+    def __init__(
+        self, inputs: int, outputs: int, *, factor: int = 2, **options: Any
+    ) -> None:
+        self.factor = factor
+        self.values = ConvNorm(inputs, factor * factor * outputs, 1, **options)
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        """(B, H, W, inputs) -> (B, 2 * H, 2 * W, outputs)."""
+        """(B, H, W, inputs) -> (B, factor * H, factor * W, outputs)."""
         batch, height, width, _ = x.shape
-        x = self.values(x).reshape(batch, height, width, 2, 2, -1)
-        return x.transpose(0, 1, 3, 2, 4, 5).reshape(batch, 2 * height, 2 * width, -1)
+        n = self.factor
+        x = self.values(x).reshape(batch, height, width, n, n, -1)
+        return x.transpose(0, 1, 3, 2, 4, 5).reshape(batch, n * height, n * width, -1)
+
+
+class SetStem(nnx.Module):
+    """Each pixel of a region goes through the same layers; what comes out is averaged.
+
+    A place of the inputs is a region: the values of its first channel, then those of
+    the next, as many of each. Beside the mean there is the largest of each feature.
+
+    Arguments as of `ConvNorm`, and `colours`, the number of channels of the images.
+
+    References:
+      Zaheer et al., "Deep Sets" (NeurIPS 2017, arXiv 1703.06114), equation 2.
+    """
+
+    def __init__(
+        self, inputs: int, outputs: int, *, colours: int = 3, **options: Any
+    ) -> None:
+        self.colours = colours
+        self.first = nnx.Linear(colours, outputs, **options)
+        self.second = nnx.Linear(outputs, outputs, **options)
+        self.mixed = ConvNorm(2 * outputs, outputs, 1, **options)
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """(B, H, W, inputs) -> (B, H, W, outputs)."""
+        pixels = x.reshape(*x.shape[:3], self.colours, -1).swapaxes(-1, -2)
+        features = nnx.relu(self.second(nnx.relu(self.first(pixels))))
+        return self.mixed(
+            jnp.concatenate([features.mean(-2), features.max(-2)], axis=-1)
+        )
 
 
 class Stem(NamedTuple):
@@ -56,7 +91,8 @@ class Stem(NamedTuple):
 
     Attributes:
       make: Makes the layer: `(inputs, outputs, kernel, patch_size, *, dtype, rngs)`,
-        where `kernel` is the side that a model has for large images.
+        where `kernel` is the side that a model has for large images. That which spreads
+        places takes `factor` too.
       cell_size: Side of one place of the features in places of the inputs; None for
         that of a patch.
       usual: Side in pixels that a place of small images has behind this stem.
@@ -77,8 +113,14 @@ STEMS: dict[StemName, Stem] = {
         None,
     ),
     "spread": Stem(lambda i, o, k, p, **xs: PixelShuffleStem(i, o, **xs), 0.5),
+    "set": Stem(lambda i, o, k, p, **xs: SetStem(i, o, colours=_colours(i), **xs), 1),
 }
 """Kinds of stems by name."""
+
+
+def _colours(inputs: int) -> int:
+    """Channels of the images whose regions come to so many values in all."""
+    return 3 if inputs % 3 == 0 else 1
 
 
 def stem_options(
@@ -107,3 +149,30 @@ def stem_options(
     skipped = max(0, int(math.log2(cell / usual)))
     options = {"stem": name, "skipped_strides": skipped}
     return options | ({"patch_size": patch_size} if stem.cell_size is None else {})
+
+
+def widened_options(
+    width: int, widened: float, shape: tuple[int, int, int], cell_size: int
+) -> dict[str, Any]:
+    """Chooses stem and width for places that are regions: fewer than pixels, but wider.
+
+    Regions are spread until there are half as many places a side as the stages see of
+    an image. All strides are kept, so that twice the width takes as many operations.
+
+    Args:
+      width: Width on images.
+      widened: Factor beyond the width that takes as many operations.
+      shape: (H, W, C) of the inputs.
+      cell_size: Side of one place of the inputs in pixels of the images.
+
+    References:
+      Ours: see the notes on training for what else was tried.
+    """
+    usual = 1 if min(shape[:2]) * cell_size < 96 else 4
+    factor = max(1, cell_size // (2 * usual))
+    coarseness = cell_size / factor / usual
+    wide = max(8, 8 * round(width * coarseness * widened / 8))
+    options: dict[str, Any] = {"width": wide, "skipped_strides": 0}
+    return options | (
+        {"stem": "spread", "factor": factor} if factor > 1 else {"stem": "cifar"}
+    )

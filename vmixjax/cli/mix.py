@@ -74,6 +74,8 @@ class Mix:
     """Images that are not whole tiles: repeat the last row and column, or cut off."""
     sensitivity: Annotated[Path | None, optional("DIR", "all is private")] = None
     """Folder of grey masks, named as the images; black tiles stay as they are."""
+    soft_labels: Annotated[Path | None, optional("FILE", "none")] = None
+    """What a teacher says of each image, .npz: goes into the release beside it."""
     data_dir: DataDir = None
     """Where TFDS keeps its data sets."""
     splits: Splits = ()
@@ -204,6 +206,8 @@ def _engine(options: Mix) -> "Engine":
 
 
 def _summarize(manifest: dict[str, Any]) -> None:
+    from vmixjax.data.probabilities import SOFT_LABEL
+
     before, after = (manifest["vfe"][when] for when in ("before", "after"))
     print(
         f"{manifest['images']} mixed; mean VFE {before['mean']:.2f} before, "
@@ -211,6 +215,8 @@ def _summarize(manifest: dict[str, Any]) -> None:
     )
     classes = f"classes: {counted(found)}" if (found := manifest["classes"]) else ""
     say(f"splits: {counted(manifest['splits'])}; {classes or 'no classes'}")
+    if SOFT_LABEL in manifest["fields"]:
+        say("soft labels: each image has what a network that saw it clean makes of it")
     if manifest["out_of_reach"]:
         print(f"{manifest['out_of_reach']} of them cannot reach the VFE asked for")
     if manifest["with_clear_tiles"]:

@@ -10,6 +10,7 @@ from .example import Example as Example
 from .example import Field as Field
 from .example import Label as Label
 from .example import Pixels as Pixels
+from .example import Probabilities as Probabilities
 from .example import Raw as Raw
 from .example import Schema as Schema
 from .example import Source as Source

@@ -34,6 +34,22 @@ class Text:
 
 
 @dataclasses.dataclass(frozen=True)
+class Probabilities:
+    """A field that holds the probability of each class, as a network gives them.
+
+    Attributes:
+      count: How many classes there are.
+      names: Their names, where they are known.
+      origin: SHA-256 of the file that they are read from, where that is none of the
+        data set.
+    """
+
+    count: int
+    names: tuple[str, ...] | None = None
+    origin: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
 class Raw:
     """A field that only TFDS can make sense of.
 
@@ -46,7 +62,7 @@ class Raw:
     placed: bool = False
 
 
-Field: TypeAlias = Label | Text | Raw
+Field: TypeAlias = Label | Text | Probabilities | Raw
 
 
 def class_field(fields: Mapping[str, Field]) -> str | None:
@@ -64,8 +80,9 @@ class Example:
       folder: Path of the folder that it belongs into, such as its class.
       stem: Path, without a suffix, in a release that keeps names.
       image: uint8 or uint16 (H, W, C).
-      values: For each field an int (`Label`), a str (`Text`), or a mapping from names
-        to features of a `tf.train.Example` (`Raw`).
+      values: For each field an int (`Label`), a str (`Text`), float32 (C,)
+        (`Probabilities`), or a mapping from names to features of a `tf.train.Example`
+        (`Raw`).
     """
 
     name: str
@@ -177,6 +194,14 @@ class Source(Protocol):
         del enough
         image = self.read(split, index, claim).image
         return Small(image, *image.shape[:2])
+
+    def name_of(self, split: str, index: int) -> str:
+        """Gives the name that an example has, as of `Example.name`, unread if it can.
+
+        Raises:
+          ImageError, RunError: As of `read`.
+        """
+        return self.read(split, index).name
 
     def values(self, split: str, index: int) -> Mapping[str, Any]:
         """Reads what belongs to an image, as of `Example.values`, but not the image.

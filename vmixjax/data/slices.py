@@ -3,11 +3,9 @@
 import dataclasses
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
-from vmixjax.data.codecs.codec import Small
-from vmixjax.data.example import Example, Source, Trace
-from vmixjax.data.room import Claim, at_once
+from vmixjax.data.example import Source, Trace
+from vmixjax.data.wrapping import Wrapping
 from vmixjax.errors import RunError
 
 _SLICE = re.compile(r"(?P<split>[^\[\]]+)\[(?P<start>\d+%?)?:(?P<stop>\d+%?)?\]")
@@ -94,37 +92,22 @@ def take(source: Source, slices: Sequence[Slice]) -> Source:
     return _Sliced(source, ranges)
 
 
-class _Sliced(Source):
+class _Sliced(Wrapping):
     """A source of which some examples are left out, at either end of its splits."""
 
     def __init__(self, source: Source, ranges: Mapping[str, range]) -> None:
-        self._source, self._ranges = source, ranges
-        self.name, self.fields, self.pixels = source.name, source.fields, source.pixels
-        self.places = source.places
+        super().__init__(source)
+        self._ranges = ranges
         self.splits = {split: len(numbers) for split, numbers in ranges.items()}
 
-    def read(self, split: str, index: int, claim: Claim = at_once) -> Example:
-        return self._source.read(split, self._ranges[split][index], claim)
-
-    def look(
-        self, split: str, index: int, enough: int, claim: Claim = at_once
-    ) -> Small:
-        return self._source.look(split, self._ranges[split][index], enough, claim)
-
-    def values(self, split: str, index: int) -> Mapping[str, Any]:
-        return self._source.values(split, self._ranges[split][index])
+    def number(self, split: str, index: int) -> int:
+        return self._ranges[split][index]
 
     def candidates(self, name: str) -> Iterator[tuple[str, int]]:
         for split, index in self._source.candidates(name):
             numbers = self._ranges.get(split, range(0))
             if index in numbers:
                 yield split, index - numbers.start
-
-    def extras(self, split: str, index: int) -> Iterator[str]:
-        return self._source.extras(split, self._ranges[split][index])
-
-    def loose(self) -> Iterator[str]:
-        return self._source.loose()
 
     def traces(self) -> Iterator[Trace]:
         """Those of files in which examples lie that are left."""

@@ -13,10 +13,9 @@ from collections.abc import Iterator, Sequence
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from vmixjax.data.example import Pixels
+from vmixjax.data.soft_labels import origin_of
 from vmixjax.data.writing import Shard
-from vmixjax.errors import ImageError
-from vmixjax.release.config import ReleaseConfig
+from vmixjax.errors import ImageError, RunError
 from vmixjax.release.job import ReleaseJob, open_job
 from vmixjax.release.journal import Journal
 from vmixjax.release.progress import Progress
@@ -46,7 +45,7 @@ def run_beam(
             pipeline
             | "shards" >> beam.Create(numbers)
             | "share out" >> beam.Reshuffle()
-            | "mix" >> beam.ParDo(_MixShard(job.config, job.pixels))
+            | "mix" >> beam.ParDo(_MixShard(job))
         )
 
 
@@ -84,12 +83,15 @@ def _watched(
 class _MixShard(beam.DoFn):
     """Mixes one shard, as the engine on one machine does."""
 
-    def __init__(self, config: ReleaseConfig, pixels: Pixels | None) -> None:
-        self._config, self._pixels = config, pixels
+    def __init__(self, job: ReleaseJob) -> None:
+        self._config, self._pixels = job.config, job.pixels
+        self._soft_labels = origin_of(job.source)
 
     def setup(self) -> None:
         """Opens the source, once for all shards of a worker."""
         self._source = self._config.source()
+        if origin_of(self._source) != self._soft_labels:
+            raise RunError("--soft-labels was changed meanwhile; mix anew")
 
     def process(self, element: int) -> Iterator[int]:
         """Takes the number of a shard, and gives it back when that is there."""

@@ -12,6 +12,7 @@ from vmixjax.data.example import Example, Source
 from vmixjax.data.files import is_inside
 from vmixjax.data.formats import FORMATS, open_source
 from vmixjax.data.pixels import Fit, fit
+from vmixjax.data.soft_labels import with_soft_labels
 from vmixjax.errors import ImageError, RunError
 
 
@@ -83,6 +84,7 @@ class ReleaseConfig:
       shard_size: Images to a shard.
       strict: Whether one image that is not fit ends the run.
       follow_links: Folders that links of images may lead into.
+      soft_labels: File of what a teacher says of each image, see `read_soft_labels`.
       update: Whether a finished release is brought up to date with its source.
       allow_overlaps: Whether images are mixed although many show the same scene.
       secret_file: File that holds the secret.
@@ -100,6 +102,7 @@ class ReleaseConfig:
     keep: tuple[str, ...] = ()
     image: str | None = None
     follow_links: tuple[Path, ...] = ()
+    soft_labels: Path | None = None
     update: bool = False
     keep_names: bool = False
     keep_order: bool = False
@@ -127,6 +130,7 @@ class ReleaseConfig:
             ("--vault", self.vault),
             ("--secret-file", self.secret_file),
             ("--vault-passphrase-file", self.vault_passphrase_file),
+            ("--soft-labels", self.soft_labels),
         ):
             if path is not None and is_inside(path, self.dst):
                 raise RunError(
@@ -137,6 +141,11 @@ class ReleaseConfig:
             raise RunError("--vault-passphrase-file needs a --vault that it locks")
         if self.update and self.vault is None:
             raise RunError("--update needs the --vault of the release")
+        if self.update and self.soft_labels is not None:
+            raise RunError(
+                "--update is for folders of image files, which hold no --soft-labels; "
+                "mix SRC anew, into another folder"
+            )
         if self.shard_size < 1:
             raise RunError(f"--shard-size must be 1 or more; got {self.shard_size}")
         most = FORMATS.find("--format", self.format).most_images
@@ -150,7 +159,8 @@ class ReleaseConfig:
         """Opens the data set.
 
         Raises:
-          RunError: See `open_source`; or it lies inside the release, or that inside it.
+          RunError: See `open_source`, `with_soft_labels`; or it lies inside the
+            release, or that inside it.
         """
         source = open_source(
             self.src,
@@ -176,6 +186,8 @@ class ReleaseConfig:
                     f"SRC {place} lies inside DST {self.dst}, which would hold the "
                     f"originals; name another folder"
                 )
+        if self.soft_labels is not None:
+            return with_soft_labels(source, self.soft_labels)
         return source
 
     def about(self, source: Source) -> dict[str, Any]:
@@ -184,6 +196,7 @@ class ReleaseConfig:
         recipe["masks"] = self.recipe.masks is not None
         return {
             **recipe,
+            **({} if self.soft_labels is None else {"soft_labels": True}),
             "format": self.format,
             "names": "kept" if self.keep_names else "numbers",
             "order": "kept" if self.keep_order else "shuffled",

@@ -8,12 +8,13 @@ from typing import Any
 from vmixjax.data.example import Pixels, Schema, Source
 from vmixjax.data.formats import FORMATS
 from vmixjax.data.forms import find_form
+from vmixjax.data.soft_labels import origin_of
 from vmixjax.data.writing import Shard, Sink
 from vmixjax.errors import ImageError, RunError
 from vmixjax.keys import new_secret
 from vmixjax.release.config import ReleaseConfig
 from vmixjax.release.journal import Journal
-from vmixjax.release.keys import read_secret
+from vmixjax.release.keys import digest, read_secret
 from vmixjax.release.manifest import release_identity
 from vmixjax.release.order import Reordered, keyed_order
 from vmixjax.release.private import read_passphrase
@@ -54,6 +55,12 @@ class ReleaseJob:
     def journal(self) -> Journal:
         """The notes on how far it has come."""
         return Journal(self.config.dst, self.secret, self.identity)
+
+    @property
+    def soft_labels(self) -> str | None:
+        """Digest of the file of soft labels; says nothing without the secret."""
+        origin = origin_of(self.source)
+        return origin and digest(self.secret, b"vmixjax teacher", [origin])
 
     def mix(self, shard: Shard, threads: Threads, tell: Tell) -> None:
         """Mixes a shard, and notes that it is done.

@@ -37,6 +37,7 @@ def describe(
     about: Mapping[str, Any],
     identity: str,
     source: str | None,
+    soft_labels: str | None,
     splits: Mapping[str, int],
     tally: Tally,
     fields: Iterable[str],
@@ -48,6 +49,7 @@ def describe(
       about: How the release was mixed.
       identity: What a vault knows it by.
       source: What tells its owner whether the files that were mixed have changed.
+      soft_labels: Likewise of the file of soft labels, where there is one.
       splits: Images in each split.
       tally: Tally of all images, of which there is at least one.
       fields: What the release has of each image beside it; see `Sink.holds`.
@@ -60,6 +62,7 @@ def describe(
         "vmixjax": _LAYOUT,
         "identity": identity,
         "source": source,
+        "soft_labels": soft_labels,
         "about": dict(about),
         "splits": dict(splits),
         # By numbers, as the images have them: names may be left behind.

@@ -6,7 +6,8 @@ from typing import Any
 
 import msgspec
 
-from vmixjax.data.example import Label, Source, class_field
+from vmixjax.data.example import Label, Schema, Source, class_field
+from vmixjax.data.formats import FORMATS
 from vmixjax.data.inside import holds
 from vmixjax.data.writing import MANIFEST, Shard
 from vmixjax.errors import RunError
@@ -57,6 +58,7 @@ def mix_release(
     progress: Progress,
     *,
     workers: int | None = None,
+    source: Source | None = None,
 ) -> dict[str, Any]:
     """Mixes a data set, or does what is left of it.
 
@@ -66,6 +68,8 @@ def mix_release(
       progress: Is told of it.
       workers: Threads that look for images of the same scene, on this machine; by
         default one for each processor.
+      source: The data set, where it is open already; by default that which the config
+        names.
 
     Returns:
       The manifest, but for the shards and the signature, and with names of classes.
@@ -75,7 +79,7 @@ def mix_release(
         and a run with the same secret goes on from there.
     """
     config.check()
-    source = config.source()
+    source = source or config.source()
     with exclusive(config.dst):
         return _mix(config, source, engine, progress, workers)
 
@@ -95,6 +99,10 @@ def _mix(
     # Before the look, so that what is wrong with it is told at once; and once only,
     # since a pipe gives it once.
     secret = read_secret(config.secret_file) if config.secret_file else None
+    # What a format cannot hold is told before the look as well.
+    format = FORMATS[config.format]
+    if not format.needs_pixels:
+        format.create(config.dst, Schema(source.name, source.fields, source.pixels))
     # What goes on was looked at when it began: a release is begun only after that.
     if config.update or not journal.goes_on():
         source = RememberingSource(source)
@@ -151,12 +159,16 @@ def run_local(
 def _marks(
     job: ReleaseJob, source: Fingerprint
 ) -> tuple[dict[str, str | None], str | None]:
-    """Digests of source and secret; nothing of a secret that will be forgotten."""
+    """Digests of what is mixed; nothing of a secret that will be forgotten."""
     if job.config.forgets_secret:
         return {"source": None, "secret": None}, None
     secret = digest(job.secret, b"vmixjax secret", [])
     return (
-        {"source": source.sizes(job.secret), "secret": secret},
+        {
+            "source": source.sizes(job.secret),
+            "secret": secret,
+            "file of soft labels": job.soft_labels,
+        },
         source.times(job.secret),
     )
 
@@ -223,7 +235,14 @@ def _finish(job: ReleaseJob) -> dict[str, Any]:
 
     splits = {split: sum(images for images, _ in of) for split, of in counts.items()}
     description = describe(
-        job.about, job.identity, mixed, splits, total, job.sink.holds, files
+        job.about,
+        job.identity,
+        mixed,
+        job.soft_labels,
+        splits,
+        total,
+        job.sink.holds,
+        files,
     )
     write_manifest(job.config.dst, description, shards(), sign)
     journal.end()
@@ -243,6 +262,11 @@ def _checked(job: ReleaseJob) -> Manifest:
         raise RunError(
             f"DST {dst} holds a finished release with another secret; name another "
             f"folder, or its --vault or --secret-file"
+        )
+    if manifest.soft_labels != job.soft_labels:
+        raise RunError(
+            f"DST {dst} holds a finished release with other soft labels; name another "
+            f"folder, or the file of before with --soft-labels"
         )
     whole = is_signed(manifest, written, job.secret)
     if job.vault is not None:

@@ -6,12 +6,11 @@ neighbours, which often show the same, would stay neighbours.
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
 
 import numpy as np
 
-from vmixjax.data.example import Example, Source, Trace
-from vmixjax.data.room import Claim, at_once
+from vmixjax.data.example import Source
+from vmixjax.data.wrapping import Wrapping
 from vmixjax.errors import Gone
 
 Order = Callable[[str, int], np.ndarray]
@@ -37,7 +36,7 @@ def inverse(order: Order) -> Order:
     return lambda split, count: np.argsort(order(split, count), kind="stable")
 
 
-class Placed(Source):
+class Placed(Wrapping):
     """A source whose examples have other numbers.
 
     Args:
@@ -50,34 +49,16 @@ class Placed(Source):
     """A number that no example has any more."""
 
     def __init__(self, source: Source, numbers: Mapping[str, np.ndarray]) -> None:
-        self._source, self._numbers = source, numbers
-        self.name, self.fields, self.pixels = source.name, source.fields, source.pixels
-        self.places = source.places
-        self.splits: Mapping[str, int] = {
-            split: len(places) for split, places in numbers.items()
-        }
+        super().__init__(source)
+        self._numbers = numbers
+        self.splits = {split: len(places) for split, places in numbers.items()}
 
-    def read(self, split: str, index: int, claim: Claim = at_once) -> Example:
-        """Reads one example, by its new number."""
-        return self._source.read(split, self._number(split, index), claim)
+    def candidates(self, name: str) -> Iterator[tuple[str, int]]:
+        """Lists all: numbers in names are those of the source."""
+        return Source.candidates(self, name)
 
-    def values(self, split: str, index: int) -> Mapping[str, Any]:
-        """Reads what belongs to an image, by its new number."""
-        return self._source.values(split, self._number(split, index))
-
-    def extras(self, split: str, index: int) -> Iterator[str]:
-        """Says what an example carries beyond what it should."""
-        return self._source.extras(split, self._number(split, index))
-
-    def loose(self) -> Iterator[str]:
-        """Says what lies outside of all examples."""
-        return self._source.loose()
-
-    def traces(self) -> Iterator[Trace]:
-        """Lists what tells the source from others: its order does not."""
-        return self._source.traces()
-
-    def _number(self, split: str, index: int) -> int:
+    def number(self, split: str, index: int) -> int:
+        """Gives the number in the source, unless nothing is there any more."""
         number = int(self._numbers[split][index])
         if number == self.HOLE:
             raise Gone(f"{split}/{index} is gone; name another image")

@@ -5,13 +5,11 @@ far as a bounded part of memory holds it.
 """
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import Any
 
 from vmixjax.data.codecs.codec import Small
-from vmixjax.data.example import Example, Field, Pixels, Source, Trace
+from vmixjax.data.example import Example, Source
 from vmixjax.data.room import Claim, Room, at_once
+from vmixjax.data.wrapping import Wrapping
 
 _BYTES = 2**28
 """Of all examples that are kept."""
@@ -24,7 +22,7 @@ _PER_EXAMPLE = 1200
 """Bytes of an example beside its image."""
 
 
-class RememberingSource(Source):
+class RememberingSource(Wrapping):
     """Reads another source, and keeps examples that it looked at until they are read.
 
     Args:
@@ -33,12 +31,7 @@ class RememberingSource(Source):
     """
 
     def __init__(self, source: Source, limit: int = _BYTES) -> None:
-        self._source = source
-        self.name: str = source.name
-        self.splits: Mapping[str, int] = source.splits
-        self.fields: Mapping[str, Field] = source.fields
-        self.pixels: Pixels | None = source.pixels
-        self.places: Sequence[Path] = source.places
+        super().__init__(source)
         self._examples: dict[tuple[str, int], Example] = {}
         self._room = Room(limit)
         self._full = threading.Event()
@@ -67,26 +60,6 @@ class RememberingSource(Source):
             else:
                 self._full.set()
         return Small(kept.image, *kept.image.shape[:2])
-
-    def values(self, split: str, index: int) -> Mapping[str, Any]:
-        """As of the other source."""
-        return self._source.values(split, index)
-
-    def candidates(self, name: str) -> Iterator[tuple[str, int]]:
-        """As of the other source."""
-        return self._source.candidates(name)
-
-    def extras(self, split: str, index: int) -> Iterator[str]:
-        """As of the other source."""
-        return self._source.extras(split, index)
-
-    def loose(self) -> Iterator[str]:
-        """As of the other source."""
-        return self._source.loose()
-
-    def traces(self) -> Iterator[Trace]:
-        """As of the other source."""
-        return self._source.traces()
 
 
 def _size(example: Example) -> int:

@@ -28,7 +28,9 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     channels: Channels
 
 
-class About(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class About(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True
+):
     """How a release is mixed: see `Recipe` and `ReleaseConfig`."""
 
     config: Config
@@ -44,6 +46,7 @@ class About(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     image: str | None
     shard_size: Count
     examples: dict[str, Count]
+    soft_labels: bool = False
 
 
 class Measured(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -89,6 +92,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     files: dict[str, Sha256]
     shards: list[ShardFiles]
     signature: Signature
+    soft_labels: Signature | None = None
 
     def all_files(self) -> dict[str, str]:
         """Gives all files of the release but this one, and their SHA-256."""

@@ -19,13 +19,13 @@ from pathlib import Path
 
 import numpy as np
 
-from vmixjax.data import Example, Format, Trace
+from vmixjax.data import Example, Format, Source, Trace
 from vmixjax.data.inside import create_private, own_folder
 from vmixjax.data.writing import WORK, Stored, check_stored, part_path
 from vmixjax.data.writing import sequence_number
 
 
-class ArraysSource:
+class ArraysSource(Source):
     fields, pixels, name = {}, None, "arrays"
 
     def __init__(self, name, options):

@@ -136,7 +136,7 @@ class FolderSource(Source):
         with self._there(relative) as path:
             image = read_image(path, codecs=self._codecs, claim=claim)
         return Example(
-            name=relative.as_posix(),
+            name=self.name_of(split, index),
             folder=relative.parent.as_posix().removeprefix("."),
             stem=self._png_name(relative).with_suffix("").as_posix(),
             image=image,
@@ -148,6 +148,10 @@ class FolderSource(Source):
     ) -> Small:
         with self._there(self._path(split, index)) as path:
             return read_small(path, enough, codecs=self._codecs, claim=claim)
+
+    def name_of(self, split: str, index: int) -> str:
+        """It is the path."""
+        return self._path(split, index).as_posix()
 
     def values(self, split: str, index: int) -> Mapping[str, int]:
         """They are the class, where there are any."""
@@ -254,8 +258,9 @@ class FolderSink(Sink):
         for name, field in schema.fields.items():
             if name not in ("label", "cls") or not isinstance(field, Label):
                 raise RunError(
-                    f"--format folder cannot hold the field {name}: leave it behind "
-                    f"with --drop {name}, or choose another format"
+                    f"--format folder cannot hold the field {name}: choose --format "
+                    f"tfds or webdataset, or leave it out (if SRC has it, --drop "
+                    f"{name})"
                 )
 
     def output(self, example: Example, shard: Shard, index: int, names: bool) -> str:

@@ -1,13 +1,22 @@
 """What the features of a TFDS data set are to a release, and which may pass."""
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
 
-from vmixjax.data.example import Field, Label, Raw, Text
+from vmixjax.data.example import (
+    Field,
+    Label,
+    Probabilities,
+    Raw,
+    Text,
+    class_field,
+)
 from vmixjax.data.formats.format import SourceOptions
+from vmixjax.data.formats.tfds.stored import probabilities_of
 from vmixjax.data.naming import telling, tells_person
 from vmixjax.errors import RunError
 
@@ -31,10 +40,18 @@ def fields_of(
         for key in sorted(features)
         if key not in options.drop
     }
-    asked = {} if keep is None else {k: f for k, f in left.items() if k not in keep}
+    # Soft labels are labels, as classes are.
+    asked = {
+        key: feature
+        for key, feature in left.items()
+        if keep is not None and key not in keep and not probabilities_of(key, feature)
+    }
     _check("may show what the images show", filter(lambda k: _shows(left[k]), asked))
     _check("may tell whose image it is", filter(lambda k: _tells(k, left[k]), asked))
-    return {key: _field(key, left[key], asked=key in asked) for key in left}
+    fields = {key: _field(key, left[key], asked=key in asked) for key in left}
+    label = fields.get(class_field(fields) or "")
+    names = (label.names or ()) if isinstance(label, Label) else ()
+    return {key: _named(field, names) for key, field in fields.items()}
 
 
 def _check(why: str, keys: Any) -> None:
@@ -47,6 +64,13 @@ def _check(why: str, keys: Any) -> None:
         )
 
 
+def _named(field: Field, names: tuple[str, ...]) -> Field:
+    """Probabilities with the names of their classes, which only the label has."""
+    if isinstance(field, Probabilities) and field.count == len(names):
+        return dataclasses.replace(field, names=names)
+    return field
+
+
 def _field(key: str, feature: Any, *, asked: bool) -> Field:
     if isinstance(feature, tfds.features.ClassLabel):
         return Label(tuple(feature.names))
@@ -54,7 +78,7 @@ def _field(key: str, feature: Any, *, asked: bool) -> Field:
         return Label()
     if _is_text(feature):
         return Text(naming=asked and telling(key) == "names")
-    return Raw(feature, placed=_is_placed(feature))
+    return probabilities_of(key, feature) or Raw(feature, placed=_is_placed(feature))
 
 
 def _shows(feature: Any) -> bool:

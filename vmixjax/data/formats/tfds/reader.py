@@ -81,7 +81,7 @@ class TfdsSource(Source):
         }
 
     def read(self, split: str, index: int, claim: Claim = at_once) -> Example:
-        name = f"{split}/{index}"
+        name = self.name_of(split, index)
         features = self._sense.features(self._record(split, index), name)
         content = image_of(features, name)
         values = self._sense.values(features, name)
@@ -101,6 +101,10 @@ class TfdsSource(Source):
         name = f"{split}/{index}"
         content = image_of(self._sense.features(self._record(split, index), name), name)
         return decode_small(content, name, enough, codecs=self._codecs, claim=claim)
+
+    def name_of(self, split: str, index: int) -> str:
+        """Records have no names, so it is the number."""
+        return f"{split}/{index}"
 
     def values(self, split: str, index: int) -> Mapping[str, Any]:
         name = f"{split}/{index}"

@@ -9,8 +9,9 @@ import tensorflow_datasets as tfds
 from google.protobuf.message import DecodeError
 from tensorflow_datasets.proto import tf_example_pb2
 
-from vmixjax.data.example import Field, Label, Pixels, Text
+from vmixjax.data.example import Field, Pixels
 from vmixjax.data.formats.tfds.choice import IMAGE
+from vmixjax.data.formats.tfds.stored import value_of
 from vmixjax.errors import ImageError
 
 
@@ -64,7 +65,7 @@ class Records:
         values = {}
         for key, field in self._fields.items():
             try:
-                values[key] = _value(key, field, declared)
+                values[key] = value_of(key, field, declared)
             except (LookupError, ValueError) as error:
                 raise ImageError(
                     f"{name} has no {key} as its data set promises; mend the data set"
@@ -125,24 +126,3 @@ def check_promised(
             f"{name} is {shape} {dtype}, not {expected} {pixels.dtype} as its data set "
             f"promises; mend the data set"
         )
-
-
-def _value(key: str, field: Field, features: Mapping[str, Any]) -> Any:
-    """What a record has for a field.
-
-    Raises:
-      LookupError, ValueError: nothing, or nothing that it can have.
-    """
-    if isinstance(field, Label):
-        number = int(features[key].int64_list.value[0])
-        if field.names is not None and number >= len(field.names):
-            raise ValueError(f"{number} is no class")
-        return number
-    if isinstance(field, Text):
-        return features[key].bytes_list.value[0].decode("utf-8", "surrogateescape")
-    # Nested features have flat names: all that begin with the key.
-    return {
-        flat: features[flat]
-        for flat in sorted(features)
-        if flat == key or flat.startswith(f"{key}/")
-    }

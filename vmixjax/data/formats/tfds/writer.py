@@ -16,7 +16,7 @@ from array_record.python import array_record_module
 from tensorflow_datasets.proto import tf_example_pb2
 
 from vmixjax.data.codecs.png import encode_png, png_form
-from vmixjax.data.example import Example, Field, Label, Raw, Schema, Text
+from vmixjax.data.example import Example, Field, Label, Schema
 from vmixjax.data.files import is_text
 from vmixjax.data.formats.tfds.choice import IMAGE
 from vmixjax.data.formats.tfds.records import (
@@ -25,6 +25,7 @@ from vmixjax.data.formats.tfds.records import (
     image_of,
     shape_as_read,
 )
+from vmixjax.data.formats.tfds.stored import add_value, as_read, feature_of
 from vmixjax.data.inside import create_private, move_inside, own_folder
 from vmixjax.data.writing import (
     WORK,
@@ -84,12 +85,12 @@ class TfdsSink(Sink):
         self._features = tfds.features.FeaturesDict(
             {
                 IMAGE: image,
-                **{key: _feature(field) for key, (_, field) in self._fields.items()},
+                **{key: feature_of(field) for key, (_, field) in self._fields.items()},
             }
         )
         read = _read_back(self._features)
         self._pixels = pixels
-        self._as_read = {key: _as_read(read[key]) for key in self._fields}
+        self._as_read = {key: as_read(key, read[key]) for key in self._fields}
         self._sense = Records(schema.name, read, self._as_read)
         classes = {
             key: field.names
@@ -273,14 +274,6 @@ def _check_names(root: Path, schema: Schema) -> None:
                 )
 
 
-def _feature(field: Field) -> Any:
-    if isinstance(field, Label):
-        if field.names is None:
-            return tfds.features.Scalar(np.int64)
-        return tfds.features.ClassLabel(names=list(field.names))
-    return tfds.features.Text() if isinstance(field, Text) else field.feature
-
-
 def _record(fields: Mapping[str, tuple[str, Field]], values: Mapping[str, Any]) -> Any:
     """The `tf.train.Example` of values, but for the image.
 
@@ -291,15 +284,7 @@ def _record(fields: Mapping[str, tuple[str, Field]], values: Mapping[str, Any]) 
     record = tf_example_pb2.Example()
     features = record.features.feature
     for name, (key, field) in fields.items():
-        value = values[key]
-        if isinstance(field, Label):
-            features[name].int64_list.value.append(value)
-        elif isinstance(field, Text):
-            data = value.encode("utf-8", "surrogateescape")
-            features[name].bytes_list.value.append(data)
-        else:
-            for flat, feature in value.items():
-                features[flat].CopyFrom(feature)
+        add_value(features, name, field, values[key])
     return record
 
 
@@ -336,10 +321,3 @@ def _read_back(features: Any) -> Any:
                 f"TFDS does not read back: leave some behind with --drop, rename "
                 f"classes that are no text, or choose another format"
             ) from error
-
-
-def _as_read(feature: Any) -> Field:
-    """What the reader takes a feature of a release for."""
-    if isinstance(feature, tfds.features.ClassLabel):
-        return Label(tuple(feature.names))
-    return Text() if isinstance(feature, tfds.features.Text) else Raw(feature)

@@ -1,11 +1,14 @@
 """A WebDataset: tar files of samples, each some files that differ in the suffix."""
 
 import array
+import contextlib
 import os
 import tarfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any, BinaryIO
 
+from vmixjax.data.arrays import encode_npy, parse_npy
 from vmixjax.data.codecs.codec import Small
 from vmixjax.data.codecs.images import decode_image, decode_small
 from vmixjax.data.codecs.png import png_extras
@@ -14,6 +17,7 @@ from vmixjax.data.example import (
     Field,
     Label,
     Pixels,
+    Probabilities,
     Source,
     Text,
     Trace,
@@ -21,15 +25,19 @@ from vmixjax.data.example import (
 from vmixjax.data.formats.format import SourceOptions, existing
 from vmixjax.data.formats.webdataset.finding import list_tars, splits_of, unsorted
 from vmixjax.data.formats.webdataset.inflated import is_gzipped
-from vmixjax.data.formats.webdataset.names import name_of, parse
+from vmixjax.data.formats.webdataset.names import name_of
 from vmixjax.data.formats.webdataset.samples import (
     IMAGES,
     LABEL,
+    SOFT_LABEL_FILE,
+    count_classes,
     image_of,
+    parse_member,
     read_sample,
     values_of,
 )
 from vmixjax.data.formats.webdataset.tar import loose, open_tar, walk
+from vmixjax.data.probabilities import SOFT_LABEL
 from vmixjax.data.room import Claim, at_once
 from vmixjax.errors import ImageError, RunError
 
@@ -82,6 +90,8 @@ class WebDatasetSource(Source):
         for suffix in sorted(suffixes - self._images - self._drop):
             if suffix == LABEL:
                 fields[suffix] = Label()
+            elif suffix == SOFT_LABEL:
+                fields[suffix] = Probabilities(self._count_classes())
             elif keep is None or (
                 not _is_image(suffix) and (suffix == _TEXT or suffix in keep)
             ):
@@ -113,7 +123,7 @@ class WebDatasetSource(Source):
         ):
             previous, here = None, set()
             for member in _members(tar):
-                key, suffix = parse(member.name)
+                key, suffix = parse_member(member.name)
                 if key != previous:
                     mark = hash((split, key))
                     if mark in here:
@@ -135,13 +145,11 @@ class WebDatasetSource(Source):
         where = f"{path}: {key}"
         content = image_of(where, members, self._images)
         values = self._values(where, members)
-        folder, name = str(values.get(LABEL, "")), key
+        folder = str(values.get(LABEL, ""))
         if len(self._tars_of) > 1:
-            # Another split may have the same key.
             folder = f"{split}/{folder}".removesuffix("/")
-            name = key if self._released else f"{split}/{key}"
         return Example(
-            name=name,
+            name=self._called(split, key),
             folder=folder,
             stem=name_of(key),
             image=decode_image(content, where, codecs=self._codecs, claim=claim),
@@ -156,7 +164,15 @@ class WebDatasetSource(Source):
         content = image_of(where, members, self._images)
         return decode_small(content, where, enough, codecs=self._codecs, claim=claim)
 
-    def values(self, split: str, index: int) -> Mapping[str, int | str]:
+    def name_of(self, split: str, index: int) -> str:
+        path, start = self._place(split, index)
+        with _opened(path, start) as file:
+            for member in walk(file):
+                if not member.isdir():
+                    return self._called(split, parse_member(member.name)[0])
+        raise _changed(path)
+
+    def values(self, split: str, index: int) -> Mapping[str, Any]:
         path, key, members = self._sample(split, index, self._images)
         return self._values(f"{path}: {key}", members)
 
@@ -165,6 +181,9 @@ class WebDatasetSource(Source):
         _, _, members = self._sample(split, index)
         for suffix in sorted(self._images & set(members)):
             yield from png_extras(members[suffix])
+        content = members.get(SOFT_LABEL)
+        if content is not None and encode_npy(parse_npy(content)) != content:
+            yield f"more than numbers in .{SOFT_LABEL_FILE}"
 
     def loose(self) -> Iterator[str]:
         """Owners, times, other members, and what lies between."""
@@ -182,9 +201,24 @@ class WebDatasetSource(Source):
                 name = os.path.relpath(tar, self._base)
                 yield Trace.of(tar, split, name, start, stop)
 
-    def _values(
-        self, where: str, members: Mapping[str, bytes]
-    ) -> Mapping[str, int | str]:
+    def _called(self, split: str, key: str) -> str:
+        """Another split may have the same key."""
+        alone = len(self._tars_of) == 1 or self._released
+        return key if alone else f"{split}/{key}"
+
+    def _count_classes(self) -> int:
+        """Of how many classes the first sample has probabilities; so have all."""
+        tar = next(number for number, starts in enumerate(self._starts) if starts)
+        path = self._tars[tar]
+        try:
+            key, members = _sample(
+                path, self._starts[tar][0], self._drop.union(self._images)
+            )
+            return count_classes(f"{path}: {key}", members)
+        except ImageError as error:
+            raise RunError(str(error)) from error
+
+    def _values(self, where: str, members: Mapping[str, bytes]) -> Mapping[str, Any]:
         """What the members of a sample have for each field."""
         return values_of(where, members, self.fields)
 
@@ -192,13 +226,16 @@ class WebDatasetSource(Source):
         self, split: str, index: int, unwanted: Collection[str] = ()
     ) -> tuple[Path, str, dict[str, bytes]]:
         """Where a sample is, its key, and those of its members that are wanted."""
+        path, start = self._place(split, index)
+        return path, *_sample(path, start, self._drop.union(unwanted))
+
+    def _place(self, split: str, index: int) -> tuple[Path, int]:
+        """The file that a sample is in, and where it begins there."""
         for tar in self._tars_of[split]:
             if index < len(self._starts[tar]):
                 break
             index -= len(self._starts[tar])
-        path = self._tars[tar]
-        unwanted = self._drop.union(unwanted)
-        return path, *_sample(path, self._starts[tar][index], unwanted)
+        return self._tars[tar], self._starts[tar][index]
 
 
 def _is_image(suffix: str) -> bool:
@@ -249,10 +286,17 @@ def _sample(
     path: Path, start: int, unwanted: Collection[str]
 ) -> tuple[str, dict[str, bytes]]:
     """The key and the members of the sample that begins at a place in a file."""
+    with _opened(path, start) as file, open_tar(path) as content:
+        return read_sample(walk(file), content, str(path), unwanted)
+
+
+@contextlib.contextmanager
+def _opened(path: Path, start: int) -> Iterator[BinaryIO]:
+    """Opens a tar file that was read before, at a place; it may have changed."""
     try:
-        with open_tar(path) as file, open_tar(path) as content:
+        with open_tar(path) as file:
             file.seek(start)
-            return read_sample(walk(file), content, str(path), unwanted)
+            yield file
     except FileNotFoundError as error:
         raise RunError(
             f"{path} was there and is gone; bring it back and run again"
@@ -260,4 +304,8 @@ def _sample(
     except (ImageError, RunError):
         raise
     except ValueError as error:
-        raise RunError(f"{path} has changed; bring it back and run again") from error
+        raise _changed(path) from error
+
+
+def _changed(path: Path) -> RunError:
+    return RunError(f"{path} has changed; bring it back and run again")

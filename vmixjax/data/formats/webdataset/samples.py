@@ -2,10 +2,12 @@
 
 import tarfile
 from collections.abc import Collection, Iterable, Mapping
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
-from vmixjax.data.example import Field, Label
+from vmixjax.data.arrays import parse_npy
+from vmixjax.data.example import Field, Label, Probabilities
 from vmixjax.data.formats.webdataset.names import parse
+from vmixjax.data.probabilities import SOFT_LABEL, check_probabilities
 from vmixjax.errors import ImageError
 
 IMAGES = {
@@ -26,11 +28,20 @@ IMAGES = {
 LABEL = "cls"
 """Suffix of what holds the number of a class."""
 
+SOFT_LABEL_FILE = f"{SOFT_LABEL}.npy"
+"""Suffix of what holds probabilities of classes, as a NumPy array."""
+
 _MOST = 2**63
 """Numbers of classes have 64 bits."""
 
 _MOST_BYTES = 2**30
 """Of all members of a sample."""
+
+
+def parse_member(name: str) -> tuple[str, str]:
+    """Gives the key of the sample that a member is of, and the field that it holds."""
+    key, suffix = parse(name)
+    return key, SOFT_LABEL if suffix == SOFT_LABEL_FILE else suffix
 
 
 def read_sample(
@@ -60,7 +71,7 @@ def read_sample(
     for member in following:
         if member.isdir():
             continue
-        key, suffix = parse(member.name)
+        key, suffix = parse_member(member.name)
         if sample is not None and key != sample:
             break
         sample = key
@@ -88,27 +99,44 @@ def read_sample(
 
 def values_of(
     where: str, members: Mapping[str, bytes], fields: Mapping[str, Field]
-) -> Mapping[str, int | str]:
+) -> Mapping[str, Any]:
     """Gives what the members of a sample have for each field.
 
     Raises:
       ImageError: They have nothing, or nothing that it can have.
     """
-    values: dict[str, int | str] = {}
+    values: dict[str, Any] = {}
     for name, field in fields.items():
         try:
-            text = members[name].decode("utf-8", "surrogateescape")
-            values[name] = _class(text) if isinstance(field, Label) else text
+            values[name] = _value(members[name], field)
         except KeyError as error:
             raise ImageError(
                 f"{where} has no .{name}; add it, or drop all with --drop {name}"
             ) from error
         except ValueError as error:
+            what = "number of a class, which has 64 bits"
+            if isinstance(field, Probabilities):
+                what = f"probabilities of {field.count} classes, a float32 array"
             raise ImageError(
-                f"{where} has a .{name} that is no number of a class, which has 64 "
-                f"bits; mend it, or drop all with --drop {name}"
+                f"{where} has a .{name} that is no {what}; mend it, or drop all with "
+                f"--drop {name}"
             ) from error
     return values
+
+
+def count_classes(where: str, members: Mapping[str, bytes]) -> int:
+    """Tells of how many classes a sample has probabilities.
+
+    Raises:
+      ImageError: It has none.
+    """
+    try:
+        return int(parse_npy(members[SOFT_LABEL]).size)
+    except (KeyError, ValueError) as error:
+        raise ImageError(
+            f"{where} has no .{SOFT_LABEL_FILE}, or one that is no NumPy array; mend "
+            f"it, or drop all with --drop {SOFT_LABEL}"
+        ) from error
 
 
 def image_of(where: str, members: Mapping[str, bytes], kinds: Collection[str]) -> bytes:
@@ -129,6 +157,13 @@ def image_of(where: str, members: Mapping[str, bytes], kinds: Collection[str]) -
             f"--image {images[0]} --drop {' '.join(images[1:])}"
         )
     return members[images[0]]
+
+
+def _value(content: bytes, field: Field) -> Any:
+    if isinstance(field, Probabilities):
+        return check_probabilities(parse_npy(content), field.count)
+    text = content.decode("utf-8", "surrogateescape")
+    return _class(text) if isinstance(field, Label) else text
 
 
 def _class(text: str) -> int:

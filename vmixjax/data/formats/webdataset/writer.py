@@ -10,18 +10,32 @@ from concurrent.futures import Executor
 from pathlib import Path
 from typing import BinaryIO
 
+import numpy as np
+
+from vmixjax.data.arrays import encode_npy
 from vmixjax.data.codecs.png import encode_png, png_form
-from vmixjax.data.example import Example, Field, Label, Raw, Schema, Text
-from vmixjax.data.formats.webdataset.names import key, parse, suffix
+from vmixjax.data.example import (
+    Example,
+    Field,
+    Label,
+    Probabilities,
+    Raw,
+    Schema,
+    Text,
+)
+from vmixjax.data.formats.webdataset.names import key, suffix
 from vmixjax.data.formats.webdataset.samples import (
     IMAGES,
     LABEL,
+    SOFT_LABEL_FILE,
     image_of,
+    parse_member,
     read_sample,
     values_of,
 )
 from vmixjax.data.formats.webdataset.tar import member_header, walk_bytes
 from vmixjax.data.inside import create_private, own_folder
+from vmixjax.data.probabilities import SOFT_LABEL
 from vmixjax.data.writing import (
     WORK,
     Files,
@@ -50,17 +64,14 @@ class WebDatasetSink(Sink):
     def __init__(self, root: Path, schema: Schema) -> None:
         self.root = root
         self._suffixes = {
-            name: LABEL
-            if isinstance(field, Label) and name == "label"
-            else suffix(name)
-            for name, field in schema.fields.items()
+            name: _suffix(name, field) for name, field in schema.fields.items()
         }
         for name in sorted(schema.fields):
             self._check(name, schema.fields[name])
         # As its reader takes them.
         self._fields = {
-            parse(f".{one}")[1]: Label() if one == LABEL else Text()
-            for one in self._suffixes.values()
+            self.called(name): self._as_read(name, field)
+            for name, field in schema.fields.items()
         }
         self.holds: Sequence[str] = sorted(self._fields)
 
@@ -75,6 +86,8 @@ class WebDatasetSink(Sink):
             why = "whose name is that of images"
         elif mine == LABEL and not isinstance(field, Label):
             why = f"since .{LABEL} holds the numbers of classes"
+        elif (self.called(name) == SOFT_LABEL) != isinstance(field, Probabilities):
+            why = f"since .{SOFT_LABEL_FILE}, and nothing else, holds probabilities"
         elif len(others) > 1:
             why = (
                 f"as its file would be called like that of {others[others[0] == name]}"
@@ -86,6 +99,12 @@ class WebDatasetSink(Sink):
                 f"--format webdataset cannot hold the field {name}, {why}: leave it "
                 f"behind with --drop {name}, or choose --format tfds"
             )
+
+    def _as_read(self, name: str, field: Field) -> Field:
+        """What its reader takes a field for."""
+        if isinstance(field, Probabilities):
+            return Probabilities(field.count)
+        return Label() if self._suffixes[name] == LABEL else Text()
 
     def output(self, example: Example, shard: Shard, index: int, names: bool) -> str:
         """It is a key; numbers of other splits than the usual one begin with it."""
@@ -121,12 +140,15 @@ class WebDatasetSink(Sink):
 
     def called(self, field: str) -> str:
         """It is the name of a member, as its reader takes it."""
-        return parse(f".{self._suffixes[field]}")[1]
+        return parse_member(f".{self._suffixes[field]}")[1]
 
     def belongings(self, example: Example) -> bytes:
         """They are the members beside the image."""
         return _belongings(
-            [(parse(f".{one}")[1], content) for one, content in self._members(example)]
+            [
+                (parse_member(f".{one}")[1], content)
+                for one, content in self._members(example)
+            ]
         )
 
     def _members(self, example: Example) -> list[tuple[str, bytes]]:
@@ -149,7 +171,16 @@ class WebDatasetSink(Sink):
         files.parts[f"{shard.name}.tar"] = path, expected
 
 
-def _content(value: int | str) -> bytes:
+def _suffix(name: str, field: Field) -> str:
+    """The suffix of the members that hold a field."""
+    if isinstance(field, Label) and name == "label":
+        return LABEL
+    return suffix(f"{name}.npy" if isinstance(field, Probabilities) else name)
+
+
+def _content(value: int | str | np.ndarray) -> bytes:
+    if isinstance(value, np.ndarray):
+        return encode_npy(value)
     return str(value).encode("utf-8", "surrogateescape")
 
 

@@ -1,0 +1,86 @@
+"""Recipes: ways to learn, each a change of a config, so that they can be compared.
+
+A recipe is an entry in `RECIPES`.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from train.config import Config
+
+
+class Recipe(NamedTuple):
+    """A way to learn.
+
+    Attributes:
+      about: What it is, for people.
+      change: Makes a config one of it.
+      taught: Whether it needs the soft labels of a teacher.
+    """
+
+    about: str
+    change: Callable[[Config], Config]
+    taught: bool = False
+
+
+def changed(config: Config, **parts: dict[str, Any]) -> Config:
+    """Gives a config with other options: `changed(c, model={"width": 8})`."""
+    return dataclasses.replace(
+        config,
+        **{
+            part: dataclasses.replace(getattr(config, part), **values)
+            for part, values in parts.items()
+        },
+    )
+
+
+def _base(config: Config) -> Config:
+    return config
+
+
+RECIPES: dict[str, Recipe] = {
+    "base": Recipe("as the options say", _base),
+    "flips": Recipe(
+        "mirrored images only",
+        lambda c: changed(c, data={"augment": "flip"}),
+    ),
+    "shifts": Recipe(
+        "mirrored, and shifted by whole regions",
+        lambda c: changed(c, data={"augment": "crop-flip", "shift": "regions"}),
+    ),
+    "jitter": Recipe(
+        "random contrast, brightness and tint",
+        lambda c: changed(c, data={"jitter": 0.2}),
+    ),
+    "erase": Recipe(
+        "a rectangle of regions erased in half of the images",
+        lambda c: changed(c, data={"erase": 0.5}),
+    ),
+    "mixup": Recipe("mixup", lambda c: changed(c, optimizer={"mixup": 0.2})),
+    "cutmix": Recipe(
+        "CutMix of whole regions", lambda c: changed(c, optimizer={"cutmix": 1.0})
+    ),
+    "smoothing": Recipe(
+        "label smoothing", lambda c: changed(c, optimizer={"label_smoothing": 0.1})
+    ),
+    "decay": Recipe(
+        "weight decay", lambda c: changed(c, optimizer={"weight_decay": 0.05})
+    ),
+    "average": Recipe(
+        "a moving average of the parameters",
+        lambda c: changed(c, optimizer={"average": 0.998}),
+    ),
+    "distill": Recipe(
+        "a teacher's soft labels",
+        lambda c: changed(c, optimizer={"distill": 0.5, "temperature": 2.0}),
+        taught=True,
+    ),
+    "set": Recipe(
+        "regions as sets of pixels", lambda c: changed(c, model={"stem": "set"})
+    ),
+    "spread": Recipe(
+        "a region as 2 x 2 places", lambda c: changed(c, model={"stem": "spread"})
+    ),
+}
+"""All recipes by name."""

@@ -1,0 +1,80 @@
+"""How records of TFDS store what belongs to an image: each kind of field."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+from vmixjax.data.example import Field, Label, Probabilities, Raw, Text
+from vmixjax.data.probabilities import SOFT_LABEL, check_probabilities
+
+
+def feature_of(field: Field) -> Any:
+    """Gives the feature that holds a field."""
+    if isinstance(field, Label):
+        if field.names is None:
+            return tfds.features.Scalar(np.int64)
+        return tfds.features.ClassLabel(names=list(field.names))
+    if isinstance(field, Probabilities):
+        return tfds.features.Tensor(shape=(field.count,), dtype=np.float32)
+    return tfds.features.Text() if isinstance(field, Text) else field.feature
+
+
+def as_read(key: str, feature: Any) -> Field:
+    """Gives what the reader takes a feature of a release for."""
+    if isinstance(feature, tfds.features.ClassLabel):
+        return Label(tuple(feature.names))
+    if isinstance(feature, tfds.features.Text):
+        return Text()
+    return probabilities_of(key, feature) or Raw(feature)
+
+
+def probabilities_of(key: str, feature: Any) -> Probabilities | None:
+    """Gives the field of probabilities that a feature is, by its name and form."""
+    if key != SOFT_LABEL or type(feature) is not tfds.features.Tensor:
+        return None
+    # As they are in records: encoded ones are bytes there.
+    info = feature.get_serialized_info()
+    shape = tuple(info.shape)
+    if len(shape) != 1 or not shape[0] or info.np_dtype != np.float32:
+        return None
+    return Probabilities(shape[0])
+
+
+def add_value(features: Any, name: str, field: Field, value: Any) -> None:
+    """Adds a value, as of `Example.values`, to the features of a record."""
+    if isinstance(field, Label):
+        features[name].int64_list.value.append(value)
+    elif isinstance(field, Text):
+        data = value.encode("utf-8", "surrogateescape")
+        features[name].bytes_list.value.append(data)
+    elif isinstance(field, Probabilities):
+        features[name].float_list.value.extend(value.tolist())
+    else:
+        for flat, feature in value.items():
+            features[flat].CopyFrom(feature)
+
+
+def value_of(key: str, field: Field, features: Mapping[str, Any]) -> Any:
+    """Gives what a record has for a field, as of `Example.values`.
+
+    Raises:
+      LookupError, ValueError: It has nothing, or nothing that it can have.
+    """
+    if isinstance(field, Label):
+        number = int(features[key].int64_list.value[0])
+        if field.names is not None and number >= len(field.names):
+            raise ValueError(f"{number} is no class")
+        return number
+    if isinstance(field, Text):
+        return features[key].bytes_list.value[0].decode("utf-8", "surrogateescape")
+    if isinstance(field, Probabilities):
+        values = np.array(features[key].float_list.value, np.float32)
+        return check_probabilities(values, field.count)
+    # Nested features have flat names: all that begin with the key.
+    return {
+        flat: features[flat]
+        for flat in sorted(features)
+        if flat == key or flat.startswith(f"{key}/")
+    }
