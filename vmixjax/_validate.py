@@ -120,6 +120,29 @@ def labels(name: str, value: jax.typing.ArrayLike | None, count: int) -> jax.Arr
     return array.astype(jnp.int32)
 
 
+def probabilities(
+    name: str, value: jax.typing.ArrayLike, count: int, classes: int | None = None
+) -> jax.Array:
+    """Soft labels of so many images, float32 (B, C), or an error that says why not."""
+    array = jnp.asarray(native(value))
+    if not jnp.issubdtype(array.dtype, jnp.floating):
+        raise TypeError(f"{name} must be integers (B,), or floating; got {array.dtype}")
+    shape = (count, array.shape[-1] if classes is None else classes)
+    if array.shape != shape or 0 in shape:
+        raise ValueError(
+            f"{name} must be one row for each image, and in it one number for each "
+            f"class, shape {shape}; got {array.shape}"
+        )
+    sums = np.asarray(array, np.float64).sum(1)
+    if not (np.asarray(array) >= 0).all() or not np.allclose(sums, 1, atol=1e-3):
+        raise ValueError(
+            f"{name} must be at least 0, and of sum 1 in each row; got sums of "
+            f"{sums.min():.4g} to {sums.max():.4g} and a lowest of {array.min():.4g}. "
+            f"jax.nn.softmax makes such of logits"
+        )
+    return array.astype(jnp.float32)
+
+
 def at_least(name: str, value: float, least: int) -> None:
     """Refuses a number below the least that makes sense."""
     if not value >= least:

@@ -125,7 +125,7 @@ def test_attack_method_and_metric_of_another_package_reach_the_report(digits, tm
 
 def test_help_and_complaints_name_what_is_installed(installed):
     words = f"What to try: {', '.join(ATTACKS)}."
-    assert words.endswith("membership, negate.")
+    assert words.endswith("soft_labels, negate.")
     shown = subprocess.run(
         [sys.executable, "-m", "vmixjax.cli", "audit", "--help"],
         env={**os.environ, "PYTHONPATH": os.pathsep.join([str(installed), *sys.path])},

@@ -49,6 +49,26 @@ def test_the_tables_of_audits_are_what_their_numbers_say(audit, methods, page):
     assert "\n".join(rows(found)) in (ROOT / page).read_text()
 
 
+def test_the_table_of_soft_labels_is_what_its_numbers_say():
+    rows = runpy.run_path(str(ROOT / "docs" / "soft_labels_table.py"))["rows"]
+    audits = [load(f"docs/audits/soft_labels_{region}.json") for region in (4, 2)]
+    page = (ROOT / "docs" / "audit.md").read_text()
+    assert "\n".join(rows(audits)) in page
+    clean, mixed = audits[0]["soft_labels"]
+    # What does not depend on the protection is the same in both.
+    assert audits[1]["soft_labels"][0] == clean
+    half = clean["images"] // 2
+    teacher = f"{clean['teacher']:.0%}".replace("%", " %")
+    text = " ".join(page.split())
+    assert (
+        f"On {half} images of CIFAR-10, with a teacher that is right on {teacher} of"
+    ) in text
+    few = f"{mixed['original_soft']:.0%}".replace("%", " %")
+    assert f"**They tell few originals**, {few} here." in text
+    assert mixed["soft_shadow_auc"] < mixed["hard_shadow_auc"]
+    assert mixed["soft_loss_auc"] < mixed["hard_loss_auc"]
+
+
 @pytest.mark.parametrize(
     ("preset", "seeds", "page"),
     [

@@ -7,7 +7,7 @@ import pytest
 
 import vmixjax
 from vmixjax.data.digits import enlarged_digits
-from vmixjax.networks.classifier import train_classifier
+from vmixjax.networks.classifier import cross_entropy, train_classifier
 
 TRAIN, TEST = enlarged_digits()
 # Every second pixel of the enlarged digits: a quarter of the work.
@@ -63,6 +63,22 @@ def test_the_same_key_gives_the_same_classifier():
     assert (one.logits(SEEN[:9]) != other.logits(SEEN[:9])).any()
 
 
+def test_soft_labels_count_each_class_by_its_probability():
+    rng = np.random.default_rng(0)
+    logits, soft = rng.normal(size=(5, 4)), rng.dirichlet(np.ones(4), 5)
+
+    def loss(labels):
+        images = np.zeros((5, 8, 8, 1), np.uint8)
+        value, _ = cross_entropy(lambda _: jnp.asarray(logits), (images, labels))
+        return float(value)
+
+    told = np.log(np.exp(logits) / np.exp(logits).sum(1, keepdims=True))
+    expected = -(soft * told).sum(1).mean()
+    assert loss(jnp.asarray(soft)) == pytest.approx(expected, rel=1e-5)
+    classes = jnp.arange(5) % 4
+    assert loss(classes) == pytest.approx(loss(jnp.eye(4)[classes]), rel=1e-5)
+
+
 @pytest.mark.parametrize(
     ("images", "labels", "options", "words"),
     [
@@ -72,6 +88,10 @@ def test_the_same_key_gives_the_same_classifier():
         (IMAGES[:2], [0, 5], {"classes": 5}, "below classes = 5; got 5"),
         (IMAGES[:1], [0], {}, "images must be at least 2 images"),
         (IMAGES[:2], [0, 1], {"batch_size": 0}, "batch_size must be at least 1"),
+        (IMAGES[:2], np.eye(3), {}, r"shape \(2, 3\); got \(3, 3\)"),
+        (IMAGES[:2], np.eye(2), {"classes": 3}, r"shape \(2, 3\); got \(2, 2\)"),
+        (IMAGES[:2], np.ones((2, 2)), {}, "labels must be at least 0, and of sum 1"),
+        (IMAGES[:2], [[1.5, -0.5], [0.0, 1.0]], {}, "a lowest of -0.5"),
     ],
 )
 def test_bad_input_is_refused_by_name(images, labels, options, words):
@@ -82,3 +102,5 @@ def test_bad_input_is_refused_by_name(images, labels, options, words):
 def test_labels_that_are_no_integers_are_refused():
     with pytest.raises(TypeError, match="labels must be integers; got float32"):
         train_classifier(KEY, IMAGES[:2], [0.0, 1.0])
+    with pytest.raises(TypeError, match=r"labels must be integers .*; got int32"):
+        train_classifier(KEY, IMAGES[:2], np.eye(2, dtype=np.int32))

@@ -26,6 +26,7 @@ ATTACKS = Registry(
         "known_pairs": "vmixjax.attacks.known_plaintext:ATTACK",
         "gradient_inversion": "vmixjax.attacks.gradient_inversion:ATTACK",
         "membership": "vmixjax.attacks.membership:ATTACK",
+        "soft_labels": "vmixjax.attacks.soft_labels:ATTACK",
     },
 )
 """All attacks, in the order in which reports show them."""

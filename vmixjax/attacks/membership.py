@@ -72,7 +72,7 @@ def loss_threshold(
       Yeom et al. 2018 (arXiv 1709.01604), adversary 1, without its threshold. The
       queries are ours.
     """
-    return -_asked(key, images, labels, threat_model, logits_of, queries)[0]
+    return -answers(key, images, labels, threat_model, logits_of, queries)[0]
 
 
 def shadow_models(
@@ -115,21 +115,84 @@ def shadow_models(
       Shokri et al. 2017 (arXiv 1610.05820), and the offline attack of Carlini et al.
       2022 (arXiv 2112.03570), as the module says.
     """
-    public, public_labels, members = _checked_public(threat_model, members)
-    _validate.at_least("shadows", shadows, 1)
     ask, train = jax.random.split(key)
-    _, sure, classes = _asked(ask, images, labels, threat_model, logits_of, queries)
-    options: TrainingOptions = {"steps": 300, "batch_size": 64, **training}
-    options |= {"classes": classes, "protect": threat_model.protect}
-    others = []
-    for number in range(shadows):
-        pick, fit, ask = jax.random.split(jax.random.fold_in(train, number), 3)
-        ids = jax.random.permutation(pick, len(public))[:members]
-        shadow = train_classifier(fit, public[ids], public_labels[ids], **options)
-        others.append(
-            _asked(ask, images, labels, threat_model, shadow.logits, queries)[1]
+    _, sure, classes = answers(ask, images, labels, threat_model, logits_of, queries)
+    training["classes"] = classes
+    asked = images, labels, threat_model, queries
+    return sure - shadow_confidence(train, *asked, shadows, members, **training)
+
+
+def shadow_confidence(
+    key: jax.Array,
+    images: jax.typing.ArrayLike,
+    labels: jax.typing.ArrayLike,
+    threat_model: ThreatModel,
+    queries: int,
+    shadows: int,
+    members: int | None,
+    **training: Unpack[TrainingOptions],
+) -> jax.Array:
+    """Computes the mean scaled confidence of `shadow_models`' own models: float32 (B,).
+
+    Arguments and errors are theirs. It serves any number of models in question, whose
+    confidence `answers` gives.
+    """
+    public = threat_model.public
+    public = _validate.images("threat_model.public", public, fewest=FEWEST_PUBLIC)
+    known = _validate.labels("threat_model.labels", threat_model.labels, len(public))
+    members = len(public) // 2 if members is None else members
+    if not 2 <= members <= len(public):
+        raise ValueError(
+            f"members must be 2 to {len(public)}, the number of public images; "
+            f"got {members}"
         )
-    return sure - jnp.stack(others).mean(0)
+    _validate.at_least("shadows", shadows, 1)
+    options: TrainingOptions = {"steps": 300, "batch_size": 64, **training}
+    options["protect"] = threat_model.protect
+    sure = []
+    for number in range(shadows):
+        pick, fit, ask = jax.random.split(jax.random.fold_in(key, number), 3)
+        ids = jax.random.permutation(pick, len(public))[:members]
+        shadow = train_classifier(fit, public[ids], known[ids], **options)
+        asked = answers(ask, images, labels, threat_model, shadow.logits, queries)
+        sure.append(asked[1])
+    return jnp.stack(sure).mean(0)
+
+
+def answers(
+    key: jax.Array,
+    images: jax.typing.ArrayLike,
+    labels: jax.typing.ArrayLike,
+    threat_model: ThreatModel,
+    logits_of: LogitsOf,
+    queries: int,
+) -> tuple[jax.Array, jax.Array, int]:
+    """Asks a model about images; arguments and errors as for `loss_threshold`.
+
+    Returns:
+      Mean loss and mean scaled confidence of each image, float32 (B,); how many classes
+      the model tells.
+    """
+    images = _validate.images("images", images)
+    labels = _validate.labels("labels", labels, len(images))
+    _validate.at_least("queries", queries, 1)
+    losses, sure = [], []
+    for number in range(queries):
+        query = jax.random.fold_in(key, number)
+        logits = logits_of(protect_all(threat_model.protect, query, images))
+        classes = logits.shape[-1]
+        if int(labels.max()) >= classes:
+            raise ValueError(
+                f"labels must be below the model's {classes} classes; "
+                f"got {int(labels.max())}"
+            )
+        is_own = jax.nn.one_hot(labels, classes, dtype=bool)
+        own = jnp.sum(jnp.where(is_own, logits, 0), -1)
+        rest = jax.nn.logsumexp(jnp.where(is_own, -jnp.inf, logits), axis=-1)
+        # log(p / (1 - p)), and -log p, without taking p from 1.
+        sure.append(own - rest)
+        losses.append(jax.nn.softplus(rest - own))
+    return jnp.stack(losses).mean(0), jnp.stack(sure).mean(0), classes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -190,53 +253,6 @@ def membership_metrics(
         true_positives=float(right[wrong <= false_positives].max()),
         false_positives=false_positives,
     )
-
-
-def _checked_public(
-    threat_model: ThreatModel, members: int | None
-) -> tuple[jax.Array, jax.Array, int]:
-    public = threat_model.public
-    public = _validate.images("threat_model.public", public, fewest=FEWEST_PUBLIC)
-    labels = threat_model.labels
-    labels = _validate.labels("threat_model.labels", labels, len(public))
-    members = len(public) // 2 if members is None else members
-    if not 2 <= members <= len(public):
-        raise ValueError(
-            f"members must be 2 to {len(public)}, the number of public images; "
-            f"got {members}"
-        )
-    return public, labels, members
-
-
-def _asked(
-    key: jax.Array,
-    images: jax.typing.ArrayLike,
-    labels: jax.typing.ArrayLike,
-    threat_model: ThreatModel,
-    logits_of: LogitsOf,
-    queries: int,
-) -> tuple[jax.Array, jax.Array, int]:
-    """Mean loss and mean scaled confidence of each image, and the count of classes."""
-    images = _validate.images("images", images)
-    labels = _validate.labels("labels", labels, len(images))
-    _validate.at_least("queries", queries, 1)
-    losses, sure = [], []
-    for number in range(queries):
-        query = jax.random.fold_in(key, number)
-        logits = logits_of(protect_all(threat_model.protect, query, images))
-        classes = logits.shape[-1]
-        if int(labels.max()) >= classes:
-            raise ValueError(
-                f"labels must be below the model's {classes} classes; "
-                f"got {int(labels.max())}"
-            )
-        is_own = jax.nn.one_hot(labels, classes, dtype=bool)
-        own = jnp.sum(jnp.where(is_own, logits, 0), -1)
-        rest = jax.nn.logsumexp(jnp.where(is_own, -jnp.inf, logits), axis=-1)
-        # log(p / (1 - p)), and -log p, without taking p from 1.
-        sure.append(own - rest)
-        losses.append(jax.nn.softplus(rest - own))
-    return jnp.stack(losses).mean(0), jnp.stack(sure).mean(0), classes
 
 
 def _find_members(trial: Trial) -> StudyResult:

@@ -57,6 +57,7 @@ class Trial:
       budget: Sizes of what takes time.
       scenes: Which of the owner's images show the same scene, and how they lie.
       classifier: Gives the attacker's network, as `ThreatModel` has it.
+      clean_classifier: Gives the one that the attacker trained on clean public images.
     """
 
     protection: Protection
@@ -69,6 +70,7 @@ class Trial:
     budget: Budget
     scenes: tuple[Scene, ...] = ()
     classifier: Callable[[], Classifier] = no_classifier
+    clean_classifier: Callable[[], Classifier] = no_classifier
 
     def key(self, *names: str) -> jax.Array:
         """Makes the key of a random choice: the same wherever the names are."""

@@ -99,6 +99,7 @@ class AuditSession:
             self._clean,
             protection=protection,
             classifier=lambda: self._attackers_network(protection),
+            clean_classifier=lambda: self._attackers_network(UNPROTECTED),
         )
 
     # What can be learned from images, and recognised in them

@@ -11,6 +11,7 @@ from typing import Any, TypedDict
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from flax import nnx
 
@@ -90,7 +91,8 @@ def train_classifier(
     Args:
       key: of the first weights, the batches and the keys of `protect`.
       images: uint8 (B, H, W, C).
-      labels: integers (B,), from 0.
+      labels: integers (B,), from 0; or, as a teacher gives them, probabilities of all
+        classes, floating (B, classes), each row at least 0 and of sum 1.
       steps: training steps.
       batch_size: images for each.
       width: channels of the first convolutions; the last have four times as many.
@@ -104,9 +106,11 @@ def train_classifier(
       The trained network.
 
     Raises:
-      TypeError: images that are not uint8, labels that are not integers.
+      TypeError: images that are not uint8, labels that are not integers, nor rows of
+        floating numbers.
       ValueError: fewer than 2 images, another number of labels, none, a label that is
-        not below `classes`, a count that is not positive.
+        not below `classes`, rows that are no probabilities of so many classes, a count
+        that is not positive.
 
     References:
       Ours. Li et al., NDSS 2024 (arXiv 2404.04098), measure utility with larger
@@ -141,10 +145,16 @@ def untrained_classifier(
 def cross_entropy(
     network: Any, batch: tuple[jax.Array, jax.Array]
 ) -> tuple[jax.Array, jax.Array]:
-    """Computes a network's mean loss on images, uint8, and labels; and its logits."""
+    """Computes a network's mean loss on images, uint8, and labels; and its logits.
+
+    Labels are integers (B,), or probabilities (B, classes).
+    """
     images, labels = batch
     logits = network(centred(images))
-    losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
+    if labels.ndim == logits.ndim:
+        losses = optax.softmax_cross_entropy(logits, labels)
+    else:
+        losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
     return losses.mean(), logits
 
 
@@ -152,6 +162,9 @@ def _checked(
     images: jax.typing.ArrayLike, labels: jax.typing.ArrayLike, classes: int | None
 ) -> tuple[jax.Array, jax.Array, int]:
     images = _validate.images("images", images, fewest=FEWEST_IMAGES)
+    if np.ndim(labels) == 2:
+        labels = _validate.probabilities("labels", labels, len(images), classes)
+        return images, labels, labels.shape[1]
     labels = _validate.labels("labels", labels, len(images))
     highest = int(labels.max())
     classes = highest + 1 if classes is None else classes
