@@ -14,7 +14,6 @@ import argparse
 import dataclasses
 import io
 import json
-import math
 import time
 from pathlib import Path
 from typing import Any
@@ -26,25 +25,27 @@ import numpy as np
 import vmixjax
 from benchmarks.here import device
 from train import devices
-from train.config import Config, Data, Mixing, Model, Optimizer
-from train.programs import programs_of
-from train.recipes import RECIPES
+from train.config import Config, Mixing, Model
+from train.presets import PRESETS
+from train.programs import Programs, programs_of
+from train.recipes import RECIPES, changed
 from train.step import State, Steps
 from vmixjax.atomic import atomic_path
+from vmixjax.data import Source, open_source
 
 QUALITY = 95
 TRAIN_IMAGES = 32_000
 CLASSES = 10
-BATCH = 512
+SIDE, ENLARGED = 32, 112
 _PACKED = "cifar10.npz"
 
 ARMS: dict[str, tuple[int, int]] = {
-    "clean": (32, 0),
-    "release, 16 across": (32, 16),
-    "release, 8 across": (32, 8),
-    "release, 4 across": (32, 4),
-    "clean, enlarged to 112": (112, 0),
-    "release, 14 across, enlarged to 112": (112, 14),
+    "clean": (SIDE, 0),
+    "release, 16 across": (SIDE, 16),
+    "release, 8 across": (SIDE, 8),
+    "release, 4 across": (SIDE, 4),
+    "clean, enlarged": (ENLARGED, 0),
+    "release, 14 across, enlarged": (ENLARGED, 14),
 }
 """Side of the images in pixels, and regions across; most wanted first."""
 
@@ -52,15 +53,13 @@ Split = tuple[np.ndarray, np.ndarray]
 """Images uint8 (N, H, W, C), and labels int32 (N,)."""
 
 
-def pack(data_dir: str | None, out: Path) -> None:
+def pack(source: Source, out: Path) -> None:
     """Writes training and test images as JPEG, and their labels, into one file."""
     from PIL import Image
 
-    from vmixjax.data import open_source
-
-    source = open_source("tfds:cifar10", data_dir=data_dir, keep=None)
     arrays: dict[str, Any] = {}
-    for split, count in (("train", TRAIN_IMAGES), ("test", source.splits["test"])):
+    for split in ("train", "test"):
+        count = min(source.splits[split], TRAIN_IMAGES)
         files, labels = [], []
         for index in range(count):
             example = source.read(split, index)
@@ -124,122 +123,149 @@ def mixed_once(images: np.ndarray, mixing: Mixing, seed: int) -> np.ndarray:
     return np.concatenate([np.asarray(some(part, images[part])) for part in parts])
 
 
-def config_of(side: int, across: int) -> Config:
-    """Gives the config of an arm; its steps are set once it is known how many fit."""
+def config_of(model: str, batch: int, side: int, across: int, steps: int) -> Config:
+    """Gives the config of an arm, which learns as the preset for CIFAR-10 does."""
     size = side // across if across else 4
-    config = Config(
-        data=Data("tfds:cifar10", augment="crop-flip"),
-        mixing=Mixing("done" if across else "off", size, ((size, 1),)),
-        model=Model("resnet18"),
-        optimizer=Optimizer(learning_rate=3e-3, weight_decay=0.05),
-        batch_size=BATCH,
+    mixing = Mixing("done" if across else "off", size, ((size, 1),))
+    config = dataclasses.replace(
+        PRESETS["cifar10"],
+        mixing=mixing,
+        model=Model(model),
+        batch_size=batch,
+        steps=steps,
     )
-    return RECIPES["best"].change(config)
+    return changed(
+        RECIPES["best"].change(config),
+        data={"image_size": side if side != SIDE else None, "shift": "regions"},
+    )
 
 
-class Run:
-    """An arm: its images on the device, and programs of whole epochs."""
+class TooSlow(Exception):
+    """The epochs of an arm do not fit into its share of the time.
 
-    def __init__(self, config: Config, splits: dict[str, Split], seed: int) -> None:
-        self.config, self.seed = config, np.uint32(seed)
-        images, labels = splits["train"]
-        self.train = jax.device_put((images, labels))
-        self.test = splits["test"]
-        mesh = devices.mesh(config.batch_size, jax.devices()[:1])
-        steps = Steps(config, images.shape[1:], CLASSES, mesh)
-        self.programs = programs_of(steps, fsdp=False)
-        self.in_epoch = len(images) // config.batch_size
-
-        def epoch(state: State, data: Any, order: jax.Array) -> tuple[State, Any]:
-            def step(state: State, ids: jax.Array) -> tuple[State, Any]:
-                batch = {"image": data[0][ids], "label": data[1][ids], "id": ids}
-                return steps.train(state, batch, jnp.uint32(seed))
-
-            return jax.lax.scan(step, state, order)
-
-        self.epoch = jax.jit(epoch, donate_argnums=0)
-
-    def learn(self, epochs: int) -> tuple[State, float, float]:
-        """Trains anew; gives the state, seconds of an epoch, and the last accuracy."""
-        state = self.programs.init(self.seed)
-        rng = np.random.default_rng(int(self.seed))
-        seconds = accuracy = math.nan
-        for _ in range(epochs):
-            order = rng.permutation(len(self.train[1]))
-            batches = order[: self.in_epoch * self.config.batch_size]
-            batches = batches.reshape(self.in_epoch, -1).astype(np.int32)
-            since = time.perf_counter()
-            state, values = self.epoch(state, self.train, batches)
-            accuracy = float(values["accuracy"].mean())
-            seconds = time.perf_counter() - since
-        return state, seconds, accuracy
-
-    def measure(self, state: State) -> float:
-        """Computes the share of test images that are told right."""
-        images, labels = self.test
-        right = count = 0.0
-        for start in range(0, len(labels), BATCH):
-            rows = np.arange(start, start + BATCH)
-            # The last batch is filled up with images that count for nothing.
-            there = rows < len(labels)
-            rows = np.where(there, rows, 0).astype(np.int32)
-            batch: Any = {
-                "image": images[rows],
-                "label": np.where(there, labels[rows], -1),
-                "id": rows,
-            }
-            sums = self.programs.test(state, batch, self.seed)
-            right, count = right + float(sums["right"]), count + float(sums["count"])
-        return right / count
-
-
-def run(folder: Path, out: Path, minutes: float, seed: int, only: list[str]) -> None:
-    """Trains the arms in turn, and writes what each came to.
-
-    As many epochs as fit for all of them, by the slowest of the first two at 32 pixels;
-    what is enlarged gets as many as its own share of the time allows.
+    Attributes:
+      seconds: What one takes.
     """
-    until = time.monotonic() + 60 * minutes
-    splits = unpack(folder)
-    names = [name for name in ARMS if not only or name in only]
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(seconds)
+        self.seconds = seconds
+
+
+def learn(
+    config: Config, splits: dict[str, Split], seed: int, epochs: int, until: float
+) -> dict[str, Any]:
+    """Trains an arm, its images on the device, an epoch as one program.
+
+    Args:
+      config: The config.
+      splits: Images to learn from, and for tests.
+      seed: The seed.
+      epochs: How many.
+      until: When it has to end, by `time.monotonic`.
+
+    Returns:
+      What it came to.
+
+    Raises:
+      TooSlow: The second epoch shows that all of them would not fit.
+    """
+    images, labels = splits["train"]
+    count = len(images) // config.batch_size
+    mesh = devices.mesh(config.batch_size, jax.devices()[:1])
+    steps = Steps(config, images.shape[1:], CLASSES, mesh)
+    programs = programs_of(steps, fsdp=False)
+    data = jax.device_put((images, labels))
+
+    def epoch(state: State, data: Any, order: jax.Array) -> tuple[State, Any]:
+        def step(state: State, ids: jax.Array) -> tuple[State, Any]:
+            batch = {"image": data[0][ids], "label": data[1][ids], "id": ids}
+            return steps.train(state, batch, jnp.uint32(seed))
+
+        return jax.lax.scan(step, state, order)
+
+    jitted = jax.jit(epoch, donate_argnums=0)
+    state = programs.init(np.uint32(seed))
+    rng = np.random.default_rng(seed)
+    accuracy = seconds = 0.0
+    for number in range(epochs):
+        order = rng.permutation(len(images))[: count * config.batch_size]
+        since = time.monotonic()
+        state, values = jitted(state, data, order.reshape(count, -1).astype(np.int32))
+        accuracy = float(values["accuracy"].mean())
+        seconds = time.monotonic() - since
+        # The first one compiles.
+        left = until - time.monotonic()
+        if number == 1 and epochs > 2 and seconds * (epochs - 2) > left:
+            raise TooSlow(seconds)
+    return {
+        "epochs": epochs,
+        "seconds of an epoch": seconds,
+        "train_accuracy": accuracy,
+        "test_accuracy": measured(programs, state, splits["test"], config, seed),
+        "config": dataclasses.asdict(config),
+    }
+
+
+def measured(
+    programs: Programs, state: State, test: Split, config: Config, seed: int
+) -> float:
+    """Computes the share of test images that are told right."""
+    images, labels = test
+    right = count = 0.0
+    for start in range(0, len(labels), config.batch_size):
+        rows = np.arange(start, start + config.batch_size)
+        # The last batch is filled up with images that count for nothing.
+        there = rows < len(labels)
+        rows = np.where(there, rows, 0).astype(np.int32)
+        label = np.where(there, labels[rows], -1).astype(np.int32)
+        batch: Any = {"image": images[rows], "label": label, "id": rows}
+        sums = programs.test(state, batch, np.uint32(seed))
+        right, count = right + float(sums["right"]), count + float(sums["count"])
+    return right / count
+
+
+def run(asked: argparse.Namespace) -> None:
+    """Trains the arms in turn, and writes what each came to at once.
+
+    Those of one size have as many epochs, fewer than asked for if these do not fit.
+    """
+    end = time.monotonic() + 60 * asked.minutes
+    splits = unpack(asked.folder)
+    names = [name for name in ARMS if not asked.only or name in asked.only]
+    epochs = {SIDE: asked.epochs, ENLARGED: asked.enlarged_epochs}
     found: dict[str, Any] = {}
     for number, name in enumerate(names):
-        share = (until - time.monotonic()) / (len(names) - number)
         side, across = ARMS[name]
-        config = config_of(side, across)
         seen = {one: (enlarged(x, side), y) for one, (x, y) in splits.items()}
         if across:
+            mixing = Mixing("done", side // across, ((side // across, 1),))
             # Other keys for test images than for training images.
+            keys = {"train": 2 * asked.seed, "test": 2 * asked.seed + 1}
             seen = {
-                one: (mixed_once(x, config.mixing, 2 * seed + (one == "test")), y)
+                one: (mixed_once(x, mixing, keys[one]), y)
                 for one, (x, y) in seen.items()
             }
-        begun = time.monotonic()
-        # The first epoch compiles, the second tells how long one takes.
-        trial = Run(dataclasses.replace(config, steps=10**6), seen, seed)
-        _, seconds, _ = trial.learn(2)
-        left = share - 2 * (time.monotonic() - begun)
-        epochs = max(2, int(left / seconds))
-        steps = epochs * trial.in_epoch
-        learned = Run(dataclasses.replace(config, steps=steps), seen, seed)
-        state, seconds, accuracy = learned.learn(epochs)
-        found[name] = {
-            "side": side,
-            "across": across,
-            "epochs": epochs,
-            "seconds of an epoch": seconds,
-            "train_accuracy": accuracy,
-            "test_accuracy": learned.measure(state),
-            "config": dataclasses.asdict(learned.config),
-        }
+        in_epoch = len(splits["train"][1]) // asked.batch
+        while True:
+            now = time.monotonic()
+            until = now + (end - now) / (len(names) - number)
+            steps = epochs[side] * in_epoch
+            config = config_of(asked.model, asked.batch, side, across, steps)
+            try:
+                told = learn(config, seen, asked.seed, epochs[side], until)
+                break
+            except TooSlow as slow:
+                left = until - time.monotonic() - (time.monotonic() - now)
+                epochs[side] = max(2, int(left / slow.seconds))
+        found[name] = {"side": side, "across": across, **told}
         result = {**device(), "train images": len(splits["train"][1]), "arms": found}
-        with atomic_path(out) as file:
+        with atomic_path(asked.out) as file:
             file.write(json.dumps(result, indent=1).encode())
-        told = found[name]["test_accuracy"]
-        print(f"{name}: {told:.2%} after {epochs} epochs, {accuracy:.2%} in training")
+        print(f"{name}: {told['test_accuracy']:.2%} after {told['epochs']} epochs")
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     """Runs the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(dest="command", required=True)
@@ -250,13 +276,18 @@ def main() -> None:
     running.add_argument("folder", type=Path)
     running.add_argument("--out", type=Path, required=True)
     running.add_argument("--minutes", type=float, default=11.0)
+    running.add_argument("--epochs", type=int, default=20)
+    running.add_argument("--enlarged-epochs", type=int, default=4)
+    running.add_argument("--model", default="resnet18")
+    running.add_argument("--batch", type=int, default=512)
     running.add_argument("--seed", type=int, default=0)
-    running.add_argument("--only", nargs="*", default=[])
-    asked = parser.parse_args()
+    running.add_argument("--only", nargs="*", default=[], choices=ARMS)
+    asked = parser.parse_args(arguments)
     if asked.command == "pack":
-        pack(asked.data_dir, asked.folder)
+        name = "tfds:cifar10"
+        pack(open_source(name, data_dir=asked.data_dir, keep=None), asked.folder)
     else:
-        run(asked.folder, asked.out, asked.minutes, asked.seed, asked.only)
+        run(asked)
 
 
 if __name__ == "__main__":

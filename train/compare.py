@@ -231,12 +231,13 @@ def table(result: dict[str, Any]) -> str:
         spread = arm["deviation"]
         about = f" ± {100 * spread:.2f}" if spread is not None else ""
         lost = 100 * (best - arm["mean"])
+        learned = arm["train_accuracy"]
         lines.append(
             f"{arm['name']:{width}}  {arm['across'] or '':>6}  "
             f"{100 * arm['mean']:.2f} %{about:8}  {lost:>11.2f}  "
-            f"{100 * arm['train_accuracy']:.1f} %"
+            f"{f'{100 * learned:.1f} %' if learned is not None else '':>8}"
         )
-    return "\n".join(lines)
+    return "\n".join(line.rstrip() for line in lines)
 
 
 def draw(result: dict[str, Any], path: Path) -> None:

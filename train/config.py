@@ -85,10 +85,10 @@ class Model:
     width: int | None = None
     """Channels of the first stage, where other than published."""
     widened: float = 0.0
-    """Of ResNets, where places of the inputs are regions: keep all strides, and be
-    wider than --model.width, which is for images, by the coarseness and this factor. 1
-    takes as many operations as on images, 1.25 about the time on a CPU; 0 leaves the
-    network as it is for images."""
+    """Of ResNets, where places of the inputs are regions, or the stem's are patches:
+    keep all strides, and be wider than --model.width, which is for images, by the
+    coarseness and this factor. 1 takes as many operations as on images, 1.25 about the
+    time on a CPU; 0 leaves the network as it is for images."""
 
 
 @dataclasses.dataclass(frozen=True)

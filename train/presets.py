@@ -47,11 +47,11 @@ PRESETS: dict[str, Config] = {
     ),
     "cifar10": _CIFAR10,
     "cifar10_small": _SMALL,
-    # The paper's setting, reduced by us: its code enlarges to 224 x 224 and cuts 14 x 14
-    # regions of blocks of 2, so that one is 2.3 pixels of the original. Here it is 112 x
-    # 112 and single pixels: as many regions. Its rule for the sizes of blocks comes to
-    # the finest where an image's VFE is 1 or more, which it is for 99.8 % of these (500
-    # test images, enlarged, tiles of 14).
+    # The paper's setting, reduced by us: its code enlarges to 224 x 224 and cuts
+    # 14 x 14 regions of blocks of 2, so that one is 2.3 pixels of the original. Here it
+    # is 112 x 112 and single pixels: as many regions. Its rule for the sizes of blocks
+    # comes to the finest where an image's VFE is 1 or more, which it is for 99.8 % of
+    # these (500 test images, enlarged, tiles of 14).
     "cifar10_112": dataclasses.replace(
         _SMALL,
         data=dataclasses.replace(_SMALL.data, image_size=112),

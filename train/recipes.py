@@ -41,6 +41,10 @@ def _base(config: Config) -> Config:
 
 RECIPES: dict[str, Recipe] = {
     "base": Recipe("as the options say", _base),
+    "best": Recipe(
+        "what does best of those that are measured",
+        lambda c: changed(c, data={"augment": "crop-flip"}),
+    ),
     "flips": Recipe(
         "mirrored images only",
         lambda c: changed(c, data={"augment": "flip"}),
@@ -78,6 +82,14 @@ RECIPES: dict[str, Recipe] = {
     ),
     "set": Recipe(
         "regions as sets of pixels", lambda c: changed(c, model={"stem": "set"})
+    ),
+    "patches": Recipe(
+        "a network for regions on patches of 2 x 2 pixels, if images are clean",
+        lambda c: (
+            changed(c, model={"stem": "patch", "patch_size": 2})
+            if c.mixing.where == "off"
+            else c
+        ),
     ),
     "spread": Recipe(
         "a region as 2 x 2 places", lambda c: changed(c, model={"stem": "spread"})

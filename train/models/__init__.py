@@ -65,14 +65,13 @@ def build(
                 f"--model.width: {entry.name} has one width only; leave it out"
             )
         options["width"] = model.width
-    if model.widened and cell_size > 1 and {"stem", "width"} <= set(entry.takes):
+    coarse = cell_size > 1 or model.stem == "patch"
+    if model.widened and coarse and {"stem", "width"} <= set(entry.takes):
         if model.width is None:
             raise RunError(
                 f"--model.widened needs a --model.width that {entry.name} has on "
                 f"images, such as 64"
             )
-        wide = widened_options(model.width, model.widened, shape, cell_size)
-        if model.stem != "default":
-            wide = {"width": wide["width"], "skipped_strides": 0}
-        options |= wide
+        wide = model.width * model.widened
+        options = widened_options(model.stem, wide, shape, cell_size, patch_size)
     return entry.make(shape, classes, dtype=dtype, rngs=rngs, **options)

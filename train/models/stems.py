@@ -152,27 +152,39 @@ def stem_options(
 
 
 def widened_options(
-    width: int, widened: float, shape: tuple[int, int, int], cell_size: int
+    name: StemName | Literal["default"],
+    wide: float,
+    shape: tuple[int, int, int],
+    cell_size: int,
+    patch_size: int,
 ) -> dict[str, Any]:
-    """Chooses stem and width for places that are regions: fewer than pixels, but wider.
+    """Chooses stem and width for coarse inputs: fewer places, in a wider network.
 
-    Regions are spread until there are half as many places a side as the stages see of
-    an image. All strides are kept, so that twice the width takes as many operations.
+    Places that are regions are spread, most of them until there are half as many a side
+    as the stages see of an image. All strides are kept, so that twice the width takes
+    as many operations.
 
     Args:
-      width: Width on images.
-      widened: Factor beyond the width that takes as many operations.
-      shape: (H, W, C) of the inputs.
-      cell_size: Side of one place of the inputs in pixels of the images.
+      name: As of `stem_options`.
+      wide: Width for places as fine as usual; coarser ones have more, by as much.
+      shape: As of `stem_options`.
+      cell_size: As of `stem_options`.
+      patch_size: As of `stem_options`.
 
     References:
       Ours: see the notes on training for what else was tried.
     """
     usual = 1 if min(shape[:2]) * cell_size < 96 else 4
-    factor = max(1, cell_size // (2 * usual))
-    coarseness = cell_size / factor / usual
-    wide = max(8, 8 * round(width * coarseness * widened / 8))
-    options: dict[str, Any] = {"width": wide, "skipped_strides": 0}
-    return options | (
-        {"stem": "spread", "factor": factor} if factor > 1 else {"stem": "cifar"}
-    )
+    options: dict[str, Any] = {"skipped_strides": 0}
+    if name == "default":
+        # Regions of more than 2 x 2 pixels have more values than a place has channels.
+        factor = max(1 if cell_size < 4 else 2, cell_size // (2 * usual))
+        options |= {"stem": "spread" if factor > 1 else "cifar"}
+        options |= {"factor": factor} if factor > 1 else {}
+        cell = cell_size / factor
+    else:
+        stem = STEMS[name]
+        options |= {"stem": name}
+        options |= {"patch_size": patch_size} if stem.cell_size is None else {}
+        cell = cell_size * (stem.cell_size or patch_size)
+    return options | {"width": max(8, 8 * round(wide * cell / usual / 8))}
