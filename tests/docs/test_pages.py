@@ -24,7 +24,7 @@ PAGES = {
 }
 COMMANDS = {
     "vmixjax": ["vfe", "mix", "unmix", "verify", "audit", "demo"],
-    "train": ["fit", "evaluate", "predict", "compare"],
+    "train": ["fit", "evaluate", "predict", "label", "compare"],
 }
 MAINS = {"vmixjax": vmixjax.cli, "train": train.__main__}
 every_page = pytest.mark.parametrize("page", PAGES)
