@@ -14,7 +14,8 @@ from PIL import Image
 from tqdm.contrib.concurrent import thread_map
 
 from train.config import Data
-from train.sources import Arrays, Examples, Labelled, Split, open_examples
+from train.examples import Arrays, Examples, Labelled, Split
+from train.sources import open_examples
 from vmixjax.command_line import counted
 from vmixjax.data import square
 from vmixjax.errors import RunError

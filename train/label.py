@@ -8,8 +8,8 @@ import numpy as np
 from tqdm import tqdm
 
 from train import checkpoints, data
+from train.examples import with_channels
 from train.fit import say
-from train.sources import with_channels
 from train.step import Steps
 from train.trained import best
 from vmixjax.atomic import atomic_path

@@ -8,8 +8,8 @@ import jax
 import numpy as np
 
 from train import checkpoints, data, devices
+from train.examples import read_pixels
 from train.fit import Outcome, measure, say
-from train.sources import read_pixels
 from train.trained import best
 from vmixjax.errors import RunError
 

@@ -1,0 +1,205 @@
+"""Examples to learn from and for tests: images with the numbers of their classes."""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Literal, NamedTuple, Protocol
+
+import jax
+import numpy as np
+from tqdm import tqdm
+
+from vmixjax.data import Source, eight_bits, read_image, without_alpha
+from vmixjax.data.probabilities import SOFT_LABEL
+from vmixjax.errors import ImageError, RunError
+
+Split = Literal["train", "test"]
+
+_LOOKED_AT = 64
+"""Images that tell whether a data set, whose first one is grey, has colours."""
+
+
+class Examples(Protocol):
+    """Images, uint8 (H, W, C), with numbers of their classes."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, int]: ...
+
+
+class Labelled(NamedTuple):
+    """Examples to learn from, or for tests.
+
+    Attributes:
+      examples: The examples.
+      classes: Names of the classes.
+      origin: What people call the split that they come from.
+      splits: How many images each split of the data set has.
+      soft_labels: Reads a teacher's probabilities, float32 (N, classes), where there
+        are any.
+    """
+
+    examples: Examples
+    classes: tuple[str, ...]
+    origin: str
+    splits: Mapping[str, int]
+    soft_labels: Callable[[], np.ndarray] | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Arrays:
+    """Examples in memory: uint8 (N, H, W, C) and integers (N,)."""
+
+    images: np.ndarray
+    labels: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, int]:
+        return self.images[index], int(self.labels[index])
+
+
+def read_pixels(path: Path, channels: int) -> np.ndarray:
+    """Reads an image file as (H, W, channels) uint8; grey may become colour.
+
+    Raises:
+      RunError: It cannot be read, or has colours where none are expected.
+    """
+    try:
+        return with_channels(read_image(path), channels, str(path))
+    except ImageError as error:
+        raise RunError(str(error)) from error
+
+
+class Part(NamedTuple):
+    """A split of a source.
+
+    Attributes:
+      source: The source.
+      split: Name of the split in it.
+      where: What complaints call the place that its images are in.
+      field: Field that holds the class; empty where that is known otherwise.
+    """
+
+    source: Source
+    split: str
+    where: str
+    field: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Read:
+    """Examples that are read when they are asked for.
+
+    Attributes:
+      parts: Where they come from.
+      rows: Part of each example and its number there, (N, 2).
+      labels: Number of the class of each, (N,); None where the source has it.
+      channels: Channels that all images get; None where the source sees to that.
+    """
+
+    parts: Sequence[Part]
+    rows: np.ndarray
+    labels: np.ndarray | None = None
+    channels: int | None = None
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, int]:
+        part, number = self.rows[index]
+        source, split, where, field = self.parts[part]
+        try:
+            example = source.read(split, int(number))
+        except ImageError as error:
+            raise RunError(str(error)) from error
+        image = eight_bits(example.image)
+        if self.channels is not None:
+            image = with_channels(image, self.channels, f"{where}/{example.name}")
+        label = example.values[field] if self.labels is None else self.labels[index]
+        return image, int(label)
+
+    def soft_labels(self) -> np.ndarray:
+        """Reads those of all examples, (N, classes), and not the images."""
+        return np.asarray(
+            [
+                self.parts[part].source.values(self.parts[part].split, int(number))[
+                    SOFT_LABEL
+                ]
+                for part, number in self.rows
+            ],
+            np.float32,
+        )
+
+
+def rows_of(parts: Sequence[Part]) -> np.ndarray:
+    """All examples of some parts, see `Read.rows`."""
+    counts = [part.source.splits[part.split] for part in parts]
+    numbers = np.concatenate([np.arange(count) for count in counts])
+    return np.stack([np.repeat(np.arange(len(parts)), counts), numbers], axis=1)
+
+
+def alike(
+    parts: Sequence[Part],
+    labels: np.ndarray,
+    held_out: Split | None,
+    training: Sequence[Part],
+) -> Read:
+    """Examples of parts, or the share of a split in them; grey where training is."""
+    rows, channels = rows_of(parts), _channels(training)
+    if held_out:
+        chosen = _tenths(labels) == (held_out == "test")
+        rows, labels = rows[chosen], labels[chosen]
+    return Read(parts, rows, labels, channels)
+
+
+def _channels(parts: Sequence[Part]) -> int:
+    """Channels that all images get: those of colours where any of some has them."""
+    rows = rows_of(parts)
+    read = Read(parts, rows, np.zeros(len(rows)))
+    # Usually the first one tells.
+    places = np.linspace(0, len(rows) - 1, min(len(rows), _LOOKED_AT)).astype(int)
+    return 3 if any(read[place][0].shape[2] > 2 for place in places) else 1
+
+
+def _tenths(labels: np.ndarray) -> np.ndarray:
+    """Which are the first, the eleventh and so on of a class that has others."""
+    chosen = np.zeros(len(labels), bool)
+    for label in np.unique(labels):
+        places = np.flatnonzero(labels == label)
+        chosen[places[::10]] = len(places) > 1
+    return chosen
+
+
+def with_channels(image: np.ndarray, channels: int, name: str) -> np.ndarray:
+    """Brings an image (H, W, C) to uint8 and so many channels; grey may become colour.
+
+    Raises:
+      RunError: It has colours where none are expected.
+    """
+    image = without_alpha(eight_bits(image))
+    if image.shape[2] > channels:
+        raise RunError(f"{name} has colours where the others are grey; make it grey")
+    return np.repeat(image, channels // image.shape[2], -1)
+
+
+def labels_of(part: Part) -> np.ndarray:
+    """Reads the labels of a part's images, and not the images."""
+    source, split, where, field = part
+    numbers = tqdm(
+        range(source.splits[split]),
+        desc="reading labels",
+        unit="image",
+        disable=jax.process_index() > 0,
+        delay=1,
+    )
+    try:
+        labels = [source.values(split, number)[field] for number in numbers]
+    except ImageError as error:
+        raise RunError(str(error)) from error
+    if min(labels, default=0) < 0:
+        raise RunError(
+            f"{where} has the label {min(labels)}: number the classes from 0 on"
+        )
+    return np.asarray(labels, np.int64)
