@@ -169,7 +169,7 @@ class Checkpoints:
         self.manager.save(
             int(state.step),
             args=ocp.args.Composite(
-                state=ocp.args.StandardSave(state),
+                state=ocp.args.StandardSave(_stored(state)),
                 data=grain.checkpoint.CheckpointSave(batches),
                 fingerprint=ocp.args.JsonSave({"state": _fingerprint(state)}),
             ),
@@ -222,15 +222,16 @@ class Checkpoints:
         self, step: int, abstract: State, batches: grain.DatasetIterator | None
     ) -> State:
         items: dict[str, Any] = {
-            "state": ocp.args.StandardRestore(abstract),
+            "state": ocp.args.StandardRestore(_stored(abstract)),
             "fingerprint": ocp.args.JsonRestore(),
         }
         if batches is not None:
             items["data"] = grain.checkpoint.CheckpointRestore(batches)
         restored = self.manager.restore(step, args=ocp.args.Composite(**items))
-        if _fingerprint(restored["state"]) != restored["fingerprint"]["state"]:
+        state: State = abstract.replace(**restored["state"])  # type: ignore[attr-defined]
+        if _fingerprint(state) != restored["fingerprint"]["state"]:
             raise ValueError("the state is not as it was written")
-        return restored["state"]
+        return state
 
     def _set_aside(self, step: int) -> None:
         """So that training on can write this step again."""
@@ -306,6 +307,17 @@ def _without_tracebacks() -> Iterator[None]:
         raise
     finally:
         sys.unraisablehook = hook
+
+
+def _stored(state: State) -> dict[str, Any]:
+    """The parts of a state that a checkpoint has: not the average where there is none.
+
+    Checkpoints from before there were averages are read so, too.
+    """
+    names = {field.name for field in dataclasses.fields(state)}
+    if not state.average:
+        names.remove("average")
+    return {name: getattr(state, name) for name in names}
 
 
 @jax.jit

@@ -68,6 +68,10 @@ def test_a_run_leaves_what_it_should(whole):
     assert read_run(whole).config == SMALL
     tests = [line for line in read(whole) if "test_accuracy" in line]
     assert [line["step"] for line in tests] == [8, 16, 24]
+    # Checkpoints are as they were before there were averages.
+    stored = (whole / "checkpoints" / "24" / "state" / "_METADATA").read_text()
+    assert "parameters" in stored
+    assert "average" not in stored
     assert tests[-1]["test_loss"] < tests[0]["test_loss"]
     assert {path.name for path in (whole / "checkpoints").iterdir()} >= {"16", "24"}
     assert (whole / "curves.png").read_bytes().startswith(b"\x89PNG")
