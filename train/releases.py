@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from train.config import Config, Mixing
@@ -21,10 +22,12 @@ from vmixjax.data import (
 from vmixjax.data.probabilities import SOFT_LABEL
 from vmixjax.data.room import Claim, at_once
 from vmixjax.data.writing import MANIFEST
+from vmixjax.errors import RunError
 from vmixjax.release.config import Recipe, ReleaseConfig
 from vmixjax.release.manifest import read_manifest
 from vmixjax.release.mix import mix_release, run_local
 from vmixjax.release.progress import Progress
+from vmixjax.release.schema import About
 
 
 def as_released(config: Config) -> Config:
@@ -69,10 +72,9 @@ def mix_once(
         empty where there is no teacher.
 
     Raises:
-      RunError: It cannot be done.
+      RunError: It cannot be done, or another release is there.
     """
-    if (out / MANIFEST).exists():
-        return
+    source = _Splits(splits, soft_labels)
     config = ReleaseConfig(
         src="the data set",
         dst=out,
@@ -82,7 +84,15 @@ def mix_once(
         # They are the same for all who are compared.
         allow_overlaps=True,
     )
-    source = _Splits(splits, soft_labels)
+    if (out / MANIFEST).exists():
+        there = read_manifest(out)[0]
+        about = msgspec.convert(config.about(source), About)
+        if (there.about, there.splits) != (about, source.splits):
+            raise RunError(
+                f"{out} is a release of other images, or mixed otherwise: name another "
+                f"--out"
+            )
+        return
     mix_release(config, run_local, Progress("mixing"), source=source)
 
 
