@@ -107,6 +107,7 @@ ON_THE_HOST = {
     "recognition",
     "reconstruction",
     "shifted_grids",
+    "soft_labels",
     "turned_jigsaw",
 }
 

@@ -74,7 +74,11 @@ class Program:
     def run(self, work: Callable[[], int]) -> int:
         """Gives the exit status of some work, or of the error that ended it."""
         try:
-            return work()
+            try:
+                return work()
+            finally:
+                # Before exit, where an error would be printed by nobody's choice.
+                sys.stdout.flush()
         except (RunError, ImageError) as error:
             return self._complain(str(error))
         except ModuleNotFoundError as error:

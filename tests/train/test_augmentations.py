@@ -162,7 +162,7 @@ def test_with_both_each_batch_gets_one_of_mixup_and_cutmix():
     for seed in range(40):
         options = Optimizer(mixup=1.0, cutmix=1.0)
         seen, asked = blended(jax.random.key(seed), options, 1, x, y)
-        np.testing.assert_allclose(asked[0, 1], seen[0].mean(), atol=1e-6)
+        np.testing.assert_allclose(asked[0, 1], seen[0].mean(), atol=1e-5)
         pasted.append(len(np.unique(seen)) == 2 and seen.max() == 1)
     assert 8 < sum(pasted) < 36
 

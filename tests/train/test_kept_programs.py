@@ -84,7 +84,7 @@ def test_every_command_keeps_programs(command, monkeypatch):
     only = application.COMMANDS[command]
     quiet = dataclasses.replace(only, run=lambda options: 0)
     monkeypatch.setitem(application.COMMANDS, command, quiet)
-    words = {"predict": ["x.png"]}.get(command, [])
+    words = {"predict": ["x.png"], "label": ["--out", "x.npz"]}.get(command, [])
     where = "--out" if command == "compare" else "--workdir"
     assert application.main([command, *words, where, "x"]) == 0
     assert told == ["train"]
