@@ -72,11 +72,7 @@ class Arm:
         config = RECIPES[self.recipe].change(
             dataclasses.replace(config, mixing=mixing, seed=seed)
         )
-        options: dict[str, dict[str, Any]] = {"optimizer": {"name": self.optimizer}}
-        if self.protocol == "release":
-            # Other shifts would cut through regions.
-            options["data"] = {"shift": "regions"}
-        return changed(config, **options)
+        return changed(config, optimizer={"name": self.optimizer})
 
 
 def arms_of(axes: Axes, config: Config, side: int) -> list[Arm]:

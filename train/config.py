@@ -51,7 +51,8 @@ class Mixing:
     """What is done to images before the model sees them."""
 
     where: Literal["step", "done", "off"] = "step"
-    """Mixed anew in every step; done already, as by vmixjax mix; or not at all."""
+    """Mixed anew in every step; done already, which a release tells by itself; or not
+    at all."""
     tile_size: int = 4
     """Side of a tile in pixels."""
     ladder: tuple[tuple[int, int], ...] = ((4, 1),)

@@ -33,8 +33,9 @@ from vmixjax.release.schema import About
 def as_released(config: Config) -> Config:
     """Gives the config of a run on a release: mixed already, and how its owner did.
 
-    A release is told by its manifest, which lies in the folder that `data.source`
-    names; any other config is given back as it is.
+    It is shifted by whole regions, since other shifts would cut through them. A release
+    is told by its manifest, which lies in the folder that `data.source` names; any
+    other config is given back as it is.
 
     Raises:
       RunError: The manifest cannot be read.
@@ -51,7 +52,8 @@ def as_released(config: Config) -> Config:
         ladder=about.ladder,
         channels=about.channels,
     )
-    return dataclasses.replace(config, mixing=mixing)
+    data = dataclasses.replace(config.data, shift="regions")
+    return dataclasses.replace(config, mixing=mixing, data=data)
 
 
 def mix_once(

@@ -88,8 +88,9 @@ def test_a_release_needs_nothing_but_itself(owner, release, tmp_path):
 
 
 def test_a_run_on_a_release_is_mixed_as_its_owner_did(release, owner):
-    config = Config(data=Data(f"tfds:{release}"))
+    config = Config(data=Data(f"tfds:{release}", shift="pixels"))
     assert as_released(config).mixing.where == "done"
+    assert as_released(config).data.shift == "regions"
     assert as_released(config).mixing.config.ladder == ((8, 1),)
     clean = Config(data=Data(f"folder:{owner / 'images'}"))
     assert as_released(clean) is clean
