@@ -261,11 +261,14 @@ def draw(result: dict[str, Any], path: Path) -> None:
                 fineness.axhline(level, color=colours[name], ls="--", label=name)
             steps, accuracies = np.mean(arm["curves"], axis=0).T
             curves.plot(steps, 100 * accuracies, color=colours[arm["name"]], alpha=0.8)
+            told = f" {arm['across'] or 'clean'}"
+            curves.annotate(told, (steps[-1], 100 * accuracies[-1]), fontsize=7)
         ticks = sorted({arm["across"] for arm in mixed})
         fineness.set_xscale("log", base=2)
         fineness.set_xticks(ticks, [str(tick) for tick in ticks])
         fineness.set(xlabel="regions across the image", ylabel="test accuracy, %")
         curves.set(xlabel="step", ylabel="test accuracy, %")
+        curves.margins(x=0.09)
         for axes in (fineness, curves):
             axes.grid(alpha=0.3)
         fineness.legend(fontsize=7)
