@@ -1,6 +1,7 @@
 """What mixing costs: the same data and seeds, clean and mixed, and ways to learn."""
 
 import dataclasses
+import functools
 import itertools
 import json
 import os
@@ -145,16 +146,14 @@ def compare(
             run = arm.of(config, side, seed)
             if arm.protocol == "release":
                 teacher = out / f"{arms[0].folder}-{seed}"
-                source = _released(run, arm, teacher, splits, out)
-                learned = dataclasses.replace(
-                    run.data,
-                    source=source,
-                    data_dir=None,
-                    image=None,
-                    image_size=None,
-                    train_images=None,
-                )
-                run = dataclasses.replace(run, data=learned)
+                released = {
+                    "source": _released(run, arm, teacher, splits, out),
+                    "data_dir": None,
+                    "image": None,
+                    "image_size": None,
+                    "train_images": None,
+                }
+                run = changed(run, data=released)
             accuracies[workdir] = fit(run, workdir, resume=True).test_accuracy
     told = [_summary(arm, accuracies) for arm, accuracies in runs.items()]
     result = {"preset": preset, **_described(config), "arms": told}
@@ -172,10 +171,8 @@ def _released(
     taught = RECIPES[arm.recipe].taught
     name = f"{arm.channels}-{arm.across}" + (f"-{teacher.name}" if taught else "")
     folder = out / "releases" / name
-    told = {}
-    if taught and not folder.exists():
-        told = {one: probabilities(teacher, part) for one, part in splits.items()}
-    mix_once(run.mixing, splits, folder, told)
+    soft_labels = functools.partial(probabilities, teacher) if taught else None
+    mix_once(run.mixing, splits, folder, soft_labels)
     return f"tfds:{folder}"
 
 

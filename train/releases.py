@@ -1,7 +1,7 @@
 """Releases to learn from: mixed once, by whoever has the images."""
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +60,7 @@ def mix_once(
     mixing: Mixing,
     splits: Mapping[str, Dataset],
     out: Path,
-    soft_labels: Mapping[str, np.ndarray],
+    soft_labels: Callable[[Dataset], np.ndarray] | None = None,
 ) -> None:
     """Mixes a data set, as a run sees it, into a TFDS release, unless it is there.
 
@@ -70,13 +70,12 @@ def mix_once(
       mixing: How.
       splits: Its splits.
       out: Folder of the release.
-      soft_labels: A teacher's probabilities for all images of each split, (N, classes);
-        empty where there is no teacher.
+      soft_labels: Gives a teacher's probabilities for all images of a split, (N,
+        classes), where there is a teacher; asked only if there is something to mix.
 
     Raises:
       RunError: It cannot be done, or another release is there.
     """
-    source = _Splits(splits, soft_labels)
     config = ReleaseConfig(
         src="the data set",
         dst=out,
@@ -87,7 +86,7 @@ def mix_once(
         allow_overlaps=True,
     )
     if (out / MANIFEST).exists():
-        there = read_manifest(out)[0]
+        there, source = read_manifest(out)[0], _Splits(splits, {})
         about = msgspec.convert(config.about(source), About)
         if (there.about, there.splits) != (about, source.splits):
             raise RunError(
@@ -95,6 +94,10 @@ def mix_once(
                 f"--out"
             )
         return
+    told = {}
+    if soft_labels is not None:
+        told = {name: soft_labels(part) for name, part in splits.items()}
+    source = _Splits(splits, told)
     mix_release(config, run_local, Progress("mixing"), source=source)
 
 

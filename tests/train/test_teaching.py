@@ -13,10 +13,11 @@ import pytest
 from train import data
 from train.checkpoints import read_run
 from train.config import Config, Data, Mixing, Model, Optimizer
+from train.examples import Arrays
 from train.fit import fit
 from train.label import label, probabilities
 from train.metrics import read
-from train.releases import as_released
+from train.releases import as_released, mix_once
 from vmixjax.cli import main as vmixjax
 from vmixjax.errors import RunError
 
@@ -109,6 +110,24 @@ def test_each_image_has_its_own_soft_label(owner, release):
         (places,) = np.nonzero((told["probabilities"] == row).all(1))
         folders = {told["names"][place].split("/")[0] for place in places}
         assert learned.classes[learned[index]["label"]] in folders
+
+
+def test_a_release_that_was_begun_and_not_ended_is_taught_all_the_same(tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (4, 8, 8, 1), dtype=np.uint8)
+    examples = Arrays(images, np.array([0, 1, 0, 1]))
+    one = data.Dataset(examples, (8, 8, 1), ("a", "b"))
+    splits = {"train": one, "test": one}
+    out = tmp_path / "release"
+    out.mkdir()
+    told = np.full((4, 2), 0.5, np.float32)
+    mixing = Mixing("done", 8, ((8, 1),))
+    asked = []
+    for _ in range(2):
+        mix_once(mixing, splits, out, lambda part: (asked.append(part), told)[1])
+    assert len(asked) == 2
+    assert data.load(Data(f"tfds:{out}"), "train", soft=True).soft_labels.tolist() == (
+        told.tolist()
+    )
 
 
 def test_without_soft_labels_there_is_no_teacher(tmp_path):
