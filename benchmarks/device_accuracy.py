@@ -123,13 +123,17 @@ def mixed_once(images: np.ndarray, mixing: Mixing, seed: int) -> np.ndarray:
     return np.concatenate([np.asarray(some(part, images[part])) for part in parts])
 
 
+def mixing_of(side: int, across: int) -> Mixing:
+    """Says how images of an arm are mixed."""
+    size = side // across if across else 4
+    return Mixing("done" if across else "off", size, ((size, 1),))
+
+
 def config_of(model: str, batch: int, side: int, across: int, steps: int) -> Config:
     """Gives the config of an arm, which learns as the preset for CIFAR-10 does."""
-    size = side // across if across else 4
-    mixing = Mixing("done" if across else "off", size, ((size, 1),))
     config = dataclasses.replace(
         PRESETS["cifar10"],
-        mixing=mixing,
+        mixing=mixing_of(side, across),
         model=Model(model),
         batch_size=batch,
         steps=steps,
@@ -239,7 +243,7 @@ def run(asked: argparse.Namespace) -> None:
         side, across = ARMS[name]
         seen = {one: (enlarged(x, side), y) for one, (x, y) in splits.items()}
         if across:
-            mixing = Mixing("done", side // across, ((side // across, 1),))
+            mixing = mixing_of(side, across)
             # Other keys for test images than for training images.
             keys = {"train": 2 * asked.seed, "test": 2 * asked.seed + 1}
             seen = {

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import jax
 import numpy as np
@@ -122,15 +122,8 @@ class Read:
 
     def soft_labels(self) -> np.ndarray:
         """Reads those of all examples, (N, classes), and not the images."""
-        return np.asarray(
-            [
-                self.parts[part].source.values(self.parts[part].split, int(number))[
-                    SOFT_LABEL
-                ]
-                for part, number in self.rows
-            ],
-            np.float32,
-        )
+        found = _values(self.parts, self.rows, SOFT_LABEL, "soft labels")
+        return np.asarray(found, np.float32)
 
 
 def rows_of(parts: Sequence[Part]) -> np.ndarray:
@@ -186,20 +179,29 @@ def with_channels(image: np.ndarray, channels: int, name: str) -> np.ndarray:
 
 def labels_of(part: Part) -> np.ndarray:
     """Reads the labels of a part's images, and not the images."""
-    source, split, where, field = part
-    numbers = tqdm(
-        range(source.splits[split]),
-        desc="reading labels",
+    labels = _values([part], rows_of([part]), part.field, "labels")
+    if min(labels, default=0) < 0:
+        raise RunError(
+            f"{part.where} has the label {min(labels)}: number the classes from 0 on"
+        )
+    return np.asarray(labels, np.int64)
+
+
+def _values(
+    parts: Sequence[Part], rows: np.ndarray, field: str, told: str
+) -> list[Any]:
+    """Reads a field of all examples in `rows`, and not the images; `told` to people."""
+    bar = tqdm(
+        rows.tolist(),
+        desc=f"reading {told}",
         unit="image",
         disable=jax.process_index() > 0,
         delay=1,
     )
     try:
-        labels = [source.values(split, number)[field] for number in numbers]
+        return [
+            parts[part].source.values(parts[part].split, number)[field]
+            for part, number in bar
+        ]
     except ImageError as error:
         raise RunError(str(error)) from error
-    if min(labels, default=0) < 0:
-        raise RunError(
-            f"{where} has the label {min(labels)}: number the classes from 0 on"
-        )
-    return np.asarray(labels, np.int64)

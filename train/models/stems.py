@@ -123,6 +123,10 @@ def _colours(inputs: int) -> int:
     return 3 if inputs % 3 == 0 else 1
 
 
+def _of_small_images(shape: tuple[int, int, int], cell_size: int) -> bool:
+    return min(shape[:2]) * cell_size < 96
+
+
 def stem_options(
     name: StemName | Literal["default"],
     shape: tuple[int, int, int],
@@ -140,7 +144,7 @@ def stem_options(
       cell_size: Side of one place of the inputs in pixels of the images.
       patch_size: Side of a patch in places of the inputs; an option of the patch stem.
     """
-    small = min(shape[:2]) * cell_size < 96
+    small = _of_small_images(shape, cell_size)
     if name == "default":
         name = "spread" if cell_size > 1 else "cifar" if small else "imagenet"
     stem = STEMS[name]
@@ -174,7 +178,7 @@ def widened_options(
     References:
       Ours: see the notes on training for what else was tried.
     """
-    usual = 1 if min(shape[:2]) * cell_size < 96 else 4
+    usual = 1 if _of_small_images(shape, cell_size) else 4
     options: dict[str, Any] = {"skipped_strides": 0}
     if name == "default":
         # Regions of more than 2 x 2 pixels have more values than a place has channels.
