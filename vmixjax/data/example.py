@@ -8,6 +8,8 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 import numpy as np
 
 from vmixjax.data.codecs.codec import Small
+from vmixjax.data.masks import Mask
+from vmixjax.data.objects import Objects
 from vmixjax.data.room import Claim, at_once
 
 
@@ -62,7 +64,7 @@ class Raw:
     placed: bool = False
 
 
-Field: TypeAlias = Label | Text | Probabilities | Raw
+Field: TypeAlias = Label | Text | Probabilities | Objects | Mask | Raw
 
 
 def class_field(fields: Mapping[str, Field]) -> str | None:
@@ -81,8 +83,8 @@ class Example:
       stem: Path, without a suffix, in a release that keeps names.
       image: uint8 or uint16 (H, W, C).
       values: For each field an int (`Label`), a str (`Text`), float32 (C,)
-        (`Probabilities`), or a mapping from names to features of a `tf.train.Example`
-        (`Raw`).
+        (`Probabilities`), `Boxes` (`Objects`), uint8 (h, w) (`Mask`), or a mapping from
+        names to features of a `tf.train.Example` (`Raw`).
     """
 
     name: str
