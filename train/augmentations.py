@@ -7,45 +7,72 @@ that are erased or pasted. Changes of colours commute with shuffling.
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import dm_pix as pix
 import jax
 import jax.numpy as jnp
 
 from train.config import Config, Optimizer
+from train.geometry import Move, Shift
 
 _Change = Callable[[jax.Array, jax.Array], jax.Array]
 """(key, image (H, W, C)) -> the image, changed at random."""
 
-_GEOMETRY, _COLOURS, _ERASED = 1, 2, 3
+_Targets = dict[str, Any]
+"""Arrays by name."""
+
+_GEOMETRY, _COLOURS, _ERASED, _UPENDED = 1, 2, 3, 4
 """Folded into an image's key: mixing uses the key itself."""
 
 
-def augmented(config: Config, keys: jax.Array, images: jax.Array) -> jax.Array:
+def augmented(
+    config: Config,
+    keys: jax.Array,
+    images: jax.Array,
+    targets: _Targets,
+    *,
+    moved: Callable[[_Targets, Move], _Targets],
+    fills: bool = False,
+) -> tuple[jax.Array, _Targets]:
     """Shifts, mirrors, recolours and erases at random; images uint8 (B, H, W, C).
 
     Images that are mixed afterwards, or are already, are shifted by whole regions
     unless the config says otherwise. Mirrored, they have the same regions, too.
+
+    Args:
+      config: What is done.
+      keys: Of the images.
+      images: The images.
+      targets: What is to be learned of them.
+      moved: Moves that of one image with it.
+      fills: Whether what lies beyond images is of their mean colour, and no reflection.
     """
     augment = config.data.augment
     shape = images.shape[1:]
-    whole = config.mixing.where != "off" and config.data.shift == "regions"
-    shift = _shifted_by_regions(config, shape) if whole else _shifted_by_pixels(shape)
+    shift = _shift(config, shape) if "crop" in augment else None
     recoloured, erased = _recoloured(config.data.jitter), _erased(config, shape)
 
-    def one(key: jax.Array, image: jax.Array) -> jax.Array:
+    def one(
+        key: jax.Array, image: jax.Array, target: _Targets
+    ) -> tuple[jax.Array, _Targets]:
         crop_key, flip_key = jax.random.split(jax.random.fold_in(key, _GEOMETRY))
-        if "crop" in augment:
-            image = shift(crop_key, image)
-        if "flip" in augment:
-            image = pix.random_flip_left_right(flip_key, image)
+        upend_key = jax.random.fold_in(key, _UPENDED)
+        move = Move(
+            shape[:2],
+            shift,
+            None if shift is None else shift.draw(crop_key),
+            jax.random.bernoulli(flip_key) if "flip" in augment else None,
+            jax.random.bernoulli(upend_key) if config.data.upend else None,
+        )
+        image = move.picture(image, _mean(image) if fills else None)
         if config.data.jitter:
             image = recoloured(jax.random.fold_in(key, _COLOURS), image)
         if config.data.erase:
             image = erased(jax.random.fold_in(key, _ERASED), image)
-        return image
+        return image, moved(target, move)
 
-    return jax.vmap(one)(keys, images)
+    return jax.vmap(one)(keys, images, targets)
 
 
 def blended(
@@ -101,36 +128,24 @@ def whole_side(config: Config) -> int:
     return math.lcm(*(size for size, _ in config.mixing.ladder))
 
 
-def _shifted_by_pixels(shape: tuple[int, ...]) -> _Change:
-    """Makes what shifts an image by up to an eighth of a side."""
-    margin = max(1, min(shape[:2]) // 8)
-    sides = ((margin, margin), (margin, margin), (0, 0))
+def _shift(config: Config, shape: tuple[int, ...]) -> Shift:
+    """How images of a shape may be shifted: by up to an eighth of a side.
 
-    def shift(key: jax.Array, image: jax.Array) -> jax.Array:
-        return pix.random_crop(key, jnp.pad(image, sides, "reflect"), shape)
-
-    return shift
-
-
-def _shifted_by_regions(config: Config, shape: tuple[int, ...]) -> _Change:
-    """Makes what shifts an image so that its regions stay the same regions.
-
-    By up to an eighth of a side, or one region where that is more; not at all where one
-    is more than a quarter: what would be left is no longer the image.
+    By whole regions, so that these stay the same regions, it is one where that is more;
+    none where one is more than a quarter: what would be left is no longer the image.
     """
-    side = whole_side(config)
     shortest = min(shape[:2])
+    if config.mixing.where == "off" or config.data.shift == "pixels":
+        return Shift(max(1, shortest // 8), 1, "reflect")
+    side = whole_side(config)
     most = max(1, shortest // 8 // side) if 4 * side <= shortest else 0
-    margin = most * side
-    sides = ((margin, margin), (margin, margin), (0, 0))
+    # Each edge is in its reflection too: else regions there would hold other sums.
+    return Shift(most * side, side, "symmetric")
 
-    def shift(key: jax.Array, image: jax.Array) -> jax.Array:
-        down, across = side * jax.random.randint(key, (2,), 0, 2 * most + 1)
-        # Each edge is in its reflection too: else regions there would hold other sums.
-        padded = jnp.pad(image, sides, "symmetric")
-        return jax.lax.dynamic_slice(padded, (down, across, 0), shape)
 
-    return shift
+def _mean(image: jax.Array) -> jax.Array:
+    """The mean colour of an image (H, W, C), of its type."""
+    return jnp.round(image.mean((0, 1))).astype(image.dtype)
 
 
 def _recoloured(strength: float) -> _Change:
@@ -168,8 +183,7 @@ def _erased(config: Config, shape: tuple[int, ...]) -> _Change:
         chosen = jax.random.bernoulli(chosen_key, config.data.erase)
         sides = jax.random.uniform(side_key, minval=0.125, maxval=0.5)
         inside = chosen & _rectangle(place_key, shape[:2], unit, sides)
-        mean = jnp.round(image.mean((0, 1))).astype(image.dtype)
-        return jnp.where(inside[:, :, None], mean, image)
+        return jnp.where(inside[:, :, None], _mean(image), image)
 
     return erase
 

@@ -7,7 +7,7 @@ import json
 import os
 import platform
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -136,7 +136,9 @@ def compare(
     Raises:
       RunError: As `arms_of`, `fit` and `mix_once`.
     """
-    splits = {one: data.load(config.data, one) for one in ("train", "test")}
+    splits: dict[str, data.Dataset] = {
+        one: data.load(config, one) for one in data.SPLITS
+    }
     side = min(splits["train"].shape[:2])
     arms = arms_of(axes, config, side)
     runs: dict[Arm, dict[Path, float]] = {arm: {} for arm in arms}
@@ -154,7 +156,7 @@ def compare(
                     "train_images": None,
                 }
                 run = changed(run, data=released)
-            accuracies[workdir] = fit(run, workdir, resume=True).test_accuracy
+            accuracies[workdir] = fit(run, workdir, resume=True).score
     told = [_summary(arm, accuracies) for arm, accuracies in runs.items()]
     result = {"preset": preset, **_described(config), "arms": told}
     if jax.process_index() == 0:
@@ -165,7 +167,7 @@ def compare(
 
 
 def _released(
-    run: Config, arm: Arm, teacher: Path, splits: dict[str, data.Dataset], out: Path
+    run: Config, arm: Arm, teacher: Path, splits: Mapping[str, data.Dataset], out: Path
 ) -> str:
     """Name of the release that an arm learns from, mixed unless it is there."""
     taught = RECIPES[arm.recipe].taught

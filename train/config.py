@@ -15,6 +15,7 @@ from vmixjax.config import Channels, MixConfig
 from vmixjax.errors import RunError
 
 FormName = Literal["plain", "canonical", "regions", "tuples", "moments", "histogram"]
+TaskName = Literal["classify", "detect", "segment"]
 OptimizerName = Literal["adam", "st_adam", "sgd"]
 
 
@@ -31,10 +32,15 @@ class Data:
     """Feature, or suffix, that is the image, where several might be."""
     image_size: int | None = None
     """Resize to squares of so many pixels a side, before anything else."""
+    image_shape: tuple[int, int] | None = None
+    """Or scale to lie inside so many pixels down and across, the rest grey: nothing is
+    cut off."""
     train_images: int | None = None
     """Learn from the first so many only."""
     augment: Literal["none", "flip", "crop", "crop-flip"] = "none"
     """Random shifts by up to an eighth of a side, and mirroring, before mixing."""
+    upend: bool = False
+    """Exchange up and down at random too, where they do not matter."""
     shift: Literal["regions", "pixels"] = "regions"
     """Shifts by whole regions, which tell whoever gets the batches nothing new; or by
     pixels, which undo the mixing: only for batches that stay on this machine."""
@@ -42,6 +48,8 @@ class Data:
     """Strength, 0 to 1, of random changes of contrast, brightness and tint."""
     erase: float = 0.0
     """Share of images of which a random rectangle of whole regions is erased."""
+    boxes: int = 64
+    """Objects that are learned of an image at most, the largest."""
     cache_mib: int = 2048
     """Data sets up to this size, decoded, are kept in memory."""
 
@@ -90,6 +98,8 @@ class Model:
     keep all strides, and be wider than --model.width, which is for images, by the
     coarseness and this factor. 1 takes as many operations as on images, 1.25 about the
     time on a CPU; 0 leaves the network as it is for images."""
+    decoder: int = 64
+    """Channels of what goes back up to small places, where boxes or masks are learned."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,6 +134,8 @@ class Optimizer:
 class Config:
     """One run."""
 
+    task: TaskName = "classify"
+    """What is learned: classes of images, boxes of objects, or classes of pixels."""
     data: Data = Data()
     mixing: Mixing = Mixing()
     model: Model = Model()
@@ -153,12 +165,14 @@ class Config:
 _RANGES = {
     "data.image_size": (1, 2**14),
     "data.train_images": (1, 2**40),
+    "data.boxes": (1, 2**12),
     "data.cache_mib": (0, 2**40),
     "mixing.tile_size": (1, 2**14),
     "mixing.strength": (0, 1),
     "model.patch_size": (1, 2**14),
     "model.width": (1, 2**14),
     "model.widened": (0, 100),
+    "model.decoder": (1, 2**14),
     "optimizer.learning_rate": (0, 1e30),
     "optimizer.weight_decay": (0, 1e6),
     "optimizer.adaptation": (0, 1),

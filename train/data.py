@@ -6,6 +6,7 @@ on how many processes read.
 
 import dataclasses
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import grain
 import jax
@@ -13,15 +14,24 @@ import numpy as np
 from PIL import Image
 from tqdm.contrib.concurrent import thread_map
 
-from train.config import Data
+from train.config import Config, Data
 from train.examples import Arrays, Examples, Labelled, Split
 from train.sources import open_examples
+from train.tasks import TASKS
+from train.tasks.task import Letterbox, Task
 from vmixjax.command_line import counted
 from vmixjax.data import square
 from vmixjax.errors import RunError
 
+SPLITS: tuple[Split, ...] = ("train", "test")
+"""Splits that runs use."""
+
+_GREY = 128
+"""What images that are scaled to a shape are filled with."""
+
 Example = dict[str, np.ndarray]
-"""image: uint8 (H, W, C); label, id: int32 (); soft_label: float32 (classes,)."""
+"""image: uint8 (H, W, C); id: int32 (); targets of the task, such as label: int32 ();
+soft_label: float32 (classes,)."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,6 +42,7 @@ class Dataset:
       examples: Examples, all of one shape.
       shape: That shape.
       classes: Names of the classes.
+      task: What is learned of them.
       origin: What people call the split.
       splits: How many images each split of the data set has.
       soft_labels: Probabilities that a teacher gave, float32 (N, classes), if wanted.
@@ -40,6 +51,7 @@ class Dataset:
     examples: Examples
     shape: tuple[int, int, int]
     classes: tuple[str, ...]
+    task: Task
     origin: str = ""
     splits: Mapping[str, int] = dataclasses.field(default_factory=dict)
     soft_labels: np.ndarray | None = None
@@ -50,49 +62,64 @@ class Dataset:
     def __str__(self) -> str:
         """Says in words where the images come from, and how many each class has."""
         told = f"{self.origin}, {len(self)} images"
-        labels = getattr(self.examples, "labels", None)
-        if labels is None:
+        values = getattr(self.examples, "values", None)
+        counts = None if values is None else self.task.counts(values)
+        if counts is None:
             return f"{told}: {len(self.classes)} classes"
-        counts = np.bincount(labels, minlength=len(self.classes))
         named = zip(self.classes, counts.tolist(), strict=True)
         return f"{told}: {counted(dict(named))}"
 
     def __getitem__(self, index: int) -> Example:
-        image, label = self.examples[index]
+        image, value = self.examples[index]
+        targets = self.check(image, value, index)
+        example = _example(image, targets, index)
+        if self.soft_labels is not None:
+            example["soft_label"] = self.soft_labels[index]
+        return example
+
+    def check(self, image: np.ndarray, value: Any, index: int) -> dict[str, np.ndarray]:
+        """Gives the targets of image `index`.
+
+        Raises:
+          RunError: The image is of another shape than the first, or its targets are not
+            those of such an image.
+        """
         if image.shape != self.shape:
             sizes = " and ".join(
                 f"{s[0]} x {s[1]} x {s[2]}" for s in (self.shape, image.shape)
             )
             raise RunError(
                 f"image {index} has another shape than the first ({sizes}): make them "
-                f"alike with --data.image-size {min(self.shape[:2])}"
+                f"alike with {alike_option(self.task.config, self.shape)}"
             )
-        if not 0 <= label < len(self.classes):
-            raise RunError(
-                f"image {index} has the label {label}: with {len(self.classes)} "
-                f"classes, labels must be 0 to {len(self.classes) - 1}"
-            )
-        example = _example(image, label, index)
-        if self.soft_labels is not None:
-            example["soft_label"] = self.soft_labels[index]
-        return example
+        return self.task.targets(value, index)
 
 
-def _example(image: np.ndarray, label: int, index: int) -> Example:
-    numbers = {"label": label, "id": index}
-    return {"image": image} | {k: np.asarray(n, np.int32) for k, n in numbers.items()}
+def _example(
+    image: np.ndarray, targets: Mapping[str, np.ndarray], index: int
+) -> Example:
+    return {"image": image, **targets, "id": np.asarray(index, np.int32)}
 
 
-def load(data: Data, split: Split, *, soft: bool = False) -> Dataset:
-    """Loads a split of the data set that a config names; with soft labels if `soft`.
+def alike_option(config: Config, shape: tuple[int, ...]) -> str:
+    """Says by which option images of all sizes become as large as `shape`."""
+    if config.task == "classify":
+        return f"--data.image-size {min(shape[:2])}"
+    return f"--data.image-shape {shape[0]} {shape[1]}"
+
+
+def load(config: Config, split: Split) -> Dataset:
+    """Loads a split of the data set that a config names; with soft labels to distill.
 
     Raises:
       RunError: It is unknown, not there, empty, lacks soft labels, or its images differ
         in size.
     """
-    labelled = open_examples(data, split)
+    data, kind = config.data, TASKS[config.task]
+    labelled = open_examples(config, split)
     examples, classes, origin, splits, _ = labelled
-    soft_labels = _soft_labels(labelled, data) if soft else None
+    taught = config.optimizer.distill > 0 and split == "train"
+    soft_labels = _soft_labels(labelled, data) if taught else None
     if split == "train" and data.train_images is not None:
         examples = grain.MapDataset.source(examples)[: data.train_images]
         soft_labels = (
@@ -104,11 +131,26 @@ def load(data: Data, split: Split, *, soft: bool = False) -> Dataset:
         )
     if data.image_size is not None:
         size = data.image_size
+        if config.task != "classify":
+            raise RunError(
+                f"--data.image-size {size} would cut off what --task {config.task} is "
+                f"to find: use --data.image-shape {size} {size}"
+            )
         examples = grain.MapDataset.source(examples).map(
             lambda example: (resize(example[0], size), example[1])
         )
+    elif data.image_shape is not None:
+        wanted = data.image_shape
+
+        def scaled(example: tuple[np.ndarray, Any]) -> tuple[np.ndarray, Any]:
+            image, value = example
+            box = Letterbox(image.shape[:2], wanted)
+            return letterboxed(image, box), kind.resized(value, box)
+
+        examples = grain.MapDataset.source(examples).map(scaled)
     shape = examples[0][0].shape
-    dataset = Dataset(examples, shape, classes, origin, splits, soft_labels)
+    task = kind(config, shape, len(classes))
+    dataset = Dataset(examples, shape, classes, task, origin, splits, soft_labels)
     if len(examples) * np.prod(shape) <= data.cache_mib << 20:
         return dataclasses.replace(dataset, examples=_in_memory(dataset, split))
     return dataset
@@ -145,9 +187,9 @@ def training_batches(
 def test_batches(dataset: Dataset, batch_size: int) -> Iterator[Example]:
     """Gives every image once, in order: this process's part of each batch.
 
-    The last batch is filled up with images of the label -1, which count for nothing.
+    The last batch is filled up with images that count for nothing.
     """
-    blank = _example(np.zeros(dataset.shape, np.uint8), -1, 0)
+    blank = _example(np.zeros(dataset.shape, np.uint8), dataset.task.blank(), 0)
     for start in range(0, len(dataset), batch_size):
         mine = range(start, start + batch_size)[
             jax.process_index() :: jax.process_count()
@@ -161,15 +203,30 @@ def resize(image: np.ndarray, size: int) -> np.ndarray:
     return square(image, size, Image.Resampling.BILINEAR, whole=True)
 
 
+def letterboxed(image: np.ndarray, box: Letterbox) -> np.ndarray:
+    """Scales an image (H, W, C) uint8, and fills the rest with grey."""
+    height, width = box.inside
+    channels = [
+        np.asarray(
+            Image.fromarray(channel).resize((width, height), Image.Resampling.BILINEAR)
+        )
+        for channel in np.moveaxis(image, -1, 0)
+    ]
+    filled = np.full((*box.shape, image.shape[2]), _GREY, np.uint8)
+    filled[:height, :width] = np.stack(channels, -1)
+    return filled
+
+
 def _in_memory(dataset: Dataset, split: Split) -> Arrays:
     images = np.empty((len(dataset), *dataset.shape), np.uint8)
-    labels = np.empty(len(dataset), np.int32)
+    values: list[Any] = [None] * len(dataset)
 
     def read(index: int) -> None:
-        example = dataset[index]
-        images[index], labels[index] = example["image"], example["label"]
+        image, values[index] = dataset.examples[index]
+        dataset.check(image, values[index], index)
+        images[index] = image
 
     quick = isinstance(dataset.examples, Arrays) or jax.process_index() > 0
     told = f"reading, {split}"
     thread_map(read, range(len(dataset)), desc=told, unit="image", disable=quick)
-    return Arrays(images, labels)
+    return Arrays(images, values)

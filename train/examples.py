@@ -1,4 +1,4 @@
-"""Examples to learn from and for tests: images with the numbers of their classes."""
+"""Examples to learn from and for tests: images, and what is to be learned of them."""
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
@@ -20,11 +20,14 @@ _LOOKED_AT = 64
 
 
 class Examples(Protocol):
-    """Images, uint8 (H, W, C), with numbers of their classes."""
+    """Images, uint8 (H, W, C), with what is to be learned of each.
+
+    That is the number of its class, `Boxes`, or a mask: as of `Example.values`.
+    """
 
     def __len__(self) -> int: ...
 
-    def __getitem__(self, index: int) -> tuple[np.ndarray, int]: ...
+    def __getitem__(self, index: int) -> tuple[np.ndarray, Any]: ...
 
 
 class Labelled(NamedTuple):
@@ -48,16 +51,16 @@ class Labelled(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Arrays:
-    """Examples in memory: uint8 (N, H, W, C) and integers (N,)."""
+    """Examples in memory: uint8 (N, H, W, C), and a value for each."""
 
     images: np.ndarray
-    labels: np.ndarray
+    values: Sequence[Any]
 
     def __len__(self) -> int:
-        return len(self.labels)
+        return len(self.values)
 
-    def __getitem__(self, index: int) -> tuple[np.ndarray, int]:
-        return self.images[index], int(self.labels[index])
+    def __getitem__(self, index: int) -> tuple[np.ndarray, Any]:
+        return self.images[index], self.values[index]
 
 
 def read_pixels(path: Path, channels: int) -> np.ndarray:
@@ -79,7 +82,7 @@ class Part(NamedTuple):
       source: The source.
       split: Name of the split in it.
       where: What complaints call the place that its images are in.
-      field: Field that holds the class; empty where that is known otherwise.
+      field: Field that holds what is learned; empty where that is known otherwise.
     """
 
     source: Source
@@ -95,7 +98,8 @@ class Read:
     Attributes:
       parts: Where they come from.
       rows: Part of each example and its number there, (N, 2).
-      labels: Number of the class of each, (N,); None where the source has it.
+      labels: Number of the class of each, (N,); None where the source has what is
+        learned.
       channels: Channels that all images get; None where the source sees to that.
     """
 
@@ -107,7 +111,7 @@ class Read:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def __getitem__(self, index: int) -> tuple[np.ndarray, int]:
+    def __getitem__(self, index: int) -> tuple[np.ndarray, Any]:
         part, number = self.rows[index]
         source, split, where, field = self.parts[part]
         try:
@@ -117,8 +121,9 @@ class Read:
         image = eight_bits(example.image)
         if self.channels is not None:
             image = with_channels(image, self.channels, f"{where}/{example.name}")
-        label = example.values[field] if self.labels is None else self.labels[index]
-        return image, int(label)
+        if self.labels is None:
+            return image, example.values[field]
+        return image, int(self.labels[index])
 
     def soft_labels(self) -> np.ndarray:
         """Reads those of all examples, (N, classes), and not the images."""
@@ -135,15 +140,19 @@ def rows_of(parts: Sequence[Part]) -> np.ndarray:
 
 def alike(
     parts: Sequence[Part],
-    labels: np.ndarray,
+    labels: np.ndarray | None,
     held_out: Split | None,
     training: Sequence[Part],
 ) -> Read:
-    """Examples of parts, or the share of a split in them; grey where training is."""
+    """Examples of parts, or the share of a split in them; grey where training is.
+
+    Without labels, which is where what is learned is no class, shares are of all.
+    """
     rows, channels = rows_of(parts), _channels(training)
     if held_out:
-        chosen = _tenths(labels) == (held_out == "test")
-        rows, labels = rows[chosen], labels[chosen]
+        of = np.zeros(len(rows)) if labels is None else labels
+        chosen = _tenths(of) == (held_out == "test")
+        rows, labels = rows[chosen], None if labels is None else labels[chosen]
     return Read(parts, rows, labels, channels)
 
 

@@ -4,7 +4,7 @@ import dataclasses
 import math
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import jax
@@ -27,17 +27,24 @@ _NOTED = 20
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """How a run ended: test loss and accuracy after the last step."""
+    """How a run ended: what tests came to after the last step.
+
+    Attributes:
+      steps: Steps that were done.
+      title: What the score is called.
+      score: What the task is measured by, 0 to 1, such as accuracy.
+      values: All that was measured, by name: the score, the loss, and others.
+    """
 
     steps: int
-    test_loss: float
-    test_accuracy: float
+    title: str
+    score: float
+    values: Mapping[str, float]
 
     def __str__(self) -> str:
-        return (
-            f"test accuracy {self.test_accuracy:.2%}, test loss {self.test_loss:.4f}, "
-            f"after {self.steps} steps"
-        )
+        loss = self.values.get("loss")
+        told = "" if loss is None else f"test loss {loss:.4f}, "
+        return f"test {self.title} {self.score:.2%}, {told}after {self.steps} steps"
 
 
 def fit(config: Config, workdir: Path, *, resume: bool = False) -> Outcome:
@@ -72,7 +79,8 @@ def fit(config: Config, workdir: Path, *, resume: bool = False) -> Outcome:
             if config.start_from is not None:
                 state = started_from(Path(config.start_from), state, say)
         first = int(state.step)
-        with open_metrics(workdir, config.steps, first) as metrics:
+        names = steps.task.score, steps.task.title
+        with open_metrics(workdir, config.steps, first, *names) as metrics:
             waiting: list[dict[str, jax.Array]] = []
             since = time.monotonic()
             for number in range(first + 1, config.steps + 1):
@@ -86,9 +94,9 @@ def fit(config: Config, workdir: Path, *, resume: bool = False) -> Outcome:
                     waiting, since = [], time.monotonic()
                 if due:
                     outcome = measure(programs.test, state, test, config, spread)
-                    loss, accuracy = outcome.test_loss, outcome.test_accuracy
-                    metrics.note(number, test_loss=loss, test_accuracy=accuracy)
-                    saved.save(state, batches, accuracy)
+                    values = {f"test_{k}": v for k, v in outcome.values.items()}
+                    metrics.note(number, **values)
+                    saved.save(state, batches, outcome.score)
                     since = time.monotonic()
             if first >= config.steps:
                 outcome = measure(programs.test, state, test, config, spread)
@@ -97,9 +105,7 @@ def fit(config: Config, workdir: Path, *, resume: bool = False) -> Outcome:
 
 def _load(config: Config) -> tuple[data.Dataset, data.Dataset]:
     """What is learned from, at least a batch, and what tests are on, as large."""
-    soft = config.optimizer.distill > 0
-    train = data.load(config.data, "train", soft=soft)
-    test = data.load(config.data, "test")
+    train, test = data.load(config, "train"), data.load(config, "test")
     if len(train) < config.batch_size:
         raise RunError(
             f"--batch-size {config.batch_size} is more than the {len(train)} training "
@@ -108,7 +114,7 @@ def _load(config: Config) -> tuple[data.Dataset, data.Dataset]:
     if test.shape != train.shape:
         raise RunError(
             f"test images are {test.shape} and training images {train.shape}: make "
-            f"them alike with --data.image-size {min(train.shape[:2])}"
+            f"them alike with {data.alike_option(config, train.shape)}"
         )
     return train, test
 
@@ -120,15 +126,14 @@ def measure(
     config: Config,
     spread: NamedSharding,
 ) -> Outcome:
-    """Computes loss and accuracy on all test images."""
-    sums = [
+    """Computes what all test images come to."""
+    told = [
         test_step(state, devices.on_devices(spread, batch), np.uint32(config.seed))
         for batch in data.test_batches(test, config.batch_size)
     ]
-    loss, right, count = (
-        sum(float(one[name]) for one in sums) for name in ("loss", "right", "count")
-    )
-    return Outcome(int(state.step), loss / count, right / count)
+    task = test.task
+    values = task.scores(told, (test.examples[i][1] for i in range(len(test))))
+    return Outcome(int(state.step), task.title, values[task.score], values)
 
 
 def _note(
@@ -139,9 +144,8 @@ def _note(
     since: float,
 ) -> None:
     """Notes the means over the last steps; stops a run that learns no more."""
-    losses, accuracies = (
-        [float(values[name]) for values in waiting] for name in ("loss", "accuracy")
-    )
+    noted = {name: [float(one[name]) for one in waiting] for name in waiting[0]}
+    losses = noted["loss"]
     count = len(waiting)
     bad = [i for i, loss in enumerate(losses, 1) if not math.isfinite(loss)]
     if bad:
@@ -152,8 +156,7 @@ def _note(
         )
     metrics.note(
         number,
-        loss=sum(losses) / count,
-        accuracy=sum(accuracies) / count,
+        **{name: sum(values) / count for name, values in noted.items()},
         images_per_second=count * config.batch_size / (time.monotonic() - since),
     )
 

@@ -14,11 +14,15 @@ import vmixjax
 from train.augmentations import augmented, whole_side
 from train.config import Config, check
 from train.forms import FORMS, Form
+from train.tasks.task import Targets, Task
 from vmixjax.errors import RunError
 from vmixjax.planning import plan_at
 
 Prepare = Callable[[jax.Array, jax.Array], jax.Array]
 """(keys (B,), images uint8 (B, H, W, C)) -> inputs of the model, float32."""
+
+PrepareBoth = Callable[[jax.Array, jax.Array, Targets], tuple[jax.Array, Targets]]
+"""The same, with what is to be learned of them."""
 
 
 def image_keys(seed: int | jax.Array, step: jax.Array, ids: jax.Array) -> jax.Array:
@@ -76,11 +80,18 @@ def input_shape(
     return seen, region(config) if _form(config).place else 1
 
 
-def training(config: Config) -> Prepare:
+def training(config: Config, task: Task) -> PrepareBoth:
     """Makes what augments, mixes and gives form to a batch, for training."""
-    return lambda keys, images: form(
-        config, _mixed(config, keys, augmented(config, keys, images))
-    )
+
+    def prepare(
+        keys: jax.Array, images: jax.Array, targets: Targets
+    ) -> tuple[jax.Array, Targets]:
+        images, targets = augmented(
+            config, keys, images, targets, moved=task.moved, fills=task.fills
+        )
+        return form(config, _mixed(config, keys, images)), targets
+
+    return prepare
 
 
 def testing(config: Config) -> Prepare:

@@ -89,7 +89,7 @@ def _teller(
 ) -> tuple[Steps, Callable[[np.ndarray], np.ndarray]]:
     """The steps of a run, and what tells (B, classes) of images (B, H, W, C)."""
     steps, state = best(run, run.config, workdir, say)
-    jitted, seed = jax.jit(steps.probabilities), np.uint32(run.config.seed)
+    jitted, seed = jax.jit(steps.predictions), np.uint32(run.config.seed)
 
     def tell(images: np.ndarray) -> np.ndarray:
         ids = np.arange(len(images), dtype=np.int32)

@@ -24,7 +24,9 @@ CURVES = "curves.png"
 class Metrics:
     """Notes of a run; `open_metrics` makes one. Process 0 alone writes."""
 
-    def __init__(self, workdir: Path, steps: int, first: int) -> None:
+    def __init__(self, workdir: Path, steps: int, first: int, score: str) -> None:
+        shown = "loss", "accuracy", "images_per_second", f"test_{score}"
+        self.names = frozenset(shown)
         writes = jax.process_index() == 0
         self.lines = (workdir / _LINES if writes else Path(os.devnull)).open("a")
         self.board = SummaryWriter(
@@ -42,9 +44,11 @@ class Metrics:
         for name, value in values.items():
             self.board.add_scalar(name, value, step)
         self.shown |= {
-            name: f"{value:.1%}" if "accuracy" in name else f"{value:.4g}"
+            name: f"{value:.4g}"
+            if name in ("loss", "images_per_second")
+            else f"{value:.1%}"
             for name, value in values.items()
-            if name in ("loss", "accuracy", "images_per_second", "test_accuracy")
+            if name in self.names
         }
         self.bar.set_postfix(self.shown, refresh=False)
 
@@ -60,20 +64,25 @@ class Metrics:
 
 
 @contextmanager
-def open_metrics(workdir: Path, steps: int, first: int) -> Iterator[Metrics]:
-    """Opens the notes of a run that goes on at `first`; draws curves at the end."""
+def open_metrics(
+    workdir: Path, steps: int, first: int, score: str, title: str
+) -> Iterator[Metrics]:
+    """Opens the notes of a run that goes on at `first`; draws curves at the end.
+
+    The score that tests are noted by has a title for people.
+    """
     writes = jax.process_index() == 0
     if writes:
         stored = [line for line in read(workdir) if line["step"] <= first]
         with atomic_path(workdir / _LINES) as file:
             file.write("".join(json.dumps(line) + "\n" for line in stored).encode())
-    metrics = Metrics(workdir, steps, first)
+    metrics = Metrics(workdir, steps, first, score)
     try:
         yield metrics
     finally:
         metrics.close()
         if writes and (lines := read(workdir)):
-            draw(lines, workdir / CURVES)
+            draw(lines, workdir / CURVES, score, title)
 
 
 def read(workdir: Path) -> list[dict[str, Any]]:
@@ -106,10 +115,10 @@ def open_plot(path: Path) -> Iterator[Any]:
         figure.savefig(file, dpi=150, format="png")
 
 
-def draw(lines: list[dict[str, Any]], path: Path) -> None:
-    """Draws loss and accuracies over steps, as a PNG."""
+def draw(lines: list[dict[str, Any]], path: Path, score: str, title: str) -> None:
+    """Draws losses and scores over steps, as a PNG."""
     with open_plot(path) as (left, right):
-        for axes, name in ((left, "loss"), (right, "accuracy")):
+        for axes, name in ((left, "loss"), (right, score)):
             if noted := points(lines, name):
                 axes.plot(*zip(*noted, strict=True), label="training", alpha=0.7)
             if noted := points(lines, f"test_{name}"):
@@ -118,6 +127,6 @@ def draw(lines: list[dict[str, Any]], path: Path) -> None:
             axes.grid(alpha=0.3)
             if axes.lines:
                 axes.legend()
-        left.set(xlabel="step", ylabel="cross-entropy", title="Loss")
-        right.set(xlabel="step", ylabel="share of right answers", title="Accuracy")
+        left.set(xlabel="step", ylabel="loss", title="Loss")
+        right.set(xlabel="step", ylabel=title, title=title[0].upper() + title[1:])
         right.set_ylim(0, 1)

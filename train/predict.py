@@ -41,7 +41,7 @@ def evaluate(
         config = dataclasses.replace(config, data=at)
     if mixes is not None:
         config = dataclasses.replace(config, test_mixes=mixes)
-    test = data.load(config.data, "test")
+    test = data.load(config, "test")
     if (test.shape, test.classes) != (run.shape, run.classes):
         raise RunError(
             f"the run in {workdir} was trained on other data: images of {run.shape} in "
@@ -77,7 +77,7 @@ def predict(
     batch = np.stack(images + [np.zeros(run.shape, np.uint8)] * padding)
     ids = np.arange(len(batch), dtype=np.int32)
     seed = np.uint32(config.seed)
-    told = jax.jit(steps.probabilities)(state, batch, ids, seed)
+    told = jax.jit(steps.predictions)(state, batch, ids, seed)
     rows = np.asarray(told)[: len(images)]
     return [
         Prediction(

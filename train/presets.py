@@ -39,6 +39,31 @@ _SMALL = dataclasses.replace(
     every=585,
 )
 
+# Blood cells under a microscope, 640 x 480: 205 images to learn from.
+_BCCD = Config(
+    task="detect",
+    data=Data(
+        "tfds:bccd", image_shape=(240, 320), augment="crop-flip", upend=True, boxes=32
+    ),
+    mixing=Mixing(tile_size=10, ladder=((10, 1),)),
+    model=Model("resnet8", width=24, decoder=48),
+    optimizer=Optimizer(learning_rate=2e-3, weight_decay=0.02, average=0.99),
+    batch_size=16,
+    steps=1_200,
+    every=200,
+)
+# Streets from a car, 256 x 192: 367 images to learn from, 11 classes.
+_CAMVID = Config(
+    task="segment",
+    data=Data("tfds:camvid_small", image_shape=(180, 240), augment="crop-flip"),
+    mixing=Mixing(tile_size=10, ladder=((10, 1),)),
+    model=Model("resnet8", width=24, decoder=48),
+    optimizer=Optimizer(learning_rate=3e-3, weight_decay=0.02, average=0.99),
+    batch_size=16,
+    steps=1_200,
+    every=200,
+)
+
 PRESETS: dict[str, Config] = {
     "digits": _DIGITS,
     "mnist": _MNIST,
@@ -66,5 +91,7 @@ PRESETS: dict[str, Config] = {
         steps=45_000,
         every=1_000,
     ),
+    "bccd": _BCCD,
+    "camvid": _CAMVID,
 }
 """Configs by name."""

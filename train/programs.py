@@ -69,7 +69,8 @@ def _batch(steps: Steps) -> Batch:
 
     numbers = of((), jnp.dtype(jnp.int32))
     image = of(steps.shape, jnp.dtype(jnp.uint8))
-    batch = {"image": image, "label": numbers, "id": numbers}
+    targets = {name: of(a.shape, a.dtype) for name, a in steps.task.blank().items()}
+    batch = {"image": image, **targets, "id": numbers}
     if steps.config.optimizer.distill:
         batch["soft_label"] = of((steps.classes,), jnp.dtype(jnp.float32))
     return batch

@@ -13,7 +13,6 @@ from train.data import Dataset
 from vmixjax.data import (
     Example,
     Field,
-    Label,
     Pixels,
     Probabilities,
     Source,
@@ -113,7 +112,9 @@ class _Splits(Source):
         self._parts, self._soft_labels = parts, soft_labels
         first = parts["train"]
         self.splits: Mapping[str, int] = {n: len(part) for n, part in parts.items()}
-        fields: dict[str, Field] = {"label": Label(first.classes)}
+        self._task = first.task
+        self._field = first.task.fields[0]
+        fields: dict[str, Field] = {self._field: first.task.field_of(first.classes)}
         if soft_labels:
             count = len(first.classes)
             fields[SOFT_LABEL] = Probabilities(count, first.classes)
@@ -122,19 +123,18 @@ class _Splits(Source):
 
     def read(self, split: str, index: int, claim: Claim = at_once) -> Example:
         """See `Source.read`."""
-        image, label = self._parts[split].examples[index]
+        image, value = self._parts[split].examples[index]
         claim(image.nbytes)
-        folder = self._parts[split].classes[label]
-        stem = f"{folder}/{index}"
-        values = self._values(split, index, label)
-        return Example(f"{split}/{index}", folder, stem, image, values)
+        values = self._values(split, index, value)
+        name = f"{split}/{index}"
+        return Example(name, split, name, image, values)
 
     def values(self, split: str, index: int) -> Mapping[str, Any]:
         """See `Source.values`."""
         return self._values(split, index, self._parts[split].examples[index][1])
 
-    def _values(self, split: str, index: int, label: int) -> Mapping[str, Any]:
-        values: dict[str, Any] = {"label": label}
+    def _values(self, split: str, index: int, value: Any) -> Mapping[str, Any]:
+        values: dict[str, Any] = {self._field: self._task.stored(value)}
         if self._soft_labels:
             values[SOFT_LABEL] = self._soft_labels[split][index]
         return values

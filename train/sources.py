@@ -9,9 +9,10 @@ import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import grain
 import numpy as np
 
-from train.config import Data
+from train.config import Config, Data
 from train.examples import (
     Arrays,
     Labelled,
@@ -22,6 +23,8 @@ from train.examples import (
     labels_of,
     rows_of,
 )
+from train.tasks import TASKS
+from train.tasks.task import Task
 from vmixjax.data import (
     FORMATS,
     Label,
@@ -38,26 +41,25 @@ from vmixjax.errors import RunError
 _TESTS = ("test", "valid", "validation", "val", "dev", "eval")
 """Names of splits that are for tests, the first that there is."""
 
-_LABELS = ("label", "cls")
-"""Names of fields that hold the class."""
 
-
-def open_examples(data: Data, split: Split) -> Labelled:
+def open_examples(config: Config, split: Split) -> Labelled:
     """Opens a split of the data set that a config names.
 
     Where a data set has no splits, every tenth image of a class is for tests.
 
     Returns:
-      Its images with their classes.
+      Its images, with what the config's task is to learn of them.
 
     Raises:
-      RunError: The data set is unknown or not there, or lacks the split or classes.
+      RunError: The data set is unknown or not there, or lacks the split, classes, or
+        what is to be learned.
     """
+    data, task = config.data, TASKS[config.task]
     if data.source == "digits":
         both = enlarged_digits()
         counts = {"train": len(both[0].labels), "test": len(both[1].labels)}
         chosen = both[split == "test"]
-        digits = Arrays(chosen.images, chosen.labels)
+        digits = Arrays(chosen.images, chosen.labels.tolist())
         return Labelled(digits, tuple("0123456789"), split, counts)
     format, _, name = data.source.partition(":")
     if format not in FORMATS or not name:
@@ -65,7 +67,9 @@ def open_examples(data: Data, split: Split) -> Labelled:
         raise RunError(
             f"--data.source {data.source!r} is none of {known}{_nearest(data.source)}"
         )
-    return _LAYOUTS.get(format, _by_labels)(data, name, split)
+    if task.kind is Label:
+        return _LAYOUTS.get(format, _by_labels)(data, name, split)
+    return _by_annotations(data, name, split, task)
 
 
 def _share(split: str, chosen: Split) -> str:
@@ -75,15 +79,8 @@ def _share(split: str, chosen: Split) -> str:
 
 def _by_labels(data: Data, name: str, split: Split) -> Labelled:
     """A data set whose images have labels, perhaps in splits."""
-    source, field = _open_labelled(data, name)
-    tests = [test for test in _TESTS if test in source.splits]
-    if "train" not in source.splits:
-        raise RunError(
-            f"{name} has the splits {', '.join(source.splits)}, but no train"
-        )
-    training = Part(source, "train", name, field)
-    part = training._replace(split=tests[0]) if tests and split == "test" else training
-    origin = part.split if tests else _share("train", split)
+    source, field = _open_labelled(data, name, TASKS["classify"])
+    training, part, tests, origin = _parts(source, field, name, split)
     label = source.fields[field]
     names = label.names if isinstance(label, Label) else None
     if source.pixels is not None and names is not None and tests:
@@ -109,17 +106,51 @@ def _soft_labels(read: Read, source: Source) -> Callable[[], np.ndarray] | None:
     return read.soft_labels if given else None
 
 
-def _open_labelled(data: Data, name: str) -> tuple[Source, str]:
-    """Opens a source with no fields but class and soft label; names the class."""
+def _by_annotations(data: Data, name: str, split: Split, task: type[Task]) -> Labelled:
+    """A data set whose images have boxes or masks, perhaps in splits."""
+    source, field = _open_labelled(data, name, task)
+    training, part, tests, origin = _parts(source, field, name, split)
+    kind = source.fields[field]
+    classes = task.classes_of(kind)
+    if not classes:
+        raise RunError(
+            f"{name} does not say which classes its {field} has: name them in the data "
+            f"set"
+        )
+    read = alike([part], None, None if tests else split, [training])
+    examples = grain.MapDataset.source(read).map(
+        lambda example: (example[0], task.learned(example[1], kind))
+    )
+    return Labelled(examples, classes, origin, source.splits)
+
+
+def _parts(
+    source: Source, field: str, name: str, split: Split
+) -> tuple[Part, Part, Sequence[str], str]:
+    """What is learned from, what a split is, those for tests, what it is called."""
+    tests = [test for test in _TESTS if test in source.splits]
+    if "train" not in source.splits:
+        raise RunError(
+            f"{name} has the splits {', '.join(source.splits)}, but no train"
+        )
+    training = Part(source, "train", name, field)
+    part = training._replace(split=tests[0]) if tests and split == "test" else training
+    origin = part.split if tests else _share("train", split)
+    return training, part, tests, origin
+
+
+def _open_labelled(data: Data, name: str, task: type[Task]) -> tuple[Source, str]:
+    """Opens a source with no fields but what is learned and soft labels; names it."""
     place, image = data.data_dir, data.image
     opened = functools.partial(open_source, data.source, data_dir=place, image=image)
     try:
         source = opened(keep=None)
-        field = next((field for field in _LABELS if field in source.fields), "")
-        if not isinstance(source.fields.get(field), Label):
+        there = [one for one in task.fields if one in source.fields]
+        field = next(iter(there), "")
+        if not isinstance(source.fields.get(field), task.kind):
             raise RunError(
                 f"{name} has the features {', '.join(['image', *source.fields])}; "
-                f"image and label are needed, the label a class (cls in a WebDataset)"
+                f"image and {task.fields[0]} are needed, {task.needs}"
             )
         # Others may be anything, and need not be read.
         others = sorted(source.fields.keys() - {field, SOFT_LABEL})

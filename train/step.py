@@ -14,11 +14,10 @@ from flax import nnx
 from jax.sharding import Mesh, PartitionSpec
 
 from train import devices, inputs
-from train.augmentations import blended
-from train.config import Config, Optimizer
-from train.inputs import Prepare
-from train.models import build
+from train.config import Config
 from train.optimizers import optimizer_for
+from train.tasks import TASKS
+from train.tasks.task import Targets
 
 _TEST = 2**32 - 1
 """The step that test images get their keys from; training never comes so far."""
@@ -27,8 +26,8 @@ _MIXUP = 2**32 - 1
 """The id, of no image, whose key a step's mixup and CutMix use."""
 
 Batch = dict[str, jax.Array]
-"""image: uint8 (B, H, W, C); label: int32 (B,), -1 for none; id: int32 (B,); where the
-config distills, soft_label too: float32 (B, classes), probabilities."""
+"""image: uint8 (B, H, W, C); id: int32 (B,); and the targets of the task, such as
+label: int32 (B,). Where the config distills, soft_label too: float32 (B, classes)."""
 
 
 @flax.struct.dataclass
@@ -67,6 +66,8 @@ class Steps:
     ) -> None:
         inputs.check_shape(config, shape)
         self.config, self.shape, self.classes, self.mesh = config, shape, classes, mesh
+        TASKS[config.task].check(config)
+        self.task = TASKS[config.task](config, shape, classes)
         self.optimizer = optimizer_for(config)
         # The graph is the same for all parameters; this makes none.
         self.graph, _, _ = nnx.eval_shape(lambda: _parts(self._model(jnp.uint32(0))))
@@ -77,10 +78,8 @@ class Steps:
         if low is None:
             low = devices.has_bfloat16(self.mesh)
         shape, cell_size = inputs.input_shape(config, self.shape)
-        return build(
-            config.model,
+        return self.task.build(
             shape,
-            self.classes,
             region=inputs.region(config),
             cell_size=cell_size,
             dtype=jnp.bfloat16 if low else jnp.float32,
@@ -101,32 +100,28 @@ class Steps:
     def train(
         self, state: State, batch: Batch, seed: jax.Array
     ) -> tuple[State, dict[str, jax.Array]]:
-        """Takes a step: the next state; loss and share of right answers in the batch.
+        """Takes a step: the next state; the loss and what else is noted of the batch.
 
         Where the loss is not finite the state stays as it is, but for `step`.
         """
         config = self.config
         keys = inputs.image_keys(seed, state.step, batch["id"])
-        x = self._everywhere(inputs.training(config))(keys, batch["image"])
-        y = jax.nn.one_hot(batch["label"], self.classes)
-        y = optax.smooth_labels(y, config.optimizer.label_smoothing)
-        targets = (y, batch["soft_label"]) if config.optimizer.distill else (y,)
+        prepare = self._everywhere(inputs.training(config, self.task))
+        x, targets = prepare(keys, batch["image"], _targets(batch))
         key = inputs.image_keys(seed, state.step, jnp.uint32([_MIXUP]))[0]
-        unit = inputs.unit(config)
-        x, *asked = blended(key, config.optimizer, unit, x, *targets)
+        x, asked = self.task.asked(key, inputs.unit(config), x, targets)
 
         def loss_of(
             parameters: nnx.State[Any, Any],
-        ) -> tuple[jax.Array, tuple[nnx.State[Any, Any], jax.Array]]:
+        ) -> tuple[jax.Array, tuple[nnx.State[Any, Any], Any]]:
             model = self._merged(parameters, state.statistics)
             model.train()
-            logits = model(x)
+            outputs = model(x)
             statistics = nnx.state(model, nnx.Not(nnx.Param))
-            loss = loss_for(config.optimizer, logits, *asked)
-            return loss, (statistics, logits)
+            return self.task.loss(outputs, asked), (statistics, outputs)
 
         gradient_of = jax.value_and_grad(loss_of, has_aux=True)
-        (loss, (statistics, logits)), gradient = gradient_of(state.parameters)
+        (loss, (statistics, outputs)), gradient = gradient_of(state.parameters)
         updates, optimizer = self.optimizer.update(
             gradient, state.optimizer, state.parameters
         )
@@ -140,38 +135,32 @@ class Steps:
         before = state.replace(step=state.step + 1)  # type: ignore[attr-defined]
         finite = jnp.isfinite(loss) & jnp.isfinite(optax.tree.norm(gradient))
         after = jax.tree.map(lambda a, b: jnp.where(finite, a, b), after, before)
-        right = jnp.mean(logits.argmax(-1) == batch["label"])
-        return after, {"loss": jnp.where(finite, loss, jnp.nan), "accuracy": right}
+        noted = self.task.noted(outputs, targets)
+        return after, {"loss": jnp.where(finite, loss, jnp.nan), **noted}
 
-    def probabilities(
+    def predictions(
         self, state: State, images: jax.Array, ids: jax.Array, seed: jax.Array
-    ) -> jax.Array:
-        """Computes those of each class (B, classes) for images that it does not learn.
+    ) -> Any:
+        """Computes what is said of images that it does not learn, see `Task.likely`.
 
-        They are the mean over `config.test_mixes` mixes of each image.
+        It is the mean over `config.test_mixes` mixes of each image.
         """
         model = self._merged(*state.tested)
         model.eval()
         prepare = self._everywhere(inputs.testing(self.config))
 
-        def once(mix: jax.Array) -> jax.Array:
+        def once(mix: jax.Array) -> Any:
             keys = inputs.image_keys(seed, jnp.uint32(_TEST) - mix, ids)
-            return jax.nn.softmax(model(prepare(keys, images)))
+            return self.task.likely(model(prepare(keys, images)))
 
-        mixes = self.config.test_mixes
-        return jnp.stack([once(jnp.uint32(i)) for i in range(mixes)]).mean(0)
+        every = [once(jnp.uint32(i)) for i in range(self.config.test_mixes)]
+        return jax.tree.map(lambda *some: jnp.stack(some).mean(0), *every)
 
     def test(self, state: State, batch: Batch, seed: jax.Array) -> dict[str, jax.Array]:
-        """Sums over a batch `loss`, `right` answers and `count` of labelled images."""
-        label = batch["label"]
-        probabilities = self.probabilities(state, batch["image"], batch["id"], seed)
-        loss = -jnp.log(jnp.take_along_axis(probabilities, label[:, None], 1)[:, 0])
-        known = label >= 0
-        return {
-            "loss": jnp.sum(jnp.where(known, loss, 0)),
-            "right": jnp.sum(known & (probabilities.argmax(-1) == label)),
-            "count": jnp.sum(known),
-        }
+        """Computes what the tests need of a batch, see `Task.told`, on all devices."""
+        likely = self.predictions(state, batch["image"], batch["id"], seed)
+        told = self.task.told(likely, _targets(batch))
+        return devices.gathered(self.mesh, told)
 
     def _averaged(self, state: State, after: State) -> tuple[nnx.State[Any, Any], ...]:
         """The averages after a step; the first steps, far from the rest, weigh less."""
@@ -189,35 +178,15 @@ class Steps:
         arrays = devices.gathered(self.mesh, (parameters, statistics))
         return nnx.merge(self.graph, *arrays, copy=True)
 
-    def _everywhere(self, prepare: Prepare) -> Prepare:
+    def _everywhere(self, prepare: Any) -> Any:
         """The same, each device by itself: what is random belongs to single images."""
         spec = PartitionSpec(devices.AXIS)
-        return jax.shard_map(
-            prepare, mesh=self.mesh, in_specs=(spec, spec), out_specs=spec
-        )
+        return jax.shard_map(prepare, mesh=self.mesh, in_specs=spec, out_specs=spec)
 
 
-def loss_for(
-    options: Optimizer,
-    logits: jax.Array,
-    labels: jax.Array,
-    soft_labels: jax.Array | None = None,
-) -> jax.Array:
-    """Computes the mean loss of a batch; all but the options are (B, classes).
-
-    References:
-      With soft labels: Hinton et al., "Distilling the Knowledge in a Neural Network"
-      (2015, arXiv 1503.02531), section 2.
-    """
-    loss = optax.softmax_cross_entropy(logits, labels)
-    if soft_labels is not None:
-        warmth = options.temperature
-        # What is 0 in float32 is not impossible.
-        softened = jax.nn.softmax(jnp.log(soft_labels + 1e-7) / warmth)
-        taught = optax.softmax_cross_entropy(logits / warmth, softened)
-        # Gradients fall by the square of the temperature.
-        loss = (1 - options.distill) * loss + options.distill * warmth**2 * taught
-    return loss.mean()
+def _targets(batch: Batch) -> Targets:
+    """What is to be learned of a batch."""
+    return {name: one for name, one in batch.items() if name not in ("image", "id")}
 
 
 def _parts(

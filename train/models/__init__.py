@@ -6,6 +6,7 @@ A family of models is one file that ends in their entries, and its line in `MODE
 ['cnn', 'convmixer_256_8']
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import jax.numpy as jnp
@@ -13,6 +14,7 @@ from flax import nnx
 
 from train.config import Model
 from train.models import cnn, convmixer, resnet, shufflenet, vit
+from train.models.dense import DensePredictor, Encoder
 from train.models.layers import ModelEntry
 from train.models.stems import stem_options, widened_options
 from vmixjax.errors import RunError, none_of
@@ -75,3 +77,31 @@ def build(
         wide = model.width * model.widened
         options = widened_options(model.stem, wide, shape, cell_size, patch_size)
     return entry.make(shape, classes, dtype=dtype, rngs=rngs, **options)
+
+
+def build_dense(
+    model: Model,
+    shape: tuple[int, int, int],
+    outputs: Mapping[str, int],
+    **options: Any,
+) -> nnx.Module:
+    """Builds a model that says something of each place of its inputs.
+
+    Args:
+      model: What the config names: the encoder, and the width of the decoder behind it.
+      shape: (H, W, C) of the inputs.
+      outputs: Names of what is said, each with its number of channels.
+      options: As of `build`.
+
+    Raises:
+      RunError: The model says something of whole images only; or as `build`.
+    """
+    encoder = build(model, shape, 1, **options)
+    if not isinstance(encoder, Encoder):
+        dense = ", ".join(MODELS)
+        raise RunError(
+            f"--model.name {model.name} classifies whole images only: choose another "
+            f"of {dense}"
+        )
+    dtype, rngs = options["dtype"], options["rngs"]
+    return DensePredictor(encoder, outputs, model.decoder, dtype=dtype, rngs=rngs)

@@ -40,6 +40,15 @@ class PooledClassifier(nnx.Module):
 
     head: nnx.Linear
 
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Channels of each of `stages`."""
+        return (self.head.in_features,)
+
+    def stages(self, x: jax.Array) -> list[jax.Array]:
+        """Computes features of several sizes, the finest first, `features` last."""
+        return [self.features(x)]
+
     def features(self, x: jax.Array) -> jax.Array:
         """Computes features (B, H', W', D) of images (B, H, W, C), floating."""
         raise NotImplementedError

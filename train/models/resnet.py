@@ -90,21 +90,38 @@ class ResNet(PooledClassifier):
         spread = {} if factor is None else {"factor": factor}
         make = STEMS[stem].make
         self.stem = make(shape[2], width, 7, patch_size, **spread, **options)
-        inputs, stages = width, []
+        inputs, stages = width, list[nnx.Module]()
+        coarser, widths = list[int](), list[int]()
         for stage, count in enumerate(blocks):
             for i in range(count):
                 stride = 2 if i == 0 and stage > skipped_strides else 1
+                if stride > 1:
+                    coarser.append(len(stages))
+                    widths.append(inputs)
                 stages.append(block(inputs, width << stage, stride, **options))
                 inputs = (width << stage) * block.expansion
         self.blocks = nnx.List(stages)
+        self._coarser, self._widths = tuple(coarser), tuple(widths)
         self.head = nnx.Linear(inputs, classes, rngs=options["rngs"])
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """See `PooledClassifier.widths`."""
+        return (*self._widths, self.head.in_features)
+
+    def stages(self, x: jax.Array) -> list[jax.Array]:
+        """What blocks with a stride are given, and what the last one gives."""
+        x = self.stem(x)
+        found = []
+        for i, block in enumerate(self.blocks):
+            if i in self._coarser:
+                found.append(x)
+            x = block(x)
+        return [*found, x]
 
     def features(self, x: jax.Array) -> jax.Array:
         """See `PooledClassifier.features`."""
-        x = self.stem(x)
-        for block in self.blocks:
-            x = block(x)
-        return x
+        return self.stages(x)[-1]
 
 
 resnet8 = functools.partial(ResNet, blocks=(1, 1, 1), block=BasicBlock, width=32)

@@ -70,8 +70,23 @@ class ViT(nnx.Module):
         self.norm = nnx.LayerNorm(width, rngs=rngs)
         self.head = nnx.Linear(width, classes, rngs=rngs)
 
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """See `PooledClassifier.widths`."""
+        return (self.head.in_features,)
+
+    def stages(self, x: jax.Array) -> list[jax.Array]:
+        """What becomes of each patch: (B, H / patch_size, W / patch_size, width)."""
+        rows, columns = (side // self.embed.kernel_size[0] for side in x.shape[1:3])
+        tokens = self.norm(self._tokens(x)[:, 1:].astype(jnp.float32))
+        return [tokens.reshape(len(x), rows, columns, -1)]
+
     def __call__(self, x: jax.Array) -> jax.Array:
         """Images (B, H, W, C), floating -> logits (B, classes), float32."""
+        return self.head(self.norm(self._tokens(x)[:, 0].astype(jnp.float32)))
+
+    def _tokens(self, x: jax.Array) -> jax.Array:
+        """The class token, then those of patches."""
         x = self.embed(x)
         x = x.reshape(len(x), -1, x.shape[-1])
         token = jnp.broadcast_to(self.token[...], (len(x), 1, x.shape[-1]))
@@ -79,7 +94,7 @@ class ViT(nnx.Module):
         x = x + self.pos_embed[...].astype(x.dtype)
         for block in self.blocks:
             x = block(x)
-        return self.head(self.norm(x[:, 0].astype(jnp.float32)))
+        return x
 
 
 ENTRIES = (

@@ -1,0 +1,164 @@
+"""Boxes of objects, each with its class."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from train import centres
+from train.boxes import areas, shared
+from train.coco import average_precision
+from train.geometry import Move
+from train.models import build_dense
+from train.tasks.task import Letterbox, Targets, Task, only_classify
+from vmixjax.data import Boxes, Field, Objects
+from vmixjax.errors import RunError
+
+_LEFT = 0.25
+"""Share of a box that must still be in the image that was moved; else it is gone."""
+
+_FOUND = 100
+"""Boxes of an image that tests look at, as COCO's metrics do."""
+
+_HEAT_WEIGHT = 1.0
+_SIDES_WEIGHT = 2.0
+
+
+class Detect(Task):
+    """Images have boxes: `boxes`, float32 (N, 4), in pixels; `box_labels`, int32 (N,).
+
+    N is the config's `data.boxes`; the labels of those that are none are -1.
+    """
+
+    fields = ("objects",)
+    kind = Objects
+    needs = "boxes with classes"
+    score = "ap50"
+    title = "AP at IoU 0.5"
+    # The reflection of an object is one that no box is around.
+    fills = True
+
+    @classmethod
+    def check(cls, config: Any) -> None:
+        """See `Task.check`."""
+        only_classify(config)
+
+    @classmethod
+    def classes_of(cls, field: Field) -> tuple[str, ...] | None:
+        """See `Task.classes_of`."""
+        return field.names if isinstance(field, Objects) else None
+
+    @classmethod
+    def field_of(cls, classes: tuple[str, ...]) -> Field:
+        """See `Task.field_of`."""
+        return Objects(classes)
+
+    @classmethod
+    def learned(cls, value: Any, field: Field) -> Any:
+        """Boxes and classes, and nothing else that is known of objects."""
+        return Boxes(value.corners, value.labels)
+
+    @classmethod
+    def resized(cls, value: Any, box: Letterbox) -> Any:
+        """As shares of the larger image."""
+        share = np.tile(np.divide(box.inside, box.shape), 2).astype(np.float32)
+        return Boxes(value.corners * share, value.labels)
+
+    def counts(self, values: Sequence[Any]) -> np.ndarray | None:
+        """Objects."""
+        labels = np.concatenate([one.labels for one in values])
+        return np.bincount(labels, minlength=self.classes)
+
+    def targets(self, value: Any, index: int) -> dict[str, np.ndarray]:
+        """See `Task.targets`; where there are too many boxes, the largest are taken."""
+        if len(value) and not 0 <= value.labels.min() <= value.labels.max() < (
+            self.classes
+        ):
+            raise RunError(
+                f"image {index} has objects of the classes {value.labels.min()} to "
+                f"{value.labels.max()}: with {self.classes} classes, they must be 0 to "
+                f"{self.classes - 1}"
+            )
+        corners = value.corners * np.tile(self.shape[:2], 2).astype(np.float32)
+        size = np.prod(corners[:, 2:] - corners[:, :2], axis=1)
+        chosen = np.sort(np.argsort(-size, stable=True)[: self.config.data.boxes])
+        targets = self.blank()
+        targets["boxes"][: len(chosen)] = corners[chosen]
+        targets["box_labels"][: len(chosen)] = value.labels[chosen]
+        return targets
+
+    def blank(self) -> dict[str, np.ndarray]:
+        """See `Task.blank`."""
+        count = self.config.data.boxes
+        return {
+            "boxes": np.zeros((count, 4), np.float32),
+            "box_labels": np.full(count, -1, np.int32),
+        }
+
+    def moved(self, targets: Targets, move: Move) -> Targets:
+        """Boxes are cut to the image; those of which little is left are gone."""
+        corners = move.boxes(targets["boxes"])
+        inside = jnp.asarray([0, 0, *self.shape[:2]], corners.dtype)
+        left = shared(corners, inside)
+        stays = left >= _LEFT * areas(corners)
+        return {
+            "boxes": jnp.clip(corners, jnp.zeros(4), jnp.tile(inside[2:], 2)),
+            "box_labels": jnp.where(stays, targets["box_labels"], -1),
+        }
+
+    def build(self, shape: tuple[int, int, int], **options: Any) -> nnx.Module:
+        """See `Task.build`."""
+        outputs = {"heat": self.classes, "sides": 4}
+        return build_dense(self.config.model, shape, outputs, **options)
+
+    def loss(self, outputs: Any, asked: Targets) -> jax.Array:
+        """Of heat and of sides."""
+        heat = outputs["heat"].astype(jnp.float32)
+        grid, cell = self._grid(heat)
+
+        def one(boxes: jax.Array, labels: jax.Array) -> centres.Wanted:
+            return centres.wanted(
+                boxes, labels, grid=grid, cell=cell, classes=self.classes
+            )
+
+        all_wanted = jax.vmap(one)(asked["boxes"], asked["box_labels"])
+        found = centres.sides_to_boxes(outputs["sides"].astype(jnp.float32), cell)
+        return _HEAT_WEIGHT * centres.heat_loss(
+            heat, all_wanted.heat
+        ) + _SIDES_WEIGHT * centres.sides_loss(found, all_wanted)
+
+    def likely(self, outputs: Any) -> Any:
+        """Heat (B, h, w, classes) and boxes (B, h, w, 4)."""
+        heat = centres.likely_heat(outputs["heat"])
+        _, cell = self._grid(heat)
+        sides = outputs["sides"].astype(jnp.float32)
+        return {"heat": heat, "boxes": centres.sides_to_boxes(sides, cell)}
+
+    def told(self, likely: Any, targets: Targets) -> dict[str, jax.Array]:
+        """What is found in each image; boxes as shares of its sides."""
+        find = jax.vmap(lambda heat, boxes: centres.find(heat, boxes, count=_FOUND))
+        found = find(likely["heat"], likely["boxes"])
+        sides = jnp.tile(jnp.asarray(self.shape[:2], jnp.float32), 2)
+        corners = jnp.clip(found.boxes / sides, 0, 1)
+        return {"corners": corners, "scores": found.scores, "labels": found.labels}
+
+    def scores(
+        self, parts: Iterable[Mapping[str, Any]], values: Iterable[Any]
+    ) -> dict[str, float]:
+        """COCO's metrics; see `Task.scores`."""
+        every = list(parts)
+        found = {
+            name: np.concatenate([np.asarray(part[name]) for part in every])
+            for name in ("corners", "scores", "labels")
+        }
+        return average_precision(
+            list(values), found, self.shape[:2], classes=self.classes
+        )
+
+    def _grid(self, heat: jax.Array) -> tuple[tuple[int, int], tuple[float, float]]:
+        """Places of a model's outputs down and across, and their sides in pixels."""
+        rows, columns = heat.shape[1:3]
+        return (rows, columns), (self.shape[0] / rows, self.shape[1] / columns)

@@ -1,0 +1,194 @@
+"""A class for each pixel."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from flax import nnx
+from PIL import Image
+
+from train.geometry import Move
+from train.models import build_dense
+from train.tasks.task import Letterbox, Targets, Task, only_classify
+from vmixjax.data import Field, Mask
+from vmixjax.data.masks import void_classes
+from vmixjax.errors import RunError
+
+IGNORED = 255
+"""Of pixels that nothing is known of: they are neither learned nor tested."""
+
+_MOST = 255
+"""Classes, at most."""
+
+
+class Segment(Task):
+    """Each pixel has a class: `mask`, uint8 (H, W); `IGNORED` for none.
+
+    Classes that are called unlabelled, void or the like are none.
+    """
+
+    fields = ("segmentation_mask", "mask", "label", "semantic", "annotation")
+    kind = Mask
+    needs = "an image of the classes of pixels"
+    score = "mean_iou"
+    title = "mean IoU"
+
+    @classmethod
+    def check(cls, config: Any) -> None:
+        """See `Task.check`."""
+        only_classify(config)
+
+    @classmethod
+    def classes_of(cls, field: Field) -> tuple[str, ...] | None:
+        """See `Task.classes_of`."""
+        if not isinstance(field, Mask) or (field.count is None and not field.names):
+            return None
+        count = len(field.names) if field.names else field.count or 0
+        names = field.names or tuple(map(str, range(count)))
+        void = void_classes(field)
+        return tuple(name for i, name in enumerate(names) if i not in void)
+
+    @classmethod
+    def field_of(cls, classes: tuple[str, ...]) -> Field:
+        """See `Task.field_of`."""
+        # One more, for what is ignored.
+        return Mask(count=len(classes) + 1, names=(*classes, "unlabelled"))
+
+    @classmethod
+    def learned(cls, value: Any, field: Field) -> Any:
+        """Classes count from 0 without those that are none."""
+        assert isinstance(field, Mask)
+        void = void_classes(field)
+        count = len(field.names) if field.names else field.count or _MOST
+        table = np.full(256, IGNORED, np.uint8)
+        known = [i for i in range(min(count, _MOST)) if i not in void]
+        table[known] = np.arange(len(known))
+        return table[value]
+
+    def stored(self, value: Any) -> Any:
+        """See `Task.stored`."""
+        return np.where(value == IGNORED, self.classes, value).astype(np.uint8)
+
+    @classmethod
+    def resized(cls, value: Any, box: Letterbox) -> Any:
+        """The nearest pixels; what is not of the image is ignored."""
+        height, width = box.inside
+        picture = Image.fromarray(value).resize(
+            (width, height), Image.Resampling.NEAREST
+        )
+        mask = np.full(box.shape, IGNORED, np.uint8)
+        mask[:height, :width] = np.asarray(picture)
+        return mask
+
+    def targets(self, value: Any, index: int) -> dict[str, np.ndarray]:
+        """See `Task.targets`; masks of cells become as large as their image."""
+        height, width = self.shape[:2]
+        rows, columns = value.shape
+        if height % rows or width % columns or height // rows != width // columns:
+            raise RunError(
+                f"image {index} is {height} x {width} and its mask {rows} x {columns}: "
+                f"masks have as many pixels, or one for each cell of so many"
+            )
+        side = height // rows
+        mask = np.repeat(np.repeat(value, side, 0), side, 1) if side > 1 else value
+        found = np.unique(mask)
+        strange = found[(found >= self.classes) & (found != IGNORED)]
+        if len(strange):
+            raise RunError(
+                f"image {index} has the class {strange[0]} in its mask: with "
+                f"{self.classes} classes, they must be 0 to {self.classes - 1}"
+            )
+        return {"mask": mask}
+
+    def blank(self) -> dict[str, np.ndarray]:
+        """See `Task.blank`."""
+        return {"mask": np.full(self.shape[:2], IGNORED, np.uint8)}
+
+    def moved(self, targets: Targets, move: Move) -> Targets:
+        """Masks move as images do, reflections included."""
+        return {"mask": move.picture(targets["mask"][:, :, None])[:, :, 0]}
+
+    def build(self, shape: tuple[int, int, int], **options: Any) -> nnx.Module:
+        """See `Task.build`."""
+        outputs = {"classes": self.classes}
+        return build_dense(self.config.model, shape, outputs, **options)
+
+    def loss(self, outputs: Any, asked: Targets) -> jax.Array:
+        """Cross-entropy of pixels whose class is known."""
+        mask = asked["mask"]
+        known = mask != IGNORED
+        labels = jnp.where(known, mask, 0).astype(jnp.int32)
+        each = optax.softmax_cross_entropy_with_integer_labels(
+            self._enlarged(outputs["classes"]), labels
+        )
+        # A batch may have none.
+        return jnp.sum(each * known) / jnp.maximum(1, jnp.sum(known))
+
+    def noted(self, outputs: Any, targets: Targets) -> dict[str, jax.Array]:
+        """The share of pixels that are right, of those whose class is known."""
+        mask = targets["mask"]
+        found = self._enlarged(outputs["classes"]).argmax(-1)
+        known = mask != IGNORED
+        right = jnp.sum(known & (found == mask)) / jnp.maximum(1, jnp.sum(known))
+        return {"accuracy": right}
+
+    def likely(self, outputs: Any) -> Any:
+        """Probabilities of each class in each pixel, (B, H, W, classes)."""
+        return jax.nn.softmax(self._enlarged(outputs["classes"]))
+
+    def told(self, likely: Any, targets: Targets) -> dict[str, jax.Array]:
+        """How many pixels of each class are taken for each: (classes, classes)."""
+        mask = targets["mask"]
+        known = mask != IGNORED
+        labels = jnp.where(known, mask, 0).astype(jnp.int32)
+        found = likely.argmax(-1)
+        pairs = jnp.where(known, labels * self.classes + found, self.classes**2)
+        counts = jnp.bincount(pairs.ravel(), length=self.classes**2 + 1)[:-1]
+        right = jnp.take_along_axis(likely, labels[..., None], -1)[..., 0]
+        # What is 0 in float32 is not impossible.
+        loss = -jnp.log(jnp.maximum(right, 1e-30))
+        return {
+            "confusion": counts.reshape(self.classes, self.classes),
+            "loss": jnp.sum(jnp.where(known, loss, 0)),
+        }
+
+    def scores(
+        self, parts: Iterable[Mapping[str, Any]], values: Iterable[Any]
+    ) -> dict[str, float]:
+        """Mean IoU over the classes that tests have; see `Task.scores`."""
+        del values
+        confusion = np.zeros((self.classes, self.classes), np.int64)
+        loss = 0.0
+        for part in parts:
+            confusion += np.asarray(part["confusion"], np.int64)
+            loss += float(part["loss"])
+        count = max(1, int(confusion.sum()))
+        return {
+            "loss": loss / count,
+            self.score: mean_iou(confusion),
+            "pixel_accuracy": float(np.trace(confusion)) / count,
+        }
+
+    def _enlarged(self, logits: jax.Array) -> jax.Array:
+        """As large as the images, float32."""
+        shape = (len(logits), *self.shape[:2], logits.shape[-1])
+        return jax.image.resize(logits.astype(jnp.float32), shape, "bilinear")
+
+
+def mean_iou(confusion: np.ndarray) -> float:
+    """Computes the mean, over classes that there are, of intersection over union.
+
+    Args:
+      confusion: For each class (rows) how many pixels are taken for each (columns).
+
+    Returns:
+      0 to 1; 0 where there are no pixels.
+    """
+    there = confusion.sum(1)
+    right = np.diagonal(confusion)
+    union = there + confusion.sum(0) - right
+    known = there > 0
+    return float(np.mean(right[known] / union[known])) if known.any() else 0.0
