@@ -15,6 +15,7 @@ from train import inputs
 from train.config import Config
 from train.presets import PRESETS
 from train.programs import lower
+from train.tasks import TASKS
 
 Shape = tuple[int, int, int]
 
@@ -98,11 +99,13 @@ def inputs_of(
     config: Config, shape: Shape, classes: int, mesh: Mesh
 ) -> targets.Program:
     """Compiles what augments, mixes and gives form to a batch, without the network."""
+    task = TASKS[config.task](config, shape, classes)
 
     def prepared(step: jax.Array, images: jax.Array, ids: jax.Array) -> jax.Array:
         keys = inputs.image_keys(config.seed, step, ids)
         # As the network's first layer takes it.
-        return inputs.training(config)(keys, images).astype(jnp.bfloat16)
+        made, _ = inputs.training(config, task)(keys, images, {})
+        return made.astype(jnp.bfloat16)
 
     images = jax.ShapeDtypeStruct((config.batch_size, *shape), jnp.uint8)
     ids = jax.ShapeDtypeStruct((config.batch_size,), jnp.int32)

@@ -99,7 +99,7 @@ class Model:
     coarseness and this factor. 1 takes as many operations as on images, 1.25 about the
     time on a CPU; 0 leaves the network as it is for images."""
     decoder: int = 64
-    """Channels of what goes back up to small places, where boxes or masks are learned."""
+    """Channels of what says where objects are, or what single pixels show."""
 
 
 @dataclasses.dataclass(frozen=True)

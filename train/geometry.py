@@ -50,7 +50,7 @@ class Move:
       upended: Whether up and down are; None for never.
     """
 
-    size: tuple[int, int]
+    size: tuple[int, ...]
     shift: Shift | None
     start: jax.Array | None
     mirrored: jax.Array | None
@@ -80,8 +80,9 @@ class Move:
     def boxes(self, corners: jax.Array) -> jax.Array:
         """Moves boxes (N, 4), in pixels: they may lie beyond the image then."""
         if self.shift is not None:
-            away = self.start - self.shift.margin  # type: ignore[operator]
-            corners = corners - jnp.tile(away.astype(corners.dtype), 2)
+            assert self.start is not None
+            away = (self.start - self.shift.margin).astype(corners.dtype)
+            corners = corners - jnp.tile(away, 2)
         for axis, turned in ((1, self.mirrored), (0, self.upended)):
             if turned is not None:
                 low, high = corners[:, axis], corners[:, axis + 2]

@@ -14,11 +14,13 @@ from train.geometry import Move
 from train.models import build_dense
 from train.tasks.task import Letterbox, Targets, Task, only_classify
 from vmixjax.data import Field, Mask
-from vmixjax.data.masks import void_classes
 from vmixjax.errors import RunError
 
 IGNORED = 255
 """Of pixels that nothing is known of: they are neither learned nor tested."""
+
+_VOID = frozenset(("void", "unlabelled", "unlabeled", "ignore", "ignored", "unknown"))
+"""Names of classes that are none."""
 
 _MOST = 255
 """Classes, at most."""
@@ -48,7 +50,7 @@ class Segment(Task):
             return None
         count = len(field.names) if field.names else field.count or 0
         names = field.names or tuple(map(str, range(count)))
-        void = void_classes(field)
+        void = _void(field)
         return tuple(name for i, name in enumerate(names) if i not in void)
 
     @classmethod
@@ -61,7 +63,7 @@ class Segment(Task):
     def learned(cls, value: Any, field: Field) -> Any:
         """Classes count from 0 without those that are none."""
         assert isinstance(field, Mask)
-        void = void_classes(field)
+        void = _void(field)
         count = len(field.names) if field.names else field.count or _MOST
         table = np.full(256, IGNORED, np.uint8)
         known = [i for i in range(min(count, _MOST)) if i not in void]
@@ -176,6 +178,12 @@ class Segment(Task):
         """As large as the images, float32."""
         shape = (len(logits), *self.shape[:2], logits.shape[-1])
         return jax.image.resize(logits.astype(jnp.float32), shape, "bilinear")
+
+
+def _void(mask: Mask) -> frozenset[int]:
+    """Numbers of those classes of a mask that mean that nothing is known."""
+    names = enumerate(mask.names or ())
+    return frozenset(number for number, name in names if name.lower() in _VOID)
 
 
 def mean_iou(confusion: np.ndarray) -> float:
