@@ -89,14 +89,14 @@ def training(config: Config, task: Task) -> PrepareBoth:
         images, targets = augmented(
             config, keys, images, targets, moved=task.moved, fills=task.fills
         )
-        return form(config, _mixed(config, keys, images)), targets
+        return form(config, mixed(config, keys, images)), targets
 
     return prepare
 
 
 def testing(config: Config) -> Prepare:
     """Makes what mixes and gives form to a batch, for tests and predictions."""
-    return lambda keys, images: form(config, _mixed(config, keys, images))
+    return lambda keys, images: form(config, mixed(config, keys, images))
 
 
 def form(config: Config, images: jax.Array) -> jax.Array:
@@ -114,8 +114,8 @@ def _form(config: Config) -> Form:
     return FORMS["plain" if config.mixing.where == "off" else config.mixing.form]
 
 
-def _mixed(config: Config, keys: jax.Array, images: jax.Array) -> jax.Array:
-    """Images (B, H, W, C), each mixed by its key as the config says."""
+def mixed(config: Config, keys: jax.Array, images: jax.Array) -> jax.Array:
+    """Mixes images (B, H, W, C), each by its key, if the config says so."""
     mixing = config.mixing
     if mixing.where != "step":
         return images

@@ -1,5 +1,6 @@
 """One class for the whole image."""
 
+import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -15,6 +16,20 @@ from train.models import build
 from train.tasks.task import Targets, Task
 from vmixjax.data import Field, Label
 from vmixjax.errors import RunError
+
+
+@dataclasses.dataclass(frozen=True)
+class Classes:
+    """What a model says of one image: classes and probabilities, likeliest first."""
+
+    path: str
+    classes: tuple[str, ...]
+    probabilities: tuple[float, ...]
+
+    def line(self, most: int) -> str:
+        """See `Answer.line`."""
+        likeliest = zip(self.classes, self.probabilities, strict=True)
+        return ", ".join(f"{name} {p:.1%}" for name, p in list(likeliest)[:most])
 
 
 class Classify(Task):
@@ -84,6 +99,12 @@ class Classify(Task):
     def likely(self, outputs: Any) -> Any:
         """Probabilities (B, classes)."""
         return jax.nn.softmax(outputs)
+
+    def answer(self, path: str, answer: Any, classes: Sequence[str]) -> Classes:
+        """See `Task.answer`."""
+        order = np.argsort(-answer, stable=True)
+        names = tuple(classes[i] for i in order)
+        return Classes(path, names, tuple(map(float, answer[order])))
 
     def told(self, likely: Any, targets: Targets) -> dict[str, jax.Array]:
         """Sums over a batch `loss`, `right` answers and `count` of labelled images."""
