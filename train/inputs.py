@@ -45,10 +45,13 @@ def check_shape(config: Config, shape: tuple[int, int, int]) -> None:
     tile = config.mixing.tile_size
     height, width = shape[:2]
     if config.mixing.where != "off" and (height % tile or width % tile):
-        size = max(tile, round(min(height, width) / tile) * tile)
+        sides = [max(tile, round(side / tile) * tile) for side in (height, width)]
+        option = f"--data.image-size {min(sides)}"
+        if config.task != "classify" or config.data.image_shape is not None:
+            option = f"--data.image-shape {sides[0]} {sides[1]}"
         raise RunError(
             f"images of {height} x {width} are not whole tiles of {tile}: resize them "
-            f"with --data.image-size {size}, or choose another --mixing.tile-size"
+            f"with {option}, or choose another --mixing.tile-size"
         )
     channels = FORMS[config.mixing.form].channels
     if config.mixing.where != "off" and config.mixing.channels not in channels:
