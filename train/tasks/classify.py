@@ -47,6 +47,11 @@ class Classify(Task):
         return field.names if isinstance(field, Label) else None
 
     @classmethod
+    def greatest(cls, value: Any) -> int:
+        """See `Task.greatest`."""
+        return int(value)
+
+    @classmethod
     def field_of(cls, classes: tuple[str, ...]) -> Field:
         """See `Task.field_of`."""
         return Label(classes)

@@ -83,6 +83,11 @@ class Detect(Task):
         return field.names if isinstance(field, Objects) else None
 
     @classmethod
+    def greatest(cls, value: Any) -> int:
+        """See `Task.greatest`."""
+        return int(value.labels.max(initial=0))
+
+    @classmethod
     def field_of(cls, classes: tuple[str, ...]) -> Field:
         """See `Task.field_of`."""
         return Objects(classes)

@@ -70,6 +70,11 @@ class Segment(Task):
         return tuple(name for i, name in enumerate(names) if i not in void)
 
     @classmethod
+    def greatest(cls, value: Any) -> int:
+        """See `Task.greatest`."""
+        return int(np.where(value == IGNORED, 0, value).max(initial=0))
+
+    @classmethod
     def field_of(cls, classes: tuple[str, ...]) -> Field:
         """See `Task.field_of`."""
         # One more, for what is ignored.

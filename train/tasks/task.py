@@ -61,6 +61,11 @@ class Task:
         raise NotImplementedError
 
     @classmethod
+    def greatest(cls, value: Any) -> int:
+        """Gives the greatest number of a class in the value of a field; 0 for none."""
+        raise NotImplementedError
+
+    @classmethod
     def field_of(cls, classes: tuple[str, ...]) -> Field:
         """Makes the field that holds what `fitted` gives."""
         raise NotImplementedError
