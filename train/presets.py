@@ -64,6 +64,17 @@ _CAMVID = Config(
     every=200,
 )
 
+_VOC = Config(
+    task="detect",
+    data=Data("tfds:voc", image_shape=(320, 320), augment="crop-flip"),
+    mixing=Mixing(tile_size=10, ladder=((10, 1),)),
+    model=Model("resnet18", decoder=128),
+    optimizer=Optimizer(learning_rate=1e-3, weight_decay=0.02, average=0.999),
+    batch_size=32,
+    steps=20_000,
+    every=1_000,
+)
+
 PRESETS: dict[str, Config] = {
     "digits": _DIGITS,
     "mnist": _MNIST,
@@ -93,5 +104,29 @@ PRESETS: dict[str, Config] = {
     ),
     "bccd": _BCCD,
     "camvid": _CAMVID,
+    # For a GPU or TPU; not tried, for want of the data.
+    "voc": _VOC,
+    "coco": dataclasses.replace(
+        _VOC,
+        data=Data("tfds:coco/2017", image_shape=(320, 320), augment="crop-flip"),
+        model=Model("resnet50", decoder=128),
+        steps=90_000,
+        every=5_000,
+    ),
+    "cityscapes": Config(
+        task="segment",
+        data=Data(
+            "tfds:cityscapes/semantic_segmentation",
+            image="image_left",
+            image_shape=(512, 1024),
+            augment="crop-flip",
+        ),
+        mixing=Mixing(tile_size=16, ladder=((16, 1),)),
+        model=Model("resnet18", decoder=128),
+        optimizer=Optimizer(learning_rate=1e-3, weight_decay=0.02, average=0.999),
+        batch_size=16,
+        steps=20_000,
+        every=1_000,
+    ),
 }
 """Configs by name."""
