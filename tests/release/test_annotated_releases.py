@@ -478,3 +478,20 @@ def test_boxes_that_earlier_versions_let_through_come_back(tmp_path, monkeypatch
         np.testing.assert_array_equal(image, picture(number))
         assert same(boxes, boxes_of(number))
         np.testing.assert_array_equal(mask, mask_of(number, 16, 16))
+
+
+def test_workers_on_beam_fill_one_vault(tmp_path):
+    source = write_pets(tmp_path / "pets", COUNT, height=20, mask=True)
+    (tmp_path / "secret").write_bytes(bytes(range(32)))
+    (tmp_path / "secret").chmod(0o600)
+    options = ["--fit", "crop", "--keep", "parts", "--keep-order"]
+    options += ["--secret-file", tmp_path / "secret"]
+    here, there, back = (tmp_path / name for name in ("here", "there", "back"))
+    mix(source, here, *options)
+    beam = [source, there, *SMALL, *options, "--vault", tmp_path / "vault"]
+    assert main(["mix", *map(str, beam), "--engine", "beam"]) == 0
+    assert tree(there) == tree(here)
+    restore(there, tmp_path / "vault", back)
+    for number, (_, boxes, mask) in enumerate(read_annotated(back)):
+        assert same(boxes, boxes_of(number))
+        np.testing.assert_array_equal(mask, mask_of(number, 20, 16))

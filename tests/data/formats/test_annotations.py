@@ -1,12 +1,14 @@
 """Boxes and masks of data sets as TFDS and tar files have them, read."""
 
 import io
+import itertools
 import json
 
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 from annotated import OBJECTS, PARTS, boxes_of, mask_of, rewrite, same, write_pets
+from mutants import chance, mutate_bytes, mutate_png
 from strangers import encoded, noise, write_tar, write_tfds
 
 from vmixjax.data import Mask, Objects, Raw, Text, open_source
@@ -242,6 +244,62 @@ def test_masks_that_are_none_are_refused_one_by_one(tmp_path, content, fault):
         source.read("train", 0)
     assert str(refused.value).startswith("train/0: parts ")
     assert fault in str(refused.value)
+
+
+def worsen(features, dice):
+    """Some of the features of a record become something else."""
+    name = dice.choice([name for name in features if name != "image"])
+    numbers = (0, 1, -1, 2**31, 2**63 - 1, -(2**63), 7)
+    floats = (0.0, 0.5, -1.0, 1e30, float("nan"), float("inf"), 0.9999)
+    kind = features[name].WhichOneof("kind")
+    if name == "parts":
+        content = features[name].bytes_list.value[0]
+        mutate = dice.choice((mutate_png, mutate_bytes))
+        features[name].bytes_list.value[0] = mutate(content, dice)
+        return
+    stored = getattr(features[name], kind).value
+    how = dice.choice(("set", "set", "set", "add", "drop", "clear", "other", "many"))
+    of = floats if kind == "float_list" else numbers
+    if how == "set" and stored:
+        stored[dice.randrange(len(stored))] = dice.choice(of)
+    elif how == "add":
+        stored.extend(dice.choice(of) for _ in range(dice.choice((1, 4, 8))))
+    elif how == "drop" and stored:
+        del stored[dice.randrange(len(stored)) :]
+    elif how == "other":
+        features[name].bytes_list.value.append(b"x" * dice.randrange(5))
+    elif how == "many":
+        stored.extend([dice.choice(of)] * 10_000)
+    else:
+        del features[name]
+
+
+def test_mutants_of_records_are_fit_or_refused(tmp_path):
+    count, number = 150, itertools.count()
+    name = write_pets(tmp_path / "pets", count, mask=True)
+    rewrite(
+        tmp_path / "pets",
+        lambda features: worsen(features, chance("record", next(number))),
+    )
+    source = open_source(name, keep=None)
+    fit = 0
+    for index in range(count):
+        try:
+            values = source.read("train", index).values
+        except ImageError as error:
+            assert str(error).startswith(f"train/{index}")
+            assert "\n" not in str(error)
+            continue
+        fit += 1
+        boxes, mask = values["objects"], values["parts"]
+        assert mask.shape == (16, 16)
+        assert boxes.corners.shape == (len(boxes), 4)
+        assert ((boxes.corners > -0.01) & (boxes.corners < 1.01)).all()
+        assert ((boxes.labels >= 0) & (boxes.labels < 3)).all()
+        assert {len(values) for values in boxes.others.values()} == {len(boxes)}
+        for extra in source.extras("train", index):
+            assert isinstance(extra, str)
+    assert 15 < fit < 120
 
 
 def sample(number, **more):
