@@ -1,7 +1,7 @@
 """What the features of a TFDS data set are to a release, and which may pass."""
 
 import dataclasses
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,7 +16,12 @@ from vmixjax.data.example import (
     class_field,
 )
 from vmixjax.data.formats.format import SourceOptions
-from vmixjax.data.formats.tfds.annotations import mask_of, objects_of, others_of
+from vmixjax.data.formats.tfds.annotations import (
+    mask_of,
+    objects_of,
+    others_of,
+    unfit_of,
+)
 from vmixjax.data.formats.tfds.stored import probabilities_of
 from vmixjax.data.naming import telling, tells_person
 from vmixjax.data.objects import OBJECTS, Objects
@@ -94,7 +99,11 @@ def fields_of(name: str, features: Mapping[str, Any], options: SourceOptions) ->
         and not probabilities_of(key, feature)
         and masks[key] is None
     }
-    _check("may show what the images show", filter(lambda k: _shows(left[k]), asked))
+    shows = [key for key in asked if _shows(left[key])]
+    # Often it is but a text that boxes come with.
+    rest = [f"{key}/{one}" for key in shows for one in unfit_of(left[key])]
+    boxed = f"; --drop {' '.join(rest)} is enough for boxes to pass" if rest else ""
+    _check("may show what the images show", shows, boxed)
     tells = [key for key in asked if _tells(key, left[key])]
     if boxes and keep is not None:
         tells += _telling_others(boxes, {*options.drop, *keep})
@@ -144,13 +153,13 @@ def _telling_others(boxes: _Found, settled: Collection[str]) -> Iterator[str]:
                 yield f"{boxes.key}/{one}"
 
 
-def _check(why: str, keys: Any) -> None:
+def _check(why: str, keys: Iterable[str], more: str = "") -> None:
     if names := sorted(keys):
         of, it = ("features", "them") if len(names) > 1 else ("feature", "it")
         every = " ".join(names)
         raise RunError(
             f"the {of} {', '.join(names)} {why}: leave {it} behind with --drop "
-            f"{every}, or let {it} through with --keep {every}"
+            f"{every}, or let {it} through with --keep {every}{more}"
         )
 
 
