@@ -176,6 +176,29 @@ def test_of_several_none_is_chosen_but_by_its_name(tmp_path):
     assert len(source.read("train", 0).values["objects"]) == 1
 
 
+def test_what_is_called_so_and_is_no_boxes_can_be_left_behind(tmp_path):
+    features = {
+        "image": FEATURES.Image(shape=(16, 16, 3)),
+        "objects": FEATURES.Sequence({"label": LABEL, "confidence": np.int64}),
+        "bobjects": FEATURES.Sequence({"bbox": BOX, "label": LABEL}),
+    }
+    example = {
+        "image": io.BytesIO(encoded(noise(0, height=16, width=16))),
+        "objects": [{"label": 0, "confidence": 1}],
+        "bobjects": [{"bbox": HERE, "label": 1}],
+    }
+    name = f"tfds:{write_tfds(tmp_path / 'two', features, [example])}"
+    with pytest.raises(RunError, match="the feature objects may show what"):
+        open_source(name)
+    both = open_source(name, keep=None)
+    assert isinstance(both.fields["objects"], Raw)
+    assert both.fields["bobjects"] == Objects(("x", "y"))
+    source = open_source(name, drop=["objects"])
+    assert source.fields == {"objects": Objects(("x", "y"))}
+    assert source.read("train", 0).values["objects"].labels.tolist() == [1]
+    assert not open_source(name, drop=["objects", "bobjects"]).fields
+
+
 @pytest.mark.parametrize(
     ("name", "feature", "expected"),
     [

@@ -44,19 +44,23 @@ class Fields(NamedTuple):
 
 
 class _Found(NamedTuple):
-    """The feature that is the boxes, what its field is called, and what that is.
+    """The feature that is the boxes, and what its field is.
 
-    And what each box has beside its class: features by the names that users give them.
+    Attributes:
+      key: Its name.
+      aliases: What users may call it.
+      field: What it is.
+      others: What each box has beside its class: features by their names.
     """
 
     key: str
-    called: str
+    aliases: frozenset[str]
     field: Objects
     others: Mapping[str, Any]
 
     def names(self, one: str) -> set[str]:
-        """What users may call one of what each box has."""
-        return {f"{self.key}/{one}", f"{self.called}/{one}"}
+        """Gives what users may call one of what each box has."""
+        return {f"{alias}/{one}" for alias in self.aliases}
 
 
 def fields_of(name: str, features: Mapping[str, Any], options: SourceOptions) -> Fields:
@@ -75,7 +79,7 @@ def fields_of(name: str, features: Mapping[str, Any], options: SourceOptions) ->
     inside = (
         {each for one in boxes.others for each in boxes.names(one)} if boxes else ()
     )
-    known = {*features, *inside, *([boxes.called] if boxes else ())}
+    known = {*features, *inside, *(boxes.aliases if boxes else ())}
     there = ", ".join([*features, *sorted(inside)])
     options.check_fields(known, f"{name} has {there} beside the image")
     keep = options.keep
@@ -114,10 +118,12 @@ def fields_of(name: str, features: Mapping[str, Any], options: SourceOptions) ->
     label = fields.get(class_field(fields) or "")
     names = (label.names or ()) if isinstance(label, Label) else ()
     fields = {key: _named(field, names) for key, field in fields.items()}
-    if boxes is None or {boxes.key, boxes.called} & set(options.drop):
+    if boxes is None or boxes.aliases & set(options.drop):
         return Fields(fields, {})
-    fields[boxes.called] = boxes.field
-    return Fields(dict(sorted(fields.items())), {boxes.called: boxes.key})
+    # Another feature may be called so.
+    called = boxes.key if OBJECTS in fields else OBJECTS
+    fields[called] = boxes.field
+    return Fields(dict(sorted(fields.items())), {called: boxes.key})
 
 
 def _find_boxes(features: Mapping[str, Any], options: SourceOptions) -> _Found | None:
@@ -126,16 +132,12 @@ def _find_boxes(features: Mapping[str, Any], options: SourceOptions) -> _Found |
         return None
     found: dict[str, _Found] = {}
     for key, feature in features.items():
-        called = key if OBJECTS in features else OBJECTS
-        others = others_of(feature)
-        drop = {
-            one
-            for one in others
-            if {f"{key}/{one}", f"{called}/{one}"} & set(options.drop)
-        }
+        aliases = frozenset({key} if OBJECTS in features else {key, OBJECTS})
+        one = _Found(key, aliases, Objects(), others_of(feature))
+        drop = [part for part in one.others if one.names(part) & set(options.drop)]
         field = objects_of(feature, drop)
         if field is not None:
-            found[key] = _Found(key, called, field, others)
+            found[key] = one._replace(field=field)
     # Those left behind are still to be known by their names.
     among = {key: one for key, one in found.items() if key not in options.drop} or found
     if len(among) > 1 and OBJECTS not in among:
@@ -145,11 +147,10 @@ def _find_boxes(features: Mapping[str, Any], options: SourceOptions) -> _Found |
 
 def _telling_others(boxes: _Found, settled: Collection[str]) -> Iterator[str]:
     """Names what each box has that may tell whose it is, and is not asked for."""
-    if not {boxes.key, boxes.called} & set(settled):
+    if boxes.aliases.isdisjoint(settled):
         for one, feature in boxes.others.items():
-            if _tells(one, feature, number=True) and not boxes.names(one) & set(
-                settled
-            ):
+            named = not boxes.names(one).isdisjoint(settled)
+            if _tells(one, feature, number=True) and not named:
                 yield f"{boxes.key}/{one}"
 
 
