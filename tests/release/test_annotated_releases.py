@@ -192,8 +192,7 @@ def cells_of(mask, side):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("fit", ["pad", "crop"])
-@pytest.mark.parametrize("cells", [4, 0])
+@pytest.mark.parametrize(("fit", "cells"), [("pad", 4), ("crop", 0)])
 def test_masks_keep_one_class_for_each_cell(tmp_path, capsys, kind, fit, cells):
     height, width = 20, 29
     source = write_pets(tmp_path / "pets", 4, height=height, width=width, mask=True)

@@ -9,9 +9,17 @@ import pytest
 import tensorflow_datasets as tfds
 from annotated import OBJECTS, PARTS, boxes_of, mask_of, rewrite, same, write_pets
 from mutants import chance, mutate_bytes, mutate_png
+from PIL import Image
 from strangers import encoded, noise, write_tar, write_tfds
 
-from vmixjax.data import Mask, Objects, Raw, Text, open_source
+from vmixjax.data import (
+    RELEASED_CODECS,
+    Mask,
+    Objects,
+    Raw,
+    Text,
+    open_source,
+)
 from vmixjax.errors import ImageError, RunError
 
 FEATURES = tfds.features
@@ -271,6 +279,21 @@ def test_masks_that_are_none_are_refused_one_by_one(tmp_path, content, fault):
         source.read("train", 0)
     assert str(refused.value).startswith("train/0: parts ")
     assert fault in str(refused.value)
+
+
+def test_masks_of_a_release_are_png_alone(tmp_path):
+    name = write_pets(tmp_path / "pets", 1, mask=True)
+    file = io.BytesIO()
+    Image.fromarray(np.zeros((16, 16), np.uint8)).save(file, "JPEG")
+
+    def change(features):
+        features["parts"].bytes_list.value[0] = file.getvalue()
+
+    rewrite(tmp_path / "pets", change)
+    open_source(name, keep=None).read("train", 0)
+    source = open_source(name, keep=None, codecs=RELEASED_CODECS, released=True)
+    with pytest.raises(ImageError, match="train/0: parts is JPEG, where only PNG can"):
+        source.read("train", 0)
 
 
 def worsen(features, dice):
