@@ -16,13 +16,11 @@ from train.geometry import Move
 from train.models import build_dense
 from train.tasks.task import Letterbox, Targets, Task, only_classify
 from vmixjax.data import Field, Mask
+from vmixjax.data.masks import NOTHING, unsaid_classes
 from vmixjax.errors import RunError
 
-IGNORED = 255
+IGNORED = NOTHING
 """Of pixels that nothing is known of: they are neither learned nor tested."""
-
-_VOID = frozenset(("void", "unlabelled", "unlabeled", "ignore", "ignored", "unknown"))
-"""Names of classes that are none."""
 
 _FEWEST = 1.02
 """Keeps the weights of classes that hardly occur finite, and at fifty at most."""
@@ -69,7 +67,7 @@ class Segment(Task):
             return None
         count = len(field.names) if field.names else field.count or 0
         names = field.names or tuple(map(str, range(count)))
-        void = _void(field)
+        void = unsaid_classes(field)
         return tuple(name for i, name in enumerate(names) if i not in void)
 
     @classmethod
@@ -87,7 +85,7 @@ class Segment(Task):
     def learned(cls, value: Any, field: Field) -> Any:
         """Classes count from 0 without those that are none."""
         assert isinstance(field, Mask)
-        void = _void(field)
+        void = unsaid_classes(field)
         count = len(field.names) if field.names else field.count or _MOST
         table = np.full(256, IGNORED, np.uint8)
         known = [i for i in range(min(count, _MOST)) if i not in void]
@@ -230,12 +228,6 @@ class Segment(Task):
         """As large as the images, float32."""
         shape = (len(logits), *self.shape[:2], logits.shape[-1])
         return jax.image.resize(logits.astype(jnp.float32), shape, "bilinear")
-
-
-def _void(mask: Mask) -> frozenset[int]:
-    """Numbers of those classes of a mask that mean that nothing is known."""
-    names = enumerate(mask.names or ())
-    return frozenset(number for number, name in names if name.lower() in _VOID)
 
 
 def mean_iou(confusion: np.ndarray) -> float:

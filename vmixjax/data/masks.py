@@ -130,7 +130,7 @@ def to_cells(mask: np.ndarray, field: Mask, side: int) -> np.ndarray:
       uint8 (h // side, w // side).
     """
     rows, columns = mask.shape[0] // side, mask.shape[1] // side
-    unsaid = _unsaid(field)
+    unsaid = unsaid_classes(field)
     cells = np.empty((rows, columns), np.uint8)
     # Where in the counts of a row of cells those of each pixel's cell begin.
     begin = np.repeat(np.arange(columns) * _CLASSES, side)
@@ -146,8 +146,8 @@ def to_cells(mask: np.ndarray, field: Mask, side: int) -> np.ndarray:
     return cells
 
 
-def _unsaid(field: Mask) -> list[int]:
-    """The numbers of classes that say nothing of a pixel."""
+def unsaid_classes(field: Mask) -> list[int]:
+    """Gives the numbers of those classes that say nothing of a pixel."""
     found = [
         number
         for number, name in enumerate(field.names or ())
