@@ -234,6 +234,13 @@ class Source(Protocol):
         """Says in words what lies in a release outside of all examples."""
         yield from ()
 
+    def doubts(self) -> Iterator[str]:
+        """Says in words what is left out although it lies in the source, as no image.
+
+        Such as what is said of images that there are not.
+        """
+        yield from ()
+
     def traces(self) -> Iterator[Trace]:
         """Lists its files: they tell it from others, and from itself once changed."""
         ...

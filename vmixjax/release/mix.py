@@ -9,7 +9,7 @@ import msgspec
 from vmixjax.data.example import Label, Schema, Source, class_field
 from vmixjax.data.formats import FORMATS
 from vmixjax.data.inside import holds
-from vmixjax.data.writing import MANIFEST, Shard
+from vmixjax.data.writing import MANIFEST, Shard, is_aside
 from vmixjax.errors import RunError
 from vmixjax.release.changes import (
     Changes,
@@ -96,6 +96,10 @@ def _mix(
     fingerprint = Fingerprint() if config.forgets_secret else Fingerprint.of(source)
     journal = Journal(config.dst)
     journal.check(config.about(source))
+    for doubt in source.doubts():
+        if config.strict:
+            raise RunError(f"{doubt} (--strict)")
+        progress.doubt(doubt)
     # Before the look, so that what is wrong with it is told at once; and once only,
     # since a pipe gives it once.
     secret = read_secret(config.secret_file) if config.secret_file else None
@@ -224,7 +228,8 @@ def _finish(job: ReleaseJob) -> dict[str, Any]:
     def shards() -> Iterator[dict[str, Any]]:
         for shard in job.shards:
             note = journal.read(shard)
-            images, parts = note.tally.images, dict(note.files)
+            images = note.tally.images
+            parts = {n: d for n, d in note.files.items() if not is_aside(n)}
             yield {"split": shard.split, "images": images, "files": parts}
 
     def sign(written: bytes) -> str:
