@@ -43,12 +43,13 @@ class Mix:
     """Mix a data set so that it is hard to recognise what its images show.
 
     SRC is an image file or a folder of them (folders are classes), a TFDS data set
-    (tfds:NAME or tfds:DIR), a WebDataset (a .tar file, a folder of them, or a .txt list),
-    or a COCO data set (its folder, or its JSON file). DST becomes a release: mixed images, their classes, a manifest, and nothing
-    else of the originals. Without --vault nobody can undo the mixing; with it, you can,
-    and so can whoever gets hold of the vault. This is obfuscation, not encryption: the
-    mean colour of each region remains. Interrupted, the same command goes on where it
-    was, if a --vault or --secret-file keeps the secret.
+    (tfds:NAME or tfds:DIR), a WebDataset (a .tar file, a folder of them, or a .txt
+    list), or a COCO data set (its folder or JSON file). DST becomes a release: mixed
+    images, their classes and boxes, a manifest, and nothing else of the originals.
+    Without --vault nobody can undo the mixing; with it, you can, and so can whoever
+    gets hold of the vault. This is obfuscation, not encryption: the mean colour of each
+    region remains. Interrupted, the same command goes on where it was, if a --vault or
+    --secret-file keeps the secret.
     """
 
     src: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="SRC")]

@@ -234,11 +234,8 @@ class Source(Protocol):
         """Says in words what lies in a release outside of all examples."""
         yield from ()
 
-    def doubts(self) -> Iterator[str]:
-        """Says in words what is left out although it lies in the source, as no image.
-
-        Such as what is said of images that there are not.
-        """
+    def remarks(self) -> Iterator[str]:
+        """Says in words what its owner should know of it before it is used."""
         yield from ()
 
     def traces(self) -> Iterator[Trace]:

@@ -59,9 +59,9 @@ class Wrapping(Source):
         """As of the other source."""
         return self._source.loose()
 
-    def doubts(self) -> Iterator[str]:
+    def remarks(self) -> Iterator[str]:
         """As of the other source."""
-        return self._source.doubts()
+        return self._source.remarks()
 
     def traces(self) -> Iterator[Trace]:
         """As of the other source."""

@@ -37,7 +37,7 @@ PART = ".part"
 """Suffix of files and folders under way."""
 
 ASIDE = ".aside"
-"""Suffix of files in that folder that shards leave to `Sink.finish`, and nobody else."""
+"""Suffix of files in that folder that shards leave to `Sink.finish`."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -96,10 +96,6 @@ def _mix(
     fingerprint = Fingerprint() if config.forgets_secret else Fingerprint.of(source)
     journal = Journal(config.dst)
     journal.check(config.about(source))
-    for doubt in source.doubts():
-        if config.strict:
-            raise RunError(f"{doubt} (--strict)")
-        progress.doubt(doubt)
     # Before the look, so that what is wrong with it is told at once; and once only,
     # since a pipe gives it once.
     secret = read_secret(config.secret_file) if config.secret_file else None
@@ -107,6 +103,10 @@ def _mix(
     format = FORMATS[config.format]
     if not format.needs_pixels:
         format.create(config.dst, Schema(source.name, source.fields, source.pixels))
+    for remark in source.remarks():
+        if config.strict:
+            raise RunError(f"{remark} (--strict)")
+        progress.doubt(remark)
     # What goes on was looked at when it began: a release is begun only after that.
     if config.update or not journal.goes_on():
         source = RememberingSource(source)

@@ -6,7 +6,7 @@ passed over, as everything else is that is not named here.
 
 import dataclasses
 from collections import Counter
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePath
 from typing import Annotated
 
@@ -176,11 +176,11 @@ def _side(path: Path, side: float) -> int:
 
 
 def _categories(path: Path, categories: list[Category]) -> Mapping[int, str]:
-    for twice in sorted(_repeated(one.id for one in categories)):
+    for twice in _repeated(one.id for one in categories):
         raise RunError(f"{path} has two categories of the id {twice}; rename one")
     return {one.id: one.name for one in categories}
 
 
-def _repeated(ids: Iterable[Hashable]) -> set[Hashable]:
+def _repeated(ids: Iterable[int | str]) -> set[int | str]:
     """Those that are there several times."""
     return {one for one, count in Counter(ids).items() if count > 1}

@@ -1,6 +1,6 @@
 """Boxes as COCO has them, in pixels, and as shares of the image: there and back."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -39,7 +39,8 @@ def corners_of(boxes: np.ndarray, height: int, width: int) -> np.ndarray:
 
     Args:
       boxes: Left, top, width and height in pixels, float64 (N, 4).
-      height, width: Of the image.
+      height: Height of the image.
+      width: Its width.
 
     Returns:
       float32 (N, 4), as of `Boxes.corners`.
@@ -64,7 +65,8 @@ def pixels_of(corners: np.ndarray, height: int, width: int) -> np.ndarray:
 
     Args:
       corners: As `corners_of` gives them.
-      height, width: Of the image.
+      height: Height of the image.
+      width: Its width.
 
     Returns:
       float64 (N, 4): left, top, width and height. Products of float32 and sides of
@@ -92,8 +94,8 @@ def _shares(boxes: np.ndarray, height: int, width: int) -> np.ndarray:
 def objects_of(boxes: Boxes, height: int, width: int) -> list[Object]:
     """Gives the objects in an image as they are written: alike for alike only."""
     pixels = pixels_of(boxes.corners, height, width).tolist()
-    areas: Sequence[Any] = boxes.others.get(AREA, [w * h for _, _, w, h in pixels])
-    crowds: Sequence[Any] = boxes.others.get(CROWD, [False] * len(boxes))
+    areas: Iterable[Any] = boxes.others.get(AREA, [w * h for _, _, w, h in pixels])
+    crowds = boxes.others.get(CROWD, np.zeros(len(boxes), bool))
     parts = zip(boxes.labels.tolist(), pixels, areas, crowds, strict=True)
     return [
         Object(label, (x, y, w, h), _area(area), int(crowd))

@@ -1,8 +1,8 @@
 """Which files of annotations a COCO data set has, their splits, and where images lie.
 
-There is no one layout: `annotations/instances_train2017.json` with `train2017/`, as COCO
-itself; `train/_annotations.coco.json` with images beside it, as Roboflow exports; or
-some JSON files beside `images/`, or beside the images.
+There is no one layout: `annotations/instances_train2017.json` with `train2017/`, as in
+COCO itself; `train/_annotations.coco.json` with images beside it, as Roboflow exports
+them; or some JSON files beside `images/`, or beside the images.
 """
 
 import dataclasses
@@ -54,7 +54,7 @@ def is_coco(path: Path) -> bool:
 
 
 def is_release(path: Path) -> bool:
-    """Tells whether a folder is a release in this format, or a file its annotations."""
+    """Tells whether a folder is a release, or a file the annotations of one."""
     if not path.is_dir():
         return path.suffix == ".json" and path.name.startswith(PREFIX)
     return bool(_instances(path))

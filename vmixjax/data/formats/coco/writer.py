@@ -57,7 +57,7 @@ class CocoSink(Sink):
         self._images = FolderSink(root, Schema(schema.name, {}, schema.pixels))
         self._field = OBJECTS
         self._names: tuple[str, ...] | None = None
-        held = []
+        held: list[str] = []
         for name, field in schema.fields.items():
             if not isinstance(field, Objects) or held:
                 raise RunError(
@@ -169,13 +169,14 @@ class CocoSink(Sink):
 
     def finish(self, counts: Mapping[str, list[tuple[int, int]]]) -> dict[str, str]:
         """Writes a file of annotations for each split."""
-        splits = {
-            split: partial(
-                self._entries,
-                split,
-                [number for number, of in enumerate(shards) if of[0]],
-            )
+        # Of a shard without images nothing may be there.
+        with_images = {
+            split: [number for number, (images, _) in enumerate(shards) if images]
             for split, shards in counts.items()
+        }
+        splits = {
+            split: partial(self._entries, split, numbers)
+            for split, numbers in with_images.items()
         }
         names = self._names
         if names is None:

@@ -1,4 +1,4 @@
-"""A file of annotations as a release has it: nothing but images, boxes and classes."""
+"""Annotations as a release has them: images, boxes and classes, and nothing else."""
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
@@ -9,10 +9,7 @@ import msgspec
 from vmixjax.data.formats.coco.boxes import Object
 from vmixjax.data.inside import open_inside
 
-_ABOUT = (
-    "Images mixed by vmixjax: regions of pixels are shuffled, so that it is hard to "
-    "recognise what they show. Boxes are where they were."
-)
+_ABOUT = "Images and the objects in them, written by vmixjax"
 
 
 class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -79,7 +76,8 @@ def is_written(
     Args:
       root: Folder that it lies in.
       name: Its path there.
-      names, entries: As of `annotations_of`.
+      names: As of `annotations_of`.
+      entries: Likewise.
     """
     expected = hashlib.sha256()
     for piece in annotations_of(names, entries):
