@@ -54,14 +54,14 @@ def is_coco(path: Path) -> bool:
 
 
 def is_release(path: Path) -> bool:
-    """Tells whether a folder is a release, or a file the annotations of one."""
+    """Tells whether a folder is a release, or a file is of one."""
     if not path.is_dir():
         return path.suffix == ".json" and path.name.startswith(PREFIX)
     return bool(_instances(path))
 
 
 def root_of(path: Path) -> Path:
-    """Gives the folder of a data set that a user named by it, or by one of its files."""
+    """Gives the folder of a data set that a user named by it, or by its file."""
     if path.is_dir():
         return path
     parent = path.parent

@@ -1,6 +1,7 @@
 """A COCO data set, read as the images that its annotations name."""
 
 import contextlib
+import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
@@ -236,9 +237,12 @@ class CocoSource(Source):
             for split, said in self._said.items()
         }
         for split, index in self._places():
-            path = self._folders[split] / self._said[split].names[index]
-            name = self.name_of(split, index)
-            one, said = Trace.of(path, split, name, index, index + 1), said_by[split]
+            folder, file = self._folders[split], self._said[split].names[index]
+            place = split, self.name_of(split, index), index, index + 1
+            one, said = Trace(*place, size=0, time=0), said_by[split]
+            # What leads elsewhere is not looked up.
+            with contextlib.suppress(ValueError):
+                one = Trace.of(folder / inside(file), *place)
             yield one._replace(size=one.size + said.size, time=one.time + said.time)
 
     def _places(self) -> Iterator[tuple[str, int]]:
@@ -261,7 +265,9 @@ class CocoSource(Source):
     def _check_inside(
         self, path: Path, error: type[ImageError] | type[RunError] = RunError
     ) -> None:
-        if path.exists() and not any(is_inside(path, root) for root in self._roots):
+        if os.path.exists(path) and not any(
+            is_inside(path, root) for root in self._roots
+        ):
             raise error(
                 f"{path} is, or lies behind, a link out of the folder; copy what it "
                 f"leads to into it, or name the folder that such links lead to with "

@@ -61,8 +61,8 @@ class CocoSink(Sink):
         for name, field in schema.fields.items():
             if not isinstance(field, Objects) or held:
                 raise RunError(
-                    f"--format coco holds objects and no other field, and so not "
-                    f"{name}: leave it out (if SRC has it, --drop {name}), or choose "
+                    f"--format coco cannot hold the field {name}, but boxes of objects "
+                    f"alone: leave it out (if SRC has it, --drop {name}), or choose "
                     f"another --format"
                 )
             held.append(OBJECTS)
