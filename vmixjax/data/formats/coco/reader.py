@@ -265,7 +265,7 @@ class CocoSource(Source):
     def _check_inside(
         self, path: Path, error: type[ImageError] | type[RunError] = RunError
     ) -> None:
-        if os.path.exists(path) and not any(
+        if os.path.lexists(path) and not any(
             is_inside(path, root) for root in self._roots
         ):
             raise error(
