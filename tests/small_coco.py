@@ -17,7 +17,9 @@ NAMES = ("cat", "dog", "brush")
 
 def picture(seed, height=HEIGHT, width=WIDTH):
     """An image (H, W, 3) like no other."""
-    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+    return np.random.default_rng(seed).integers(
+        0, 256, (int(height), int(width), 3), np.uint8
+    )
 
 
 def annotations(count=3, *, suffix="png", within=""):
