@@ -150,9 +150,17 @@ def _instances(path: Path) -> list[Path]:
 
 def _exported(path: Path) -> list[Path]:
     with os.scandir(path) as entries:
-        below = sorted(one.name for one in entries if one.is_dir())
+        below = sorted(one.name for one in entries if _is_folder(one))
     files = [path / _BESIDE, *(path / name / _BESIDE for name in below)]
     return [one for one in files if one.is_file()]
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        # Links may lead in a circle.
+        return False
 
 
 def _json_files(folder: Path) -> list[Path]:
