@@ -298,8 +298,8 @@ FAULTS = {
     unknown_class: r"has an object of the category 2, which .*json does not know: add",
     wrong_size: r"is 32 x 48, but .*json says 32 x 49: correct its height and width",
     missing: r"none.png does not exist",
-    same_id: r"has train/000000000003.png several times, or others of its id",
-    same_name: r"has train/000000000003.png several times, or others of its id",
+    same_id: r"train/000000000003.png is there several times, or others of its id",
+    same_name: r"train/000000000003.png is there several times, or others of its id",
     out_of_it: r"names the image '../../secret.png', which leads out of its folder",
     nul: r"names the image 'a\\x00.png', which leads out of its folder",
     empty: r"names the image '.', which leads out of its folder",
@@ -376,6 +376,20 @@ def test_classes_are_the_same_in_all_files(tmp_path):
     write_json(path, said)
     with pytest.raises(RunError, match=r"category 1 is Cat in .*val2017.*and cat in"):
         open_source(str(root))
+
+
+def test_an_image_is_in_one_split(tmp_path):
+    """Or a network is tested on what it has learned from."""
+    said = annotations()
+    write_json(tmp_path / "train.json", said)
+    write_json(tmp_path / "test.json", annotations(2))
+    write_images(tmp_path / "images", said)
+    source = open_source(f"coco:{tmp_path}")
+    assert source.splits == {"test": 2, "train": 3}
+    assert source.read("train", 2).name == "images/000000000002.png"
+    for split in source.splits:
+        with pytest.raises(ImageError, match=r"000001.png is there several times"):
+            source.read(split, 1)
 
 
 def test_images_that_are_not_there_at_all(made):

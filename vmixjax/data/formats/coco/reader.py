@@ -22,7 +22,7 @@ from vmixjax.data.example import Example, Field, Pixels, Source, Trace
 from vmixjax.data.files import find_files, is_inside, png_names, short_name
 from vmixjax.data.formats.coco.annotations import Annotations, read_annotations
 from vmixjax.data.formats.coco.boxes import AREA, CROWD, boxes_of, objects_of
-from vmixjax.data.formats.coco.finding import find_parts, folder_of, root_of
+from vmixjax.data.formats.coco.finding import FOLDER, find_parts, folder_of, root_of
 from vmixjax.data.formats.coco.written import Entry, is_written
 from vmixjax.data.formats.format import SourceOptions, existing
 from vmixjax.data.inside import inside
@@ -71,6 +71,10 @@ class CocoSource(Source):
                 if options.released
                 else folder_of(one, iter(said.names), self._roots)
             )
+        self._prefixes = {
+            split: self._name(folder / "_").removesuffix("_")
+            for split, folder in self._folders.items()
+        }
         self.places: Sequence[Path] = (path, *self._folders.values())
         self.splits: Mapping[str, int] = {
             split: len(said.names) for split, said in self._said.items()
@@ -139,10 +143,7 @@ class CocoSource(Source):
 
     def name_of(self, split: str, index: int) -> str:
         """It is the path, from the folder of the data set."""
-        path = self._folders[split] / self._said[split].names[index]
-        with contextlib.suppress(ValueError):
-            return path.relative_to(self.root).as_posix()
-        return path.as_posix()
+        return f"{self._prefixes[split]}{self._said[split].names[index]}"
 
     def values(self, split: str, index: int) -> Mapping[str, Boxes]:
         """They are the objects in it."""
@@ -184,7 +185,7 @@ class CocoSource(Source):
     def loose(self) -> Iterator[str]:
         """What annotations hold that a release's do not."""
         for split, said in self._said.items():
-            name = said.path.relative_to(self.root).as_posix()
+            name = f"{FOLDER}/{said.path.name}"
             field = self.fields.get(OBJECTS)
             names = field.names if isinstance(field, Objects) else ()
             entries = partial(self._entries, split)
@@ -221,7 +222,7 @@ class CocoSource(Source):
         for folder in dict.fromkeys(self._folders.values()):
             for file in find_files(folder):
                 path = folder / file
-                name = path.relative_to(self.root).as_posix()
+                name = self._name(path)
                 if hash(name) not in named and looks_like_image(path):
                     unnamed[name] = None
         if unnamed:
@@ -248,6 +249,12 @@ class CocoSource(Source):
     def _places(self) -> Iterator[tuple[str, int]]:
         for split, count in self.splits.items():
             yield from ((split, index) for index in range(count))
+
+    def _name(self, path: Path) -> str:
+        """A path, from the folder of the data set if it lies there."""
+        with contextlib.suppress(ValueError):
+            path = path.relative_to(self.root)
+        return path.as_posix()
 
     def _path(self, split: str, index: int) -> Path:
         """Where to read an image, which must not lie elsewhere."""
@@ -278,8 +285,8 @@ class CocoSource(Source):
         """Refuses an image of which there are several."""
         if twice or hash(name) in self._repeated:
             raise ImageError(
-                f"{path} has {name} several times, or others of its id, so that it is "
-                f"open which boxes are its: make one image of them"
+                f"{name} is there several times, or others of its id are, so that it "
+                f"is open which boxes are its: make one image of them in {path}"
             )
 
     def _check_size(
