@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 
+import mutants
 import numpy as np
 import pytest
 import strangers
@@ -23,6 +24,7 @@ from vmixjax.data.formats.coco.writer import CocoSink
 from vmixjax.data.writing import WORK
 from vmixjax.release.unmix import open_release
 
+MUTANTS = int(os.environ.get("VMIXJAX_MUTANTS", "8"))
 KILLS = int(os.environ.get("VMIXJAX_KILLS", "1"))
 """They take some seconds each."""
 
@@ -373,6 +375,32 @@ def test_other_boxes_and_classes_are_not_restored(made, tmp_path, capsys):
         capsys.readouterr()
         assert run("unmix", mixed, tmp_path / f"back-{number}", *vault) != 0
         assert "has another label, or other things beside" in capsys.readouterr().err
+
+
+def test_mutants_of_annotations_are_found(made, tmp_path, capsys):
+    """Whatever they hold: a line says so, and what is not as it was is not restored."""
+    path = tmp_path / "mixed/annotations/instances_train.json"
+    write_tree(tmp_path / "mixed", tree(made / "mixed"))
+    good = path.read_bytes()
+    vault = ["--vault", made / "vault"]
+    originals = {
+        name: (image.tobytes(), objects)
+        for name, image, objects in strangers.read_coco(made / "back")
+    }
+    for number in range(MUTANTS):
+        dice = mutants.chance("coco release", number)
+        bad = mutants.mutate_json(good, dice, ["../secret.png", "/dev/zero"])
+        if bad == good:
+            continue
+        path.write_bytes(bad)
+        assert run("verify", tmp_path / "mixed", *vault) == 1
+        back = tmp_path / f"back-{number}"
+        status = run("unmix", tmp_path / "mixed", back, *vault)
+        assert "Traceback" not in capsys.readouterr().err
+        there = list(strangers.read_coco(back)) if back.exists() else []
+        assert (len(there) == len(originals)) == (status == 0)
+        for name, image, objects in there:
+            assert originals[name] == (image.tobytes(), objects)
 
 
 class Stop(KeyboardInterrupt):

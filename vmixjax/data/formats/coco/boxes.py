@@ -49,14 +49,15 @@ def corners_of(boxes: np.ndarray, height: int, width: int) -> np.ndarray:
       ValueError: One is none, has no area, or reaches out of the image.
     """
     corners = _shares(boxes, height, width)
-    for box, corner in zip(boxes, corners, strict=True):
-        if not np.isfinite(box).all():
+    finite = np.isfinite(boxes).all(axis=1)
+    inside = (corners >= -_BEYOND).all(axis=1) & (corners <= 1 + _BEYOND).all(axis=1)
+    fit = finite & inside & (corners[:, :2] < corners[:, 2:]).all(axis=1)
+    for number in np.flatnonzero(~fit):
+        if not finite[number]:
             raise ValueError("a box that is not four numbers: x, y, width, height")
-        told = f"[{', '.join(f'{number:g}' for number in box)}]"
-        if corner.min() < -_BEYOND or corner.max() > 1 + _BEYOND:
-            raise ValueError(f"the box {told}, which reaches out of it")
-        if (corner[:2] >= corner[2:]).any():
-            raise ValueError(f"the box {told}, which has no area")
+        fault = "has no area" if inside[number] else "reaches out of it"
+        told = ", ".join(f"{side:g}" for side in boxes[number])
+        raise ValueError(f"the box [{told}], which {fault}")
     return corners
 
 
