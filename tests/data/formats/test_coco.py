@@ -493,6 +493,18 @@ def test_files_of_annotations_are_no_links_out(made):
     )
 
 
+@pytest.mark.parametrize("released", [True, False])
+def test_names_of_files_lead_nowhere(made, released):
+    root, said = made
+    secret = root.parent / "000000000000.png"
+    Image.fromarray(picture(99)).save(secret)
+    # Behind its prefix it is called as the folder above.
+    write_json(root / "annotations" / "instances_...json", said)
+    shutil.rmtree(root / "train")
+    with pytest.raises((RunError, ImageError), match=r"out of|and there are none in"):
+        open_source(f"coco:{root}", released=released).read("..", 0)
+
+
 def test_boxes_come_back_to_the_last_bit():
     rng = np.random.default_rng(0)
     for side in (1, 7, 480, 640, 1333, 4000, 65_535, 2**24):
