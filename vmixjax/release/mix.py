@@ -32,7 +32,7 @@ from vmixjax.release.manifest import (
     write_manifest,
 )
 from vmixjax.release.overlaps import check_overlaps
-from vmixjax.release.progress import Progress
+from vmixjax.release.progress import Progress, tell_of_source
 from vmixjax.release.reading import start_threads
 from vmixjax.release.remembering import RememberingSource
 from vmixjax.release.schema import Manifest, Tally
@@ -105,10 +105,7 @@ def _mix(
     if not format.needs_pixels:
         released = config.released(source)
         format.create(config.dst, Schema(source.name, released, source.pixels))
-    for remark in source.remarks():
-        if config.strict:
-            raise RunError(f"{remark} (--strict)")
-        progress.doubt(remark)
+    tell_of_source(source, progress, strict=config.strict)
     # What goes on was looked at when it began: a release is begun only after that.
     if config.update or not journal.goes_on():
         source = RememberingSource(source)

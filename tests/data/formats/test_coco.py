@@ -98,7 +98,7 @@ def test_layouts(tmp_path, layout):
     assert set(source.splits) == set(splits)
     for split, (count, seed, folder) in splits.items():
         check(source, split, annotations(count), seed=seed, folder=folder)
-    assert list(source.remarks()) == []
+    assert list(source.left_out()) == []
     field = source.fields["objects"]
     assert field.names == NAMES
     assert field.others == (("area", "float"), ("is_crowd", "bool"))
@@ -404,7 +404,7 @@ def test_what_belongs_to_no_image_is_told_once(made):
     said["images"].pop(1)
     said["annotations"][-1]["image_id"] = 555
     source = open_source(str(write(root, said)))
-    strays, unnamed = source.remarks()
+    strays, unnamed = source.left_out()
     assert "has objects in 2 images that it does not name, of the ids 101, 555;" in (
         strays
     )
@@ -413,7 +413,7 @@ def test_what_belongs_to_no_image_is_told_once(made):
     assert source.splits == {"train": 3}
     # Whoever names one file, or one split, does not ask for what others may name.
     one = open_source(str(root / "annotations" / "instances_train.json"))
-    assert list(one.remarks()) == [strays]
+    assert list(one.left_out()) == [strays]
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "png", "tif", "webp"])
@@ -540,7 +540,7 @@ def test_mutants(made):
         path.write_bytes(bad)
         try:
             source = open_source(str(root))
-            list(source.remarks())
+            list(source.left_out())
             list(source.traces())
             list(source.loose())
         except RunError:

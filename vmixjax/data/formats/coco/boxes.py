@@ -49,8 +49,9 @@ def corners_of(boxes: np.ndarray, height: int, width: int) -> np.ndarray:
       ValueError: One is none, has no area, or reaches out of the image.
     """
     corners = _shares(boxes, height, width)
-    finite = np.isfinite(boxes).all(axis=1)
-    inside = (corners >= -_BEYOND).all(axis=1) & (corners <= 1 + _BEYOND).all(axis=1)
+    finite: np.ndarray = np.isfinite(boxes).all(axis=1)
+    within: np.ndarray = (corners >= -_BEYOND) & (corners <= 1 + _BEYOND)
+    inside: np.ndarray = within.all(axis=1)
     fit = finite & inside & (corners[:, :2] < corners[:, 2:]).all(axis=1)
     for number in np.flatnonzero(~fit):
         if not finite[number]:

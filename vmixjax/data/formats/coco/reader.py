@@ -206,7 +206,7 @@ class CocoSource(Source):
             objects = [] if boxes is None else objects_of(boxes, height, width)
             yield Entry(name, height, width, objects)
 
-    def remarks(self) -> Iterator[str]:
+    def left_out(self) -> Iterator[str]:
         """Objects in images that there are not, and images without an entry."""
         for said in self._said.values():
             if said.strays:
