@@ -50,8 +50,7 @@ def corners_of(boxes: np.ndarray, height: int, width: int) -> np.ndarray:
     """
     corners = _shares(boxes, height, width)
     finite: np.ndarray = np.isfinite(boxes).all(axis=1)
-    within: np.ndarray = (corners >= -_BEYOND) & (corners <= 1 + _BEYOND)
-    inside: np.ndarray = within.all(axis=1)
+    inside = (corners.min(axis=1) >= -_BEYOND) & (corners.max(axis=1) <= 1 + _BEYOND)
     fit = finite & inside & (corners[:, :2] < corners[:, 2:]).all(axis=1)
     for number in np.flatnonzero(~fit):
         if not finite[number]:
