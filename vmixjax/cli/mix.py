@@ -23,7 +23,7 @@ from vmixjax.cli.options import (
     optional,
     status,
 )
-from vmixjax.command_line import Command, counted, say
+from vmixjax.command_line import SOME_SKIPPED, Command, counted, say
 from vmixjax.config import Channels
 from vmixjax.data.formats import FORMATS
 from vmixjax.errors import RunError
@@ -43,12 +43,13 @@ class Mix:
     """Mix a data set so that it is hard to recognise what its images show.
 
     SRC is an image file or a folder of them (folders are classes), a TFDS data set
-    (tfds:NAME or tfds:DIR), or a WebDataset (a .tar file, a folder of them, or a .txt
-    list). DST becomes a release: mixed images, their classes and boxes, a manifest, and
-    nothing else of the originals. Without --vault nobody can undo the mixing; with it,
-    you can, and so can whoever gets hold of the vault. This is obfuscation, not
-    encryption: the mean colour of each region remains. Interrupted, the same command
-    goes on where it was, if a --vault or --secret-file keeps the secret.
+    (tfds:NAME or tfds:DIR), a WebDataset (a .tar file, a folder of them, or a .txt
+    list), or a COCO data set (its folder or JSON file). DST becomes a release: mixed
+    images, their classes and boxes, a manifest, and nothing else of the originals.
+    Without --vault nobody can undo the mixing; with it, you can, and so can whoever
+    gets hold of the vault. This is obfuscation, not encryption: the mean colour of each
+    region remains. Interrupted, the same command goes on where it was, if a --vault or
+    --secret-file keeps the secret.
     """
 
     src: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="SRC")]
@@ -56,7 +57,7 @@ class Mix:
     dst: Destination
     """A new folder for the release."""
     format: Annotated[str, tyro.conf.arg(metavar=f"{{{','.join(_FORMATS)}}}")] = "same"
-    """What to write: PNG files, a TFDS data set, tar files; or what SRC is."""
+    """What to write: PNG files, a TFDS data set, tar files, COCO; or what SRC is."""
     strength: Annotated[float | None, optional("S", "1.0")] = None
     """0 to 1, a place in each image's range of VFE; 0 still mixes every tile."""
     target_vfe: Annotated[float | None, optional("VFE", "by --strength")] = None
@@ -135,14 +136,16 @@ def run(options: Mix) -> int:
     with errors_name(options.dst):
         manifest = mix_release(config, engine, progress, workers=options.workers)
     if options.json:
-        told = {"left_out": progress.skipped, "unchanged": progress.hardly_changed}
+        left_out = [*progress.doubts, *progress.skipped]
+        told = {"left_out": left_out, "unchanged": progress.hardly_changed}
         print(json.dumps({**manifest, **told}, indent=1))
     else:
         _summarize(manifest)
         if manifest["hardly_changed"]:
             needed = manifest["hardly_changed"]
             say(_hardly_changed(needed, progress.hardly_changed, config.recipe))
-    return status(manifest["images"], manifest["skipped"])
+    skipped = status(manifest["images"], manifest["skipped"])
+    return SOME_SKIPPED if progress.doubts else skipped
 
 
 def _check(options: Mix) -> None:

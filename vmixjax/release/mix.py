@@ -10,7 +10,7 @@ from vmixjax.data.example import Label, Schema, Source, class_field
 from vmixjax.data.formats import FORMATS
 from vmixjax.data.inside import holds
 from vmixjax.data.objects import Objects
-from vmixjax.data.writing import MANIFEST, Shard
+from vmixjax.data.writing import MANIFEST, Shard, is_aside
 from vmixjax.errors import RunError
 from vmixjax.release.changes import (
     Changes,
@@ -32,7 +32,7 @@ from vmixjax.release.manifest import (
     write_manifest,
 )
 from vmixjax.release.overlaps import check_overlaps
-from vmixjax.release.progress import Progress
+from vmixjax.release.progress import Progress, tell_of_source
 from vmixjax.release.reading import start_threads
 from vmixjax.release.remembering import RememberingSource
 from vmixjax.release.schema import Manifest, Tally
@@ -105,6 +105,7 @@ def _mix(
     if not format.needs_pixels:
         released = config.released(source)
         format.create(config.dst, Schema(source.name, released, source.pixels))
+    tell_of_source(source, progress, strict=config.strict)
     # What goes on was looked at when it began: a release is begun only after that.
     if config.update or not journal.goes_on():
         source = RememberingSource(source)
@@ -226,7 +227,8 @@ def _finish(job: ReleaseJob) -> dict[str, Any]:
     def shards() -> Iterator[dict[str, Any]]:
         for shard in job.shards:
             note = journal.read(shard)
-            images, parts = note.tally.images, dict(note.files)
+            images = note.tally.images
+            parts = {n: d for n, d in note.files.items() if not is_aside(n)}
             yield {"split": shard.split, "images": images, "files": parts}
 
     def sign(written: bytes) -> str:

@@ -10,7 +10,7 @@ from vmixjax.data.files import is_inside
 from vmixjax.data.formats import format_of_release, open_source
 from vmixjax.data.formats.format import Format
 from vmixjax.data.inside import inside
-from vmixjax.data.writing import MANIFEST, WORK, Shard, Sink, sweep
+from vmixjax.data.writing import ASIDE, MANIFEST, WORK, Shard, Sink, sweep
 from vmixjax.errors import ImageError, RunError, VaultError
 from vmixjax.release.exclusive import exclusive
 from vmixjax.release.journal import BEGUN
@@ -101,7 +101,7 @@ def unmix_release(
         schema = Schema(source.name, source.fields, _original_pixels(source, vault))
         sink = format.create(dst, schema)
         # Originals that a run which was killed left under way.
-        sweep(dst)
+        sweep(dst, ASIDE)
         try:
             if image is None and format.has_order:
                 source = _in_source_order(src, source, vault)
@@ -110,6 +110,7 @@ def unmix_release(
             if image is None:
                 _check_seen(src, vault, restored, strict, progress)
         finally:
+            sweep(dst, ASIDE)
             _clean(dst)
     return restored
 

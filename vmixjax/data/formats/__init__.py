@@ -24,6 +24,7 @@ FORMATS: Registry[Format] = Registry(
         "folder": "vmixjax.data.formats.folder:FORMAT",
         "tfds": "vmixjax.data.formats.tfds:FORMAT",
         "webdataset": "vmixjax.data.formats.webdataset:FORMAT",
+        "coco": "vmixjax.data.formats.coco:FORMAT",
     },
 )
 """All formats keep every bit of the pixels; lossy ones would spoil the mixing."""
@@ -46,8 +47,8 @@ def open_source(
 
     Args:
       name: An image file or a folder of them; a `.tar` file, a `.txt` file that lists
-        such, or a folder of nothing but them; or `FORMAT:NAME`, such as `tfds:NAME` or
-        `tfds:DIR`.
+        such, or a folder of nothing but them; COCO's JSON, or a folder with it; or
+        `FORMAT:NAME`, such as `tfds:NAME` or `tfds:DIR`.
       data_dir: Folder where TFDS keeps its data sets.
       splits: Splits to read, or parts of them, as `train[:50%]`; all if empty.
       drop: Fields to leave behind.

@@ -29,6 +29,7 @@ from vmixjax.data.inside import create_private, own_folder
 from vmixjax.data.room import Claim, at_once
 from vmixjax.data.splits import find_splits
 from vmixjax.data.writing import (
+    ASIDE,
     LOCK,
     MANIFEST,
     PART,
@@ -234,7 +235,7 @@ def _is_note(file: PurePath) -> bool:
     if len(file.parts) == 1:
         return file.name == MANIFEST
     under_way = any(PurePath(part).suffix == PART for part in file.parts[1:])
-    noted = under_way or file.suffix == ".json" or file.name == LOCK
+    noted = under_way or file.suffix in (".json", ASIDE) or file.name == LOCK
     return file.parts[0] == WORK and noted
 
 
