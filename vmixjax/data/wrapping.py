@@ -59,6 +59,10 @@ class Wrapping(Source):
         """As of the other source."""
         return self._source.loose()
 
+    def remarks(self) -> Iterator[str]:
+        """As of the other source."""
+        return self._source.remarks()
+
     def traces(self) -> Iterator[Trace]:
         """As of the other source."""
         return self._source.traces()

@@ -5,7 +5,7 @@ import hashlib
 import os
 import secrets
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -159,6 +159,15 @@ class Sink(Protocol):
         Threads of `disk` may wait for the disk; none does any more when it ends.
         """
         ...
+
+    def note(self, shard: Shard, files: Iterable[str]) -> None:
+        """Is told which files a shard has, of each that is done, before `finish`.
+
+        Args:
+          shard: The shard; those of a split come in their order.
+          files: Paths of its files, in the order in which `write` has named them.
+        """
+        del shard, files
 
     def finish(self, counts: Mapping[str, list[tuple[int, int]]]) -> dict[str, str]:
         """Writes what comes after all shards; gives paths and SHA-256.

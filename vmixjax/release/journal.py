@@ -69,7 +69,7 @@ class _Start:
     source: Signature | None
 
 
-_LAST = (".json", ".txt")
+_LAST = (".json", ".txt", ".yaml")
 """Suffixes of what formats write after all shards."""
 
 

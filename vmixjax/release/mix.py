@@ -103,6 +103,8 @@ def _mix(
     format = FORMATS[config.format]
     if not format.needs_pixels:
         format.create(config.dst, Schema(source.name, source.fields, source.pixels))
+    for remark in source.remarks():
+        progress.say(remark)
     # What goes on was looked at when it began: a release is begun only after that.
     if config.update or not journal.goes_on():
         source = RememberingSource(source)
@@ -208,6 +210,7 @@ def _finish(job: ReleaseJob) -> dict[str, Any]:
         note = journal.read(shard)
         tallies[shard.name] = note.tally
         names.update(note.files)
+        job.sink.note(shard, note.files)
         total.add(note.tally)
         counts[shard.split].append((note.tally.images, note.size))
     if not total.images:

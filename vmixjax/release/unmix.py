@@ -147,6 +147,7 @@ def _restore(
         try:
             if tally.images:
                 files.publish(sink.root)
+                sink.note(shard, files.parts)
         finally:
             # Originals are not left under other names.
             files.discard()

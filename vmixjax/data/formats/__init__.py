@@ -24,6 +24,8 @@ FORMATS: Registry[Format] = Registry(
         "folder": "vmixjax.data.formats.folder:FORMAT",
         "tfds": "vmixjax.data.formats.tfds:FORMAT",
         "webdataset": "vmixjax.data.formats.webdataset:FORMAT",
+        "voc": "vmixjax.data.formats.voc:FORMAT",
+        "yolo": "vmixjax.data.formats.yolo:FORMAT",
     },
 )
 """All formats keep every bit of the pixels; lossy ones would spoil the mixing."""
