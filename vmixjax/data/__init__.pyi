@@ -23,6 +23,9 @@ from .formats import format_of_release as format_of_release
 from .formats import open_source as open_source
 from .formats.format import Format as Format
 from .formats.format import SourceOptions as SourceOptions
+from .masks import Mask as Mask
+from .objects import Boxes as Boxes
+from .objects import Objects as Objects
 from .pixels import eight_bits as eight_bits
 from .pixels import pixels_digest as pixels_digest
 from .pixels import square as square

@@ -11,6 +11,7 @@ from vmixjax.data.codecs.images import read_image
 from vmixjax.data.example import Example, Source
 from vmixjax.data.files import is_inside
 from vmixjax.data.formats import FORMATS, open_source
+from vmixjax.data.masks import Mask
 from vmixjax.data.pixels import Fit, fit
 from vmixjax.data.soft_labels import with_soft_labels
 from vmixjax.errors import ImageError, RunError
@@ -186,9 +187,27 @@ class ReleaseConfig:
                     f"SRC {place} lies inside DST {self.dst}, which would hold the "
                     f"originals; name another folder"
                 )
+        self._check_masks(source)
         if self.soft_labels is not None:
             return with_soft_labels(source, self.soft_labels)
         return source
+
+    def _check_masks(self, source: Source) -> None:
+        """Refuses masks that nobody has said anything about."""
+        masks = [
+            name
+            for name, field in source.fields.items()
+            if isinstance(field, Mask) and name not in self.keep
+        ]
+        if masks:
+            of, it = ("features", "them") if len(masks) > 1 else ("feature", "it")
+            every = " ".join(masks)
+            raise RunError(
+                f"the {of} {', '.join(masks)} may show what the images show, by "
+                f"outlines: leave {it} behind with --drop {every}, let {it} through "
+                f"with --keep {every}, or keep one class for each cell of N x N pixels "
+                f"with --mask-cells N"
+            )
 
     def about(self, source: Source) -> dict[str, Any]:
         """Tells how a release of a source is mixed, for its manifest."""

@@ -5,12 +5,19 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from vmixjax.data.example import Example, Field, Raw
+from vmixjax.data.masks import Mask
+from vmixjax.data.objects import Objects
 from vmixjax.errors import RunError
 
 
 def placed_fields(fields: Mapping[str, Field]) -> list[str]:
     """Lists the names of those that are measured by the image."""
-    return [name for name, f in fields.items() if isinstance(f, Raw) and f.placed]
+    return [
+        name
+        for name, field in fields.items()
+        if (isinstance(field, Raw) and field.placed)
+        or isinstance(field, Objects | Mask)
+    ]
 
 
 def check_placed(placed: Sequence[str], example: Example, fitted: np.ndarray) -> None:

@@ -13,7 +13,7 @@ COPY_AGAIN = "copy it again from its source"
 TO_PNG = "save it as an 8 or 16 bit PNG"
 ONE_PICTURE = "save the picture you want as a file of its own"
 
-_PER_PIXEL = 8
+PER_PIXEL = 8
 """Bytes that decoding takes: four of Pillow's, and as many of an array."""
 
 
@@ -77,4 +77,4 @@ def check_size(width: int, height: int, claim: Claim = at_once) -> None:
             f"has {width} x {height} pixels, over the limit of {MAX_PIXELS}",
             "scale it down or cut it up",
         )
-    claim(_PER_PIXEL * width * height)
+    claim(PER_PIXEL * width * height)

@@ -1,8 +1,8 @@
 """What the features of a TFDS data set are to a release, and which may pass."""
 
 import dataclasses
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -16,42 +16,125 @@ from vmixjax.data.example import (
     class_field,
 )
 from vmixjax.data.formats.format import SourceOptions
+from vmixjax.data.formats.tfds.annotations import mask_of, objects_of, others_of
 from vmixjax.data.formats.tfds.stored import probabilities_of
 from vmixjax.data.naming import telling, tells_person
+from vmixjax.data.objects import OBJECTS, Objects
 from vmixjax.errors import RunError
 
 _LABELS = ("label", "cls")
 """Numbers that are called so are those of classes, as tar files have them."""
 
 
-def fields_of(
-    features: Mapping[str, Any], options: SourceOptions
-) -> Mapping[str, Field]:
+class Fields(NamedTuple):
+    """What the features of a data set are to a release.
+
+    Attributes:
+      fields: What belongs to each image, by name.
+      places: Names of features whose fields are called otherwise.
+    """
+
+    fields: Mapping[str, Field]
+    places: Mapping[str, str]
+
+
+class _Found(NamedTuple):
+    """The feature that is the boxes, what its field is called, and what that is.
+
+    And what each box has beside its class: features by the names that users give them.
+    """
+
+    key: str
+    called: str
+    field: Objects
+    others: Mapping[str, Any]
+
+    def names(self, one: str) -> set[str]:
+        """What users may call one of what each box has."""
+        return {f"{self.key}/{one}", f"{self.called}/{one}"}
+
+
+def fields_of(name: str, features: Mapping[str, Any], options: SourceOptions) -> Fields:
     """Gives what the features beside the image are, without those left behind.
+
+    Args:
+      name: Name of the data set, for complaints.
+      features: Its features beside the image.
+      options: What is wanted of it. What each box has is called as in `objects/id`.
 
     Raises:
       RunError: Some may show what the images show, or tell whose they are, and are
-        neither dropped nor kept.
+        neither dropped nor kept; or what is to be dropped or kept is not there.
     """
+    boxes = _find_boxes(features, options)
+    inside = (
+        {each for one in boxes.others for each in boxes.names(one)} if boxes else ()
+    )
+    known = {*features, *inside, *([boxes.called] if boxes else ())}
+    there = ", ".join([*features, *sorted(inside)])
+    options.check_fields(known, f"{name} has {there} beside the image")
     keep = options.keep
     left = {
         # Protobuf has them in another order in each process.
         key: features[key]
         for key in sorted(features)
-        if key not in options.drop
+        if key not in options.drop and not (boxes and key == boxes.key)
     }
-    # Soft labels are labels, as classes are.
+    masks = {key: mask_of(key, feature) for key, feature in left.items()}
+    # Soft labels are labels, as classes are, and so are boxes. Whether masks may pass
+    # is for those to say who make releases.
     asked = {
         key: feature
         for key, feature in left.items()
-        if keep is not None and key not in keep and not probabilities_of(key, feature)
+        if keep is not None
+        and key not in keep
+        and not probabilities_of(key, feature)
+        and masks[key] is None
     }
     _check("may show what the images show", filter(lambda k: _shows(left[k]), asked))
-    _check("may tell whose image it is", filter(lambda k: _tells(k, left[k]), asked))
-    fields = {key: _field(key, left[key], asked=key in asked) for key in left}
+    tells = [key for key in asked if _tells(key, left[key])]
+    if boxes and keep is not None:
+        tells += _telling_others(boxes, {*options.drop, *keep})
+    _check("may tell whose image it is", tells)
+    fields: dict[str, Field] = {
+        key: masks[key] or _field(key, left[key], asked=key in asked) for key in left
+    }
     label = fields.get(class_field(fields) or "")
     names = (label.names or ()) if isinstance(label, Label) else ()
-    return {key: _named(field, names) for key, field in fields.items()}
+    fields = {key: _named(field, names) for key, field in fields.items()}
+    if boxes is None or {boxes.key, boxes.called} & set(options.drop):
+        return Fields(fields, {})
+    fields[boxes.called] = boxes.field
+    return Fields(dict(sorted(fields.items())), {boxes.called: boxes.key})
+
+
+def _find_boxes(features: Mapping[str, Any], options: SourceOptions) -> _Found | None:
+    """The feature that is the boxes: called so, or the only one that may be."""
+    found: dict[str, _Found] = {}
+    for key, feature in features.items():
+        called = key if options.released or OBJECTS in features else OBJECTS
+        others = others_of(feature)
+        drop = {
+            one
+            for one in others
+            if {f"{key}/{one}", f"{called}/{one}"} & set(options.drop)
+        }
+        field = objects_of(feature, drop)
+        if field is not None:
+            found[key] = _Found(key, called, field, others)
+    # Those left behind are still to be known by their names.
+    among = {key: one for key, one in found.items() if key not in options.drop} or found
+    if len(among) > 1 and OBJECTS not in among:
+        return None
+    return among.get(OBJECTS, next(iter(among.values()), None))
+
+
+def _telling_others(boxes: _Found, settled: Collection[str]) -> Iterator[str]:
+    """Names what each box has that may tell whose it is, and is not asked for."""
+    if not {boxes.key, boxes.called} & set(settled):
+        for one, feature in boxes.others.items():
+            if _tells(one, feature) and not boxes.names(one) & set(settled):
+                yield f"{boxes.key}/{one}"
 
 
 def _check(why: str, keys: Any) -> None:

@@ -61,10 +61,9 @@ class TfdsSource(Source):
         }
         self._image, image, features = choose_image(name, info.features, options)
         self.pixels: Pixels | None = Pixels(image.shape, np.dtype(image.np_dtype))
-        there = f"{name} has {', '.join(features)} beside the image"
-        options.check_fields(features, there)
-        self.fields: Mapping[str, Field] = fields_of(features, options)
-        self._sense = Records(info.name, info.features, self.fields, self._image)
+        fields, places = fields_of(name, features, options)
+        self.fields: Mapping[str, Field] = fields
+        self._sense = Records(info.name, info.features, fields, self._image, places)
         self._files = {
             split: [
                 (Path(one.filename), one.examples_in_shard)
@@ -84,9 +83,9 @@ class TfdsSource(Source):
         name = self.name_of(split, index)
         features = self._sense.features(self._record(split, index), name)
         content = image_of(features, name)
-        values = self._sense.values(features, name)
         image = decode_image(content, name, codecs=self._codecs, claim=claim)
         pixels = self._fitting(image, name)
+        values = self._sense.values(features, name, pixels.shape[:2])
         label = self.fields.get("label")
         folder = split
         if isinstance(label, Label) and values["label"] >= 0:

@@ -12,6 +12,7 @@ from tensorflow_datasets.proto import tf_example_pb2
 from vmixjax.data.example import Field, Pixels
 from vmixjax.data.formats.tfds.choice import IMAGE
 from vmixjax.data.formats.tfds.stored import value_of
+from vmixjax.data.placed import check_placed
 from vmixjax.errors import ImageError
 
 
@@ -23,6 +24,7 @@ class Records:
       features: Its features, a `tfds.features.FeaturesDict`.
       fields: Those that are wanted beside the image.
       image: The one that is the image.
+      places: Names of features whose fields are called otherwise.
     """
 
     def __init__(
@@ -31,8 +33,10 @@ class Records:
         features: Any,
         fields: Mapping[str, Field],
         image: str = IMAGE,
+        places: Mapping[str, str] | None = None,
     ) -> None:
         self._title, self._fields, self._image = title, fields, image
+        self._places = places or {}
         self._names = frozenset(
             tfds.core.utils.flatten_nest_dict(features.get_serialized_info())
         )
@@ -55,21 +59,34 @@ class Records:
         others = {name: features[name] for name in features if name != self._image}
         return {**others, IMAGE: features[self._image]}
 
-    def values(self, features: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    def values(
+        self,
+        features: Mapping[str, Any],
+        name: str,
+        size: tuple[int, int] | None = None,
+    ) -> Mapping[str, Any]:
         """Gives what a record has for each field.
+
+        Args:
+          features: What the record has.
+          name: Name of the image in complaints.
+          size: Height and width of the image, where they are known.
 
         Raises:
           ImageError: It has nothing, or nothing that it can have.
         """
         declared = {name: features[name] for name in filter(self.declares, features)}
-        values = {}
+        pixels = size and size[0] * size[1]
+        values: dict[str, Any] = {}
         for key, field in self._fields.items():
+            place = self._places.get(key, key)
             try:
-                values[key] = value_of(key, field, declared)
+                values[key] = value_of(place, field, declared, name, pixels)
             except (LookupError, ValueError) as error:
                 raise ImageError(
-                    f"{name} has no {key} as its data set promises; mend the data set"
+                    f"{name} has no {place} as its data set promises; mend the data set"
                 ) from error
+        check_placed(self._fields, values, name, size)
         return values
 
     def declares(self, name: str) -> bool:

@@ -1,33 +1,56 @@
 """How records of TFDS store what belongs to an image: each kind of field."""
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
 
-from vmixjax.data.example import Field, Label, Probabilities, Raw, Text
+from vmixjax.data.example import Field, Label, Pixels, Probabilities, Raw, Text
+from vmixjax.data.formats.tfds.annotations import (
+    add_boxes,
+    boxes_of,
+    mask_feature,
+    mask_of,
+    objects_feature,
+    objects_of,
+)
+from vmixjax.data.mask_files import decode_mask, encode_mask
+from vmixjax.data.masks import Mask
+from vmixjax.data.objects import Objects
 from vmixjax.data.probabilities import SOFT_LABEL, check_probabilities
+from vmixjax.data.room import MAX_PIXELS
 
 
-def feature_of(field: Field) -> Any:
-    """Gives the feature that holds a field."""
+def feature_of(field: Field, pixels: Pixels) -> Any:
+    """Gives the feature that holds a field of images that have so much in common."""
     if isinstance(field, Label):
         if field.names is None:
             return tfds.features.Scalar(np.int64)
         return tfds.features.ClassLabel(names=list(field.names))
     if isinstance(field, Probabilities):
         return tfds.features.Tensor(shape=(field.count,), dtype=np.float32)
+    if isinstance(field, Objects):
+        return objects_feature(field)
+    if isinstance(field, Mask):
+        return mask_feature(field, pixels)
     return tfds.features.Text() if isinstance(field, Text) else field.feature
 
 
-def as_read(key: str, feature: Any) -> Field:
-    """Gives what the reader takes a feature of a release for."""
+def as_read(key: str, feature: Any, field: Field) -> Field:
+    """Gives what the reader takes a feature for, which holds a field of a release."""
     if isinstance(feature, tfds.features.ClassLabel):
         return Label(tuple(feature.names))
     if isinstance(feature, tfds.features.Text):
         return Text()
-    return probabilities_of(key, feature) or Raw(feature)
+    known = probabilities_of(key, feature)
+    if known is None and isinstance(field, Objects):
+        return objects_of(feature) or Raw(feature)
+    if known is None and isinstance(field, Mask):
+        mask = mask_of(key, feature)
+        return dataclasses.replace(mask, cells=field.cells) if mask else Raw(feature)
+    return known or Raw(feature)
 
 
 def probabilities_of(key: str, feature: Any) -> Probabilities | None:
@@ -51,16 +74,34 @@ def add_value(features: Any, name: str, field: Field, value: Any) -> None:
         features[name].bytes_list.value.append(data)
     elif isinstance(field, Probabilities):
         features[name].float_list.value.extend(value.tolist())
+    elif isinstance(field, Objects):
+        add_boxes(features, name, field, value)
+    elif isinstance(field, Mask):
+        features[name].bytes_list.value.append(encode_mask(value))
     else:
         for flat, feature in value.items():
             features[flat].CopyFrom(feature)
 
 
-def value_of(key: str, field: Field, features: Mapping[str, Any]) -> Any:
+def value_of(
+    key: str,
+    field: Field,
+    features: Mapping[str, Any],
+    name: str,
+    pixels: int | None = None,
+) -> Any:
     """Gives what a record has for a field, as of `Example.values`.
+
+    Args:
+      key: Name of the feature.
+      field: The field.
+      features: What the record has.
+      name: Name of the image in complaints.
+      pixels: How many pixels that has, where it is known.
 
     Raises:
       LookupError, ValueError: It has nothing, or nothing that it can have.
+      ImageError: It has no mask there.
     """
     if isinstance(field, Label):
         number = int(features[key].int64_list.value[0])
@@ -72,6 +113,11 @@ def value_of(key: str, field: Field, features: Mapping[str, Any]) -> Any:
     if isinstance(field, Probabilities):
         values = np.array(features[key].float_list.value, np.float32)
         return check_probabilities(values, field.count)
+    if isinstance(field, Objects):
+        return boxes_of(key, field, features)
+    if isinstance(field, Mask):
+        content = features[key].bytes_list.value[0]
+        return decode_mask(content, f"{name}: {key}", most=pixels or MAX_PIXELS)
     # Nested features have flat names: all that begin with the key.
     return {
         flat: features[flat]

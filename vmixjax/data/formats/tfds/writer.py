@@ -85,12 +85,18 @@ class TfdsSink(Sink):
         self._features = tfds.features.FeaturesDict(
             {
                 IMAGE: image,
-                **{key: feature_of(field) for key, (_, field) in self._fields.items()},
+                **{
+                    key: feature_of(field, pixels)
+                    for key, (_, field) in self._fields.items()
+                },
             }
         )
         read = _read_back(self._features)
         self._pixels = pixels
-        self._as_read = {key: as_read(key, read[key]) for key in self._fields}
+        self._as_read = {
+            key: as_read(key, read[key], field)
+            for key, (_, field) in self._fields.items()
+        }
         self._sense = Records(schema.name, read, self._as_read)
         classes = {
             key: field.names
@@ -115,8 +121,8 @@ class TfdsSink(Sink):
     def reread(self, record: bytes, output: str) -> Stored:
         """Its reader takes the name from the place of the record."""
         features = self._sense.features(record, output)
-        values = self._sense.values(features, output)
         shape, dtype = png_form(image_of(features, output))
+        values = self._sense.values(features, output, shape[:2])
         check_promised(shape_as_read(shape, self._pixels), dtype, self._pixels, output)
         held = self._serialized(
             {name: (name, f) for name, f in self._as_read.items()}, values
