@@ -102,7 +102,8 @@ def _mix(
     # What a format cannot hold is told before the look as well.
     format = FORMATS[config.format]
     if not format.needs_pixels:
-        format.create(config.dst, Schema(source.name, source.fields, source.pixels))
+        released = config.released(source)
+        format.create(config.dst, Schema(source.name, released, source.pixels))
     for remark in source.remarks():
         progress.say(remark)
     # What goes on was looked at when it began: a release is begun only after that.

@@ -35,9 +35,25 @@ def open_release(path: Path) -> tuple[Source, Format]:
     """
     format = format_of_release(path)
     source = open_source(
-        f"{format.name}:{path}", keep=None, codecs=RELEASED_CODECS, released=True
+        f"{format.name}:{path}",
+        keep=None,
+        codecs=RELEASED_CODECS,
+        released=True,
+        raw=_is_raw(path),
     )
     return source, format
+
+
+def _is_raw(path: Path) -> bool:
+    """Whether a release says nothing of boxes or masks.
+
+    Those that earlier versions let through are bytes, of which the vault has digests.
+    """
+    try:
+        about = read_manifest(path)[0].about
+    except RunError:
+        return False
+    return not (about.boxes or about.mask_cells)
 
 
 def unmix_release(
@@ -137,7 +153,7 @@ def _restore(
     tell: Tell,
 ) -> int:
     """Restores shards, and ends the data set; gives the number of images."""
-    transform = Restore(vault, sink)
+    transform = Restore(vault, sink, source.fields)
     counts: dict[str, list[tuple[int, int]]] = {}
     restored = 0
     for shard in shards:

@@ -164,7 +164,11 @@ class _Images:
         schema = Schema(source.name, source.fields, source.pixels)
         self.sink = self.format.create(Path(), schema)
         # One for all of them: it knows which names were given.
-        self.restore = None if self.vault is None else Restore(self.vault, self.sink)
+        self.restore = (
+            None
+            if self.vault is None
+            else Restore(self.vault, self.sink, source.fields)
+        )
 
     def check(self, progress: Progress) -> None:
         """Looks at all of them."""

@@ -40,6 +40,7 @@ def open_source(
     keep: Sequence[str] | None = (),
     codecs: Collection[str] | None = None,
     released: bool = False,
+    raw: bool = False,
     image: str | None = None,
     follow_links: Sequence[Path] = (),
 ) -> Source:
@@ -56,6 +57,7 @@ def open_source(
         lets all of them through.
       codecs: Names of the codecs of images that are read, see `CODECS`; None for all.
       released: Whether it is a release, or some files of one.
+      raw: Whether boxes and masks stay as a format stores them.
       image: Field that is the image, where it is called otherwise or there are several.
       follow_links: Folders that links of images may lead into.
 
@@ -80,6 +82,7 @@ def open_source(
         keep,
         codecs,
         released=released,
+        raw=raw,
         image=image,
         follow_links=follow_links,
     )

@@ -44,7 +44,7 @@ def objects_of(feature: Any, drop: Collection[str] = ()) -> Objects | None:
     others: list[tuple[str, Kind]] = []
     for name in sorted(set(parts) - set(drop) - {_BOX, _LABEL}):
         kind = _kind(parts[name])
-        if kind is None:
+        if kind is None or "/" in name:
             return None
         others.append((name, kind))
     label = parts.get(_LABEL)
@@ -56,7 +56,7 @@ def objects_of(feature: Any, drop: Collection[str] = ()) -> Objects | None:
 def objects_feature(field: Objects) -> Any:
     """Gives the feature that holds boxes."""
     label: Any = np.int64
-    if field.names is not None:
+    if field.names:
         label = tfds.features.ClassLabel(names=list(field.names))
     others = {name: KINDS[kind].type for name, kind in field.others}
     return tfds.features.Sequence(

@@ -80,7 +80,10 @@ def fields_of(name: str, features: Mapping[str, Any], options: SourceOptions) ->
         for key in sorted(features)
         if key not in options.drop and not (boxes and key == boxes.key)
     }
-    masks = {key: mask_of(key, feature) for key, feature in left.items()}
+    masks = {
+        key: None if options.raw else mask_of(key, feature)
+        for key, feature in left.items()
+    }
     # Soft labels are labels, as classes are, and so are boxes. Whether masks may pass
     # is for those to say who make releases.
     asked = {
@@ -110,9 +113,11 @@ def fields_of(name: str, features: Mapping[str, Any], options: SourceOptions) ->
 
 def _find_boxes(features: Mapping[str, Any], options: SourceOptions) -> _Found | None:
     """The feature that is the boxes: called so, or the only one that may be."""
+    if options.raw:
+        return None
     found: dict[str, _Found] = {}
     for key, feature in features.items():
-        called = key if options.released or OBJECTS in features else OBJECTS
+        called = key if OBJECTS in features else OBJECTS
         others = others_of(feature)
         drop = {
             one

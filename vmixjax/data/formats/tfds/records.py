@@ -1,7 +1,7 @@
 """What a record of a TFDS data set says, and what its features are to us."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -9,9 +9,12 @@ import tensorflow_datasets as tfds
 from google.protobuf.message import DecodeError
 from tensorflow_datasets.proto import tf_example_pb2
 
+from vmixjax.data.codecs.png import png_extras
 from vmixjax.data.example import Field, Pixels
 from vmixjax.data.formats.tfds.choice import IMAGE
-from vmixjax.data.formats.tfds.stored import value_of
+from vmixjax.data.formats.tfds.stored import add_value, value_of
+from vmixjax.data.masks import Mask
+from vmixjax.data.objects import Objects
 from vmixjax.data.placed import check_placed
 from vmixjax.errors import ImageError
 
@@ -88,6 +91,21 @@ class Records:
                 ) from error
         check_placed(self._fields, values, name, size)
         return values
+
+    def extras(self, features: Mapping[str, Any]) -> Iterator[str]:
+        """Says in words what features of boxes and masks carry beyond these."""
+        for key, field in self._fields.items():
+            place = self._places.get(key, key)
+            if isinstance(field, Mask):
+                for content in features[place].bytes_list.value:
+                    yield from (f"{what} in {key}" for what in png_extras(content))
+            elif isinstance(field, Objects):
+                again = tf_example_pb2.Features()
+                add_value(
+                    again.feature, place, field, value_of(place, field, features, key)
+                )
+                if any(features[flat] != again.feature[flat] for flat in again.feature):
+                    yield f"more than numbers in {key}"
 
     def declares(self, name: str) -> bool:
         """Tells whether a feature of a record is one of the data set."""

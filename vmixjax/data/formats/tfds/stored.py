@@ -16,7 +16,7 @@ from vmixjax.data.formats.tfds.annotations import (
     objects_feature,
     objects_of,
 )
-from vmixjax.data.mask_files import decode_mask, encode_mask
+from vmixjax.data.mask_files import decode_mask, encode_mask, mask_bytes
 from vmixjax.data.masks import Mask
 from vmixjax.data.objects import Objects
 from vmixjax.data.probabilities import SOFT_LABEL, check_probabilities
@@ -81,6 +81,14 @@ def add_value(features: Any, name: str, field: Field, value: Any) -> None:
     else:
         for flat, feature in value.items():
             features[flat].CopyFrom(feature)
+
+
+def add_comparable(features: Any, name: str, field: Field, value: Any) -> None:
+    """Adds a value as `add_value` does, but for masks, which many files are of."""
+    if isinstance(field, Mask):
+        features[name].bytes_list.value.append(mask_bytes(value))
+    else:
+        add_value(features, name, field, value)
 
 
 def value_of(

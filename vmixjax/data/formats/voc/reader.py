@@ -18,7 +18,12 @@ from vmixjax.data.formats.sidecars.pairs import (
 )
 from vmixjax.data.formats.sidecars.source import SidecarSource, unfit_text
 from vmixjax.data.formats.voc.annotation import Annotation, boxes_of, parse, render
-from vmixjax.data.formats.voc.classes import find_objects
+from vmixjax.data.formats.voc.classes import (
+    CLASSES,
+    find_objects,
+    read_classes,
+    render_classes,
+)
 from vmixjax.data.inside import inside
 from vmixjax.data.objects import Boxes, Objects, check_boxes
 from vmixjax.data.splits import SPLIT_NAMES, find_splits
@@ -67,7 +72,8 @@ class VocSource(SidecarSource):
         found = by_stem(image for image in images if is_image(self.root, image))
         of_stem = {self._stem(some[0]): some for some in found.values()}
         pairs = self._pairs(of_stem, sidecars, options)
-        self.set_up(options, pairs, find_objects(self._annotations(pairs)))
+        known = read_classes(self.root)
+        self.set_up(options, pairs, find_objects(self._annotations(pairs), known))
 
     def boxes(self, pair: Pair, field: Objects, size: tuple[int, int] | None) -> Boxes:
         path = self.root / self._sidecar(pair)
@@ -98,7 +104,12 @@ class VocSource(SidecarSource):
         yield from self._remarks
 
     def loose(self) -> Iterator[str]:
-        """Lists that say more than which images there are."""
+        """Lists that say more than which images and classes there are."""
+        path = self.root / CLASSES
+        if path.is_file() and path.read_bytes() != render_classes(
+            self._field.names or ()
+        ):
+            yield f"{CLASSES} lists more than classes"
         for split, pairs in self.pairs.items():
             path = self.root / LISTS / f"{split}.txt"
             names = [self._stem(pair.image) for pair in pairs.whole()]

@@ -18,6 +18,7 @@ from vmixjax.data.formats.voc.annotation import (
     render,
     render_objects,
 )
+from vmixjax.data.formats.voc.classes import CLASSES, render_classes
 from vmixjax.data.formats.voc.reader import ANNOTATIONS, IMAGES, LISTS, render_list
 from vmixjax.data.objects import Boxes, check_boxes
 from vmixjax.data.writing import Shard
@@ -82,10 +83,13 @@ class VocSink(SidecarSink):
         self._listed.setdefault(shard.split, []).extend(names)
 
     def finish(self, counts: Mapping[str, list[tuple[int, int]]]) -> dict[str, str]:
-        """Writes the lists."""
+        """Writes the lists of splits, and that of classes."""
         lists = {
-            f"{LISTS}/{split}.txt": render_list(self._listed.get(split, []))
-            for split in counts
+            CLASSES: render_classes(self.names),
+            **{
+                f"{LISTS}/{split}.txt": render_list(self._listed.get(split, []))
+                for split in counts
+            },
         }
         return write_last(self.root, lists)
 
