@@ -31,8 +31,9 @@ _OBJECT = ("annotation", "object")
 _TRUE, _FALSE = {"1", "true"}, {"0", "false", "unspecified", ""}
 
 _DEEPEST, _MOST_TEXT, _MOST_SIDE = 32, 256, 2**31
-_WHOLE = 1e-3
-"""Pixels: what is so near to a whole number is one, and was rounded as a share."""
+_WHOLE, _ROUNDED = 1e-3, 2**-23
+"""Pixels, and share of the image, from a whole number to what is written as it: some
+roundings of float32, as where an image was padded."""
 
 
 class Annotation(NamedTuple):
@@ -169,7 +170,7 @@ def boxes_of(annotation: Annotation, field: Objects) -> Boxes:
     ]
     for one in objects:
         if one["name"] not in classes:
-            raise _Fault(f"has an object of the class {short(one['name'])}, unknown")
+            raise _Fault(f"has an object {short(one['name'])}, which is no class here")
     others = {
         FLAGS[tag]: np.array([_flag(tag, one.get(tag, "")) for one in objects], bool)
         for tag in FLAGS
@@ -247,7 +248,8 @@ def _object(
 
 def _pixels(low: np.float32, high: np.float32, side: int) -> tuple[str, str]:
     """Gives both ends of a box, never so rounded that it has no area."""
-    ends = _decimal(low, side, _WHOLE), _decimal(high, side, _WHOLE)
+    whole = min(_WHOLE, _ROUNDED * side)
+    ends = _decimal(low, side, whole), _decimal(high, side, whole)
     if ends[0] == ends[1]:
         return _decimal(low, side, 0), _decimal(high, side, 0)
     return ends
