@@ -122,7 +122,8 @@ def read_yolo(root):
     for split in set(about) - {"names", "nc", "path"}:
         for path in sorted((root / about[split]).glob("**/*.png")):
             text = Path(str(path).replace("/images/", "/labels/")).with_suffix(".txt")
-            rows = [line.split() for line in text.read_text().splitlines()]
+            lines = text.read_text().splitlines() if text.exists() else []
+            rows = [line.split() for line in lines]
             boxes = []
             for label, *numbers in rows:
                 x, y, width, height = map(float, numbers)

@@ -1,10 +1,9 @@
-"""Numbers as sidecars have them: in decimal digits, finite, and of bounded length."""
+"""Numbers as sidecars have them: in decimal digits, and of bounded length and size."""
 
-import math
 import re
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
-_MOST_DIGITS = 64
+_MOST_DIGITS, _LARGEST = 64, 2**31
 
 
 def parse_number(text: str) -> float:
@@ -14,13 +13,13 @@ def parse_number(text: str) -> float:
     (12.5, 0.001)
 
     Raises:
-      ValueError: It is none, or not finite.
+      ValueError: It is none, or too large to be one of an image.
     """
     if len(text) > _MOST_DIGITS or not _NUMBER.fullmatch(text):
         raise ValueError(f"{short(text)} is no number")
     number = float(text)
-    if not math.isfinite(number):
-        raise ValueError(f"{short(text)} is no finite number")
+    if not abs(number) <= _LARGEST:
+        raise ValueError(f"{short(text)} is larger than any place in an image")
     return number
 
 

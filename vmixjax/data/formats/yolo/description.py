@@ -26,7 +26,7 @@ _CLASSES = ("classes.txt", "labels/classes.txt")
 
 _MOST_BYTES = 2**18
 _MOST_CLASSES = 2**14
-_NOTHING = {"", "~", "null"}
+_NOTHING = ("", "~", "null")
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 _ALIKE = ("valid", "validation", "dev", "eval")
 """Splits that are given as `val`, too, by which trainers ask for it."""

@@ -69,7 +69,7 @@ def _object(words: Sequence[str]) -> tuple[int, Sequence[float]]:
             f"there are {len(words)} numbers: a box has 5, its class, middle, width "
             f"and height"
         )
-    return int(words[0]), box
+    return int(words[0]), [0 if abs(end) < _NOTHING else end for end in box]
 
 
 def render(boxes: Boxes) -> bytes:
@@ -106,4 +106,5 @@ def _extent(low: np.float32, high: np.float32) -> tuple[str, str]:
 
 
 def _is(number: float, share: np.float32) -> bool:
-    return np.float32(number) == share or abs(number - float(share)) < _NOTHING
+    both_nothing = max(abs(number), abs(share)) < _NOTHING
+    return both_nothing or bool(np.float32(number) == share)
