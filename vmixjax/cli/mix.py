@@ -84,6 +84,8 @@ class Mix:
     """Features, or suffixes of WebDataset members, to leave behind."""
     keep: Annotated[tuple[str, ...], optional("FIELD...", "none")] = ()
     """Those to let through although they may show what the images show."""
+    mask_cells: Annotated[int | None, optional("N", "masks do not pass")] = None
+    """Masks keep one class for N x N pixels; 0: the smallest regions that are mixed."""
     image: Image = None
     """Feature, or suffix, that is the image, where several might be."""
     follow_links: FollowLinks = ()
@@ -215,6 +217,12 @@ def _summarize(manifest: dict[str, Any]) -> None:
     )
     classes = f"classes: {counted(found)}" if (found := manifest["classes"]) else ""
     say(f"splits: {counted(manifest['splits'])}; {classes or 'no classes'}")
+    if manifest.get("boxes"):
+        say(_boxes(manifest))
+    if manifest.get("boxes_cut_off"):
+        print(f"{manifest['boxes_cut_off']} boxes were cut off with what they were in")
+    if manifest["about"].get("mask_cells"):
+        say(_masks(manifest["about"]))
     if SOFT_LABEL in manifest["fields"]:
         say("soft labels: each image has what a network that saw it clean makes of it")
     if manifest["out_of_reach"]:
@@ -222,6 +230,31 @@ def _summarize(manifest: dict[str, Any]) -> None:
     if manifest["with_clear_tiles"]:
         count = manifest["with_clear_tiles"]
         print(f"{count} of them with tiles left as they are, as the masks say")
+
+
+def _boxes(manifest: dict[str, Any]) -> str:
+    """How many boxes went along, and what they tell."""
+    boxes = manifest["boxes"]
+    return (
+        f"boxes: {sum(boxes.values()):,} of {_of(len(boxes), 'class', 'classes')} in "
+        f"{_of(manifest.get('with_boxes', 0), 'image', 'images')}; whoever has the "
+        f"release knows where these things are, how large, and what"
+    )
+
+
+def _masks(about: dict[str, Any]) -> str:
+    """What masks went along, and what they tell."""
+    cells = about["mask_cells"]
+    if cells == 1:
+        return "masks: of every pixel; they draw the outlines of what images show"
+    return (
+        f"masks: one class for {cells} x {cells} pixels; whoever has the release knows "
+        f"what is where, as coarsely"
+    )
+
+
+def _of(count: int, one: str, many: str) -> str:
+    return f"{count:,} {one if count == 1 else many}"
 
 
 def _hardly_changed(

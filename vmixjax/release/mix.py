@@ -9,6 +9,7 @@ import msgspec
 from vmixjax.data.example import Label, Schema, Source, class_field
 from vmixjax.data.formats import FORMATS
 from vmixjax.data.inside import holds
+from vmixjax.data.objects import Objects
 from vmixjax.data.writing import MANIFEST, Shard
 from vmixjax.errors import RunError
 from vmixjax.release.changes import (
@@ -302,14 +303,19 @@ def _finished(
 def _with_names(manifest: dict[str, Any], source: Source) -> dict[str, Any]:
     """What a manifest says, for its owner: classes by their names."""
     field = source.fields.get(class_field(source.fields) or "")
-    names = (field.names or ()) if isinstance(field, Label) else ()
+    names = field.names if isinstance(field, Label) else None
+    named = {**manifest, "classes": _named(manifest["classes"], names)}
+    for field in source.fields.values():
+        if isinstance(field, Objects) and manifest.get("boxes"):
+            named["boxes"] = _named(manifest["boxes"], field.names)
+    return named
 
-    def name(number: int) -> str:
-        return names[number] if 0 <= number < len(names) else str(number)
 
-    numbers = sorted(map(int, manifest["classes"]))
-    classes = {name(number): manifest["classes"][str(number)] for number in numbers}
-    return {**manifest, "classes": classes}
+def _named(counts: dict[str, int], names: Sequence[str] | None) -> dict[str, int]:
+    """What is counted by numbers of classes, by their names where there are such."""
+    known = dict(enumerate(names or ()))
+    numbers = sorted(map(int, counts))
+    return {known.get(one, str(one)): counts[str(one)] for one in numbers}
 
 
 def _changes(

@@ -100,11 +100,10 @@ class Records:
                 for content in features[place].bytes_list.value:
                     yield from (f"{what} in {key}" for what in png_extras(content))
             elif isinstance(field, Objects):
-                again = tf_example_pb2.Features()
-                add_value(
-                    again.feature, place, field, value_of(place, field, features, key)
-                )
-                if any(features[flat] != again.feature[flat] for flat in again.feature):
+                boxes = value_of(place, field, features, key)
+                again = tf_example_pb2.Example().features.feature
+                add_value(again, place, field, boxes)
+                if any(features[flat] != again[flat] for flat in again):
                     yield f"more than numbers in {key}"
 
     def declares(self, name: str) -> bool:
