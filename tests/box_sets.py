@@ -62,7 +62,7 @@ def write_voc(root, splits, annotation=None):
         write(root, {f"ImageSets/Main/{split}.txt": lines})
         for name in names:
             flag = f"<difficult>{number % 2}</difficult>"
-            one = thing(("zebra", "ant")[number % 2], 1, 2, 8 + number, 12, flag)
+            one = thing(("zebra", "ant")[number % 2], 1, 2, 8 + number % 8, 12, flag)
             more = (thing("ant", 3, 4, 5.25, 16, flag),) * (number % 3)
             text = xml(one, *more) if annotation is None else annotation
             images = {f"JPEGImages/{name}.png": png(number)}
