@@ -126,6 +126,9 @@ def test_as_it_came_it_comes_back(tmp_path, capsys, kind):
         assert as_set(shares[0].values()) == as_set(shares[1].values())
         assert kind == "yolo" or boxes == restored[name][2]
         np.testing.assert_array_equal(restored[name][1], image)
+    if kind == "voc":
+        lists = "ImageSets/Main/train.txt"
+        assert (back / lists).read_bytes() == (src / lists).read_bytes()
     # One alone, by its old name.
     old = next(iter(wanted)) if kind == "yolo" else "JPEGImages/e-anna.png"
     one = tmp_path / "one"

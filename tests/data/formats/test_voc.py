@@ -114,6 +114,15 @@ def test_classes_are_those_that_occur_or_pascals_or_listed(tmp_path):
         open_source(f"voc:{root}")
 
 
+@pytest.mark.parametrize("start", ["\ufeff", '<?xml version="1.0" encoding="gb2312"?>'])
+def test_text_is_utf_8_whatever_it_says(tmp_path, start):
+    source = one(tmp_path, start + xml(thing("猫", 1, 1, 9, 9)))
+    assert source.fields["objects"].names == ("猫",)
+    (tmp_path / "one/Annotations/a.xml").write_bytes("<é/>".encode("latin-1"))
+    with pytest.raises(ImageError, match="is no XML in UTF-8"):
+        source.read("train", 0)
+
+
 def test_objects_or_their_flags_are_left_behind(tmp_path):
     root = write_voc(tmp_path / "voc", {"train": ["a", "b"]})
     write(root, {"Annotations/b.xml": "no XML"})
@@ -123,6 +132,8 @@ def test_objects_or_their_flags_are_left_behind(tmp_path):
     without = open_source(f"voc:{root}", drop=["objects"])
     assert without.fields == {}
     assert without.read("train", 1).values == {}
+    (root / "Annotations/b.xml").unlink()
+    assert open_source(f"voc:{root}", drop=["objects"]).read("train", 1).values == {}
     with pytest.raises(
         RunError, match=r"--drop pose: SRC .* has objects, is_difficult"
     ):

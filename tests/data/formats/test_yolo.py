@@ -244,7 +244,7 @@ def test_what_is_no_pair_is_told_and_the_rest_is_read(tmp_path):
 def test_a_set_without_any_labels_is_no_set(tmp_path):
     root = write(tmp_path, {"images/train/a.png": png(0), "classes.txt": "zebra"})
     with pytest.raises(
-        RunError, match=r"of images/train/a\.png would be labels/train/a"
+        RunError, match=r"images/train/a\.png would be in labels/train/a"
     ):
         open_source(f"yolo:{root}")
 

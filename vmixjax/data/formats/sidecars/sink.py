@@ -3,7 +3,7 @@
 import abc
 import hashlib
 import struct
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from pathlib import Path
@@ -177,6 +177,20 @@ class SidecarSink(Sink):
 def is_image_file(name: str) -> bool:
     """Tells whether a file that a sink wrote is an image; otherwise it is a sidecar."""
     return name.endswith(".png")
+
+
+def check_splits(splits: Collection[str]) -> None:
+    """Refuses names of splits that files cannot have, of those without images too.
+
+    Raises:
+      RunError: There is one.
+    """
+    for split in splits:
+        if not is_plain(split):
+            raise RunError(
+                f"the split {split} has a name that is none of a file; rename it, or "
+                f"leave it out with --splits"
+            )
 
 
 def write_last(root: Path, contents: Mapping[str, bytes]) -> dict[str, str]:

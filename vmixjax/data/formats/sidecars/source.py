@@ -177,7 +177,8 @@ class SidecarSource(Source):
         """
         with listed_file(self.root, sidecar, self.roots, "file") as path:
             try:
-                return read_bounded(path.resolve(), MOST_BYTES)
+                file = path.resolve() if path.is_symlink() else path
+                return read_bounded(file, MOST_BYTES)
             except RunError as error:
                 raise ImageError(str(error)) from error
             except OSError as error:

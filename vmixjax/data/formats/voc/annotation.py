@@ -6,7 +6,7 @@ back as whole numbers.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from xml.parsers import expat
 from xml.sax.saxutils import escape
 
@@ -19,15 +19,14 @@ FLAGS: Mapping[str, str] = {"difficult": "is_difficult", "truncated": "is_trunca
 """Elements of an object that are truths, and what TFDS calls them."""
 
 _CORNERS = ("ymin", "xmin", "ymax", "xmax")
-_SIZE = ("width", "height", "depth")
-_LEAVES: Mapping[tuple[str, ...], str] = {
-    **{("annotation", "size", name): name for name in _SIZE},
-    **{("annotation", "object", name): name for name in ("name", *FLAGS)},
-    **{("annotation", "object", "bndbox", name): name for name in _CORNERS},
+_SIZE: Mapping[str, Any] = {name: name for name in ("width", "height", "depth")}
+_OBJECT: Mapping[str, Any] = {
+    **{name: name for name in ("name", *FLAGS)},
+    "bndbox": {name: name for name in _CORNERS},
 }
-"""Elements whose text is taken: those of parts of an object lie deeper."""
+_TREE: Mapping[str, Any] = {"annotation": {"size": _SIZE, "object": _OBJECT}}
+"""Elements whose text is taken, and what they lie in: those of parts lie deeper."""
 
-_OBJECT = ("annotation", "object")
 _TRUE, _FALSE = {"1", "true"}, {"0", "false", "unspecified", ""}
 
 _DEEPEST, _MOST_TEXT, _MOST_SIDE = 32, 256, 2**31
@@ -57,9 +56,10 @@ class _Reader:
     """Takes what expat finds; nothing is expanded, and no other file read."""
 
     def __init__(self) -> None:
-        self._stack: list[str] = []
+        # Where it is in the tree: None for what is passed over, a text for a leaf.
+        self._place: Any = _TREE
+        self._above: list[Any] = []
         self._text: list[str] = []
-        self._leaf: str | None = None
         self._object: dict[str, str] = {}
         self.size: dict[str, str] = {}
         self.objects: list[Mapping[str, str]] = []
@@ -79,37 +79,37 @@ class _Reader:
 
     def _start(self, tag: str, attributes: Mapping[str, str]) -> None:
         del attributes
-        self._stack.append(tag)
-        if self._stack[0] != "annotation":
+        place = self._place
+        if isinstance(place, str):
+            raise _Fault(f"has an element inside of <{place}>")
+        self._above.append(place)
+        self._place = place = None if place is None else place.get(tag)
+        if len(self._above) == 1 and place is None:
             raise _Fault(f"begins with <{tag[:_MOST_TEXT]}>, not with <annotation>")
-        if len(self._stack) > _DEEPEST:
+        if len(self._above) > _DEEPEST:
             raise _Fault(f"is nested more than {_DEEPEST} deep")
-        if self._leaf is not None:
-            raise _Fault(f"has an element inside of <{self._leaf}>")
-        place = tuple(self._stack)
-        if place == _OBJECT:
+        if place is _OBJECT:
             self._object = {}
-        self._leaf, self._text = _LEAVES.get(place), []
+        self._text = []
 
     def _characters(self, text: str) -> None:
-        if self._leaf is not None:
+        if isinstance(self._place, str):
             self._text.append(text)
 
     def _end(self, tag: str) -> None:
         del tag
-        place = tuple(self._stack)
-        self._stack.pop()
-        if place == _OBJECT:
+        place, self._place = self._place, self._above.pop()
+        if place is _OBJECT:
             self.objects.append(self._object)
-        if self._leaf is None:
+        if not isinstance(place, str):
             return
         text = "".join(self._text).strip()
-        into = self._object if place[:2] == _OBJECT else self.size
-        if self._leaf in into:
-            raise _Fault(f"has two <{self._leaf}> where there is one")
+        into = self.size if self._place is _SIZE else self._object
+        if place in into:
+            raise _Fault(f"has two <{place}> where there is one")
         if len(text) > _MOST_TEXT:
-            raise _Fault(f"has {len(text)} letters in <{self._leaf}>")
-        into[self._leaf], self._leaf = text, None
+            raise _Fault(f"has {len(text)} letters in <{place}>")
+        into[place] = text
 
 
 def _refuse_doctype(*_: object) -> None:

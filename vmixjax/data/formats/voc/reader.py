@@ -25,7 +25,7 @@ from vmixjax.data.formats.voc.classes import (
     render_classes,
 )
 from vmixjax.data.inside import inside
-from vmixjax.data.objects import Boxes, Objects, check_boxes
+from vmixjax.data.objects import OBJECTS, Boxes, Objects, check_boxes
 from vmixjax.data.splits import SPLIT_NAMES, find_splits
 from vmixjax.errors import ImageError, RunError
 
@@ -55,6 +55,7 @@ class VocSource(SidecarSource):
 
     def __init__(self, name: str, options: SourceOptions) -> None:
         super().__init__(name, options)
+        self._needs_boxes = OBJECTS not in options.drop
         self._apart = (self.root / ANNOTATIONS).is_dir()
         self._remarks: list[str] = []
         images = list_folder(self.root, IMAGES if self._apart else ".", self.roots)
@@ -171,7 +172,7 @@ class VocSource(SidecarSource):
             )
         elif len(some) > 1:
             fault = shared(some, sidecar or PurePath(f"{name}.xml"))
-        elif sidecar is None:
+        elif sidecar is None and self._needs_boxes:
             where = ANNOTATIONS if self._apart else "."
             fault = (
                 f"{self.root / path} has no XML file, {PurePath(where, name)}.xml; "
@@ -187,7 +188,11 @@ class VocSource(SidecarSource):
         if not self._apart:
             return {}
         files = list_folder(self.root, LISTS, self.roots)
-        there = [file.stem for file in files if file.suffix == ".txt"]
+        there = [
+            file.stem
+            for file in files
+            if file.suffix == ".txt" and file.parent == PurePath(LISTS)
+        ]
         known = [name for name in there if name in (*SPLIT_NAMES, _BOTH)]
         if {*_HALVES, _BOTH} <= {*known}:
             known.remove(_BOTH)
@@ -258,6 +263,8 @@ class VocSource(SidecarSource):
         """All that can be read: what is wrong with others is told when they are."""
         for some in pairs.values():
             for pair in some.whole():
+                if pair.sidecar is None:
+                    continue
                 try:
                     yield self._annotation(pair)
                 except ImageError:

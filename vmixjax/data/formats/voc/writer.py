@@ -8,6 +8,7 @@ from vmixjax.data.example import Example, Schema
 from vmixjax.data.files import is_text
 from vmixjax.data.formats.sidecars.sink import (
     SidecarSink,
+    check_splits,
     is_image_file,
     write_last,
 )
@@ -84,6 +85,7 @@ class VocSink(SidecarSink):
 
     def finish(self, counts: Mapping[str, list[tuple[int, int]]]) -> dict[str, str]:
         """Writes the lists of splits, and that of classes."""
+        check_splits(counts)
         lists = {
             CLASSES: render_classes(self.names),
             **{

@@ -52,12 +52,11 @@ class YoloSource(SidecarSource):
         self._folders = self._chosen(folders or self._by_folders(options), options)
         pairs = {split: self._pairs(folder) for split, folder in self._folders.items()}
         self.set_up(options, pairs, Objects(self._names))
-        whole = [pair for some in pairs.values() for pair in some.whole()]
-        if whole and not any(pair.sidecar for pair in whole):
-            where = labels_of(whole[0].image)
+        first = next(self._whole(), None)
+        if first is not None and not any(pair.sidecar for pair in self._whole()):
             raise RunError(
-                f"SRC {self.root} has no boxes of any image: that of {whole[0].image} "
-                f"would be {where}; put the files there"
+                f"SRC {self.root} has no boxes of any image: those of {first.image} "
+                f"would be in {labels_of(first.image)}; put the files there"
             )
 
     def boxes(self, pair: Pair, field: Objects, size: tuple[int, int] | None) -> Boxes:
@@ -82,11 +81,13 @@ class YoloSource(SidecarSource):
         yield from self._remarks
         if not self.fields:
             return
-        pairs = [pair for some in self.pairs.values() for pair in some.whole()]
-        empty = sum(self._is_empty(pair) for pair in pairs)
+        count = empty = 0
+        for pair in self._whole():
+            count += 1
+            empty += self._is_empty(pair)
         if empty:
             yield (
-                f"{empty} of {len(pairs)} images have no objects, as their files of "
+                f"{empty} of {count} images have no objects, as their files of "
                 f"boxes are empty or not there"
             )
 
@@ -96,6 +97,9 @@ class YoloSource(SidecarSource):
         again = description.render(self._names, list(self.splits))
         if path.is_file() and path.read_bytes() != again:
             yield f"{path.name} says more than classes and splits"
+
+    def _whole(self) -> Iterator[Pair]:
+        return (pair for some in self.pairs.values() for pair in some.whole())
 
     def _is_empty(self, pair: Pair) -> bool:
         if pair.sidecar is None:
