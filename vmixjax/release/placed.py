@@ -4,7 +4,7 @@ Boxes are shares of an image, and masks of its size, or that of its cells.
 """
 
 import dataclasses
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 from vmixjax.data.example import Example, Field, Raw
@@ -13,6 +13,7 @@ from vmixjax.data.masks import Mask, mask_shape, resize_mask, to_cells
 from vmixjax.data.objects import Objects, resize_boxes
 from vmixjax.data.objects_json import encode_objects, parse_objects
 from vmixjax.data.placed import check_placed
+from vmixjax.data.writing import Sink
 from vmixjax.errors import RunError
 
 
@@ -90,7 +91,7 @@ def lost(
     released: Mapping[str, Field],
     example: Example,
     placed: Mapping[str, Any],
-    called: Callable[[str], str],
+    sink: Sink,
 ) -> dict[str, bytes]:
     """Gives what `restore` cannot tell from what is released, for the vault.
 
@@ -99,7 +100,7 @@ def lost(
       released: As of `place`.
       example: The image as it is.
       placed: What `place` made of what belongs to it.
-      called: Gives the name of a field in the release.
+      sink: Sink of the release.
     """
     size = example.image.shape[0], example.image.shape[1]
     texts = {}
@@ -107,7 +108,7 @@ def lost(
         value = example.values[name]
         if isinstance(field, Objects):
             if not placed[name].alike(value):
-                texts[called(name)] = encode_objects(field, value)
+                texts[sink.called(name)] = encode_objects(field, value)
         elif isinstance(field, Mask):
             # A mask of cells comes back as one.
             cells = _cells(released[name])
@@ -116,7 +117,7 @@ def lost(
             if there.shape[0] < rows or there.shape[1] < columns:
                 whole = rows * cells, columns * cells
                 right = _celled(field, released[name], value, whole)
-                texts[called(name)] = encode_mask(right)
+                texts[sink.called(name)] = encode_mask(right)
     return texts
 
 

@@ -164,8 +164,8 @@ class Mix(Transform):
         placed = place(self._fields, self._released, example, size)
         kept: Mapping[str, bytes] = {}
         if self._vault is not None:
-            called = self._sink.called
-            kept = lost(self._fields, self._released, example, placed.values, called)
+            sink = self._sink
+            kept = lost(self._fields, self._released, example, placed.values, sink)
         digest = pixels_digest(image)
         fitted = _Fitted(image, mask, digest, channels, placed, kept)
         if image.size > example.image.size:

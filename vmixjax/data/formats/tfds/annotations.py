@@ -76,7 +76,9 @@ def add_boxes(features: Any, name: str, field: Objects, boxes: Boxes) -> None:
         stored = getattr(features[flat], kept_in)
         # None of them is still a list, of none.
         stored.SetInParent()
-        stored.value.extend(array.ravel().tolist())
+        # Truth is a number there.
+        plain = array.astype(np.int64) if array.dtype == np.bool_ else array
+        stored.value.extend(plain.ravel().tolist())
 
 
 def boxes_of(name: str, field: Objects, features: Mapping[str, Any]) -> Boxes:

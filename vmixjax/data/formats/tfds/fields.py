@@ -138,7 +138,9 @@ def _telling_others(boxes: _Found, settled: Collection[str]) -> Iterator[str]:
     """Names what each box has that may tell whose it is, and is not asked for."""
     if not {boxes.key, boxes.called} & set(settled):
         for one, feature in boxes.others.items():
-            if _tells(one, feature) and not boxes.names(one) & set(settled):
+            if _tells(one, feature, number=True) and not boxes.names(one) & set(
+                settled
+            ):
                 yield f"{boxes.key}/{one}"
 
 
@@ -175,12 +177,13 @@ def _shows(feature: Any) -> bool:
     return not (known or _is_text(feature) or _is_number(feature))
 
 
-def _tells(key: str, feature: Any) -> bool:
+def _tells(key: str, feature: Any, *, number: bool = False) -> bool:
+    """Whether a feature, which may be known as a number, may tell whose an image is."""
     if isinstance(feature, tfds.features.ClassLabel):
         return tells_person(key)
     told = telling(key)
     # Texts that name an image, and no more, become its number.
-    return told == "unclear" or (told == "names" and _is_number(feature))
+    return told == "unclear" or (told == "names" and (number or _is_number(feature)))
 
 
 def _is_text(feature: Any) -> bool:

@@ -85,6 +85,8 @@ class Records:
             place = self._places.get(key, key)
             try:
                 values[key] = value_of(place, field, declared, name, pixels)
+            except ImageError:
+                raise
             except (LookupError, ValueError) as error:
                 raise ImageError(
                     f"{name} has no {place} as its data set promises; mend the data set"

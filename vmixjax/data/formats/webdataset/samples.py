@@ -152,6 +152,8 @@ def values_of(
             ) from error
         try:
             values[name] = _value(content, field, f"{where}.{suffix}", size)
+        except ImageError:
+            raise
         except ValueError as error:
             raise ImageError(
                 f"{where} has a .{name} that is no {_what(field)}; mend it, or drop "
