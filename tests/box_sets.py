@@ -132,3 +132,7 @@ def read_yolo(root):
             image = np.asarray(Image.open(path))
             found[path.relative_to(root).as_posix()] = split, image, boxes
     return found
+
+
+MAKE = {"voc": write_voc, "yolo": write_yolo}
+READ = {"voc": read_voc, "yolo": read_yolo}

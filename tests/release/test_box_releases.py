@@ -1,8 +1,6 @@
 """Releases as Pascal VOC and YOLO have data sets: mixed, verified, killed, restored."""
 
-import hashlib
 import io
-import json
 import os
 import shutil
 import signal
@@ -14,18 +12,17 @@ import box_sets
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
-from box_sets import png, thing, write, write_voc, write_yolo, xml
+from box_sets import MAKE, READ, write_voc
 from small_folders import tree
 from strangers import write_tfds
 
 from vmixjax.cli import main
-from vmixjax.data import encode_png
-from vmixjax.data.writing import WORK, sha256
+from vmixjax.data import encode_png, open_source
+from vmixjax.data.writing import WORK
 
 OPTIONS = ["--tile-size", "8", "--shard-size", "2"]
 SPLITS = {"train": ["b-anna", "a-anna", "c-anna"], "val": ["e-anna"], "test": []}
 NAMES = ["zebra", "ant", "bee"]
-READ = {"voc": box_sets.read_voc, "yolo": box_sets.read_yolo}
 
 
 def boxes_of(number):
@@ -98,8 +95,7 @@ def as_set(boxes):
 
 @pytest.mark.parametrize("kind", ["voc", "yolo"])
 def test_as_it_came_it_comes_back(tmp_path, capsys, kind):
-    make = {"voc": write_voc, "yolo": write_yolo}[kind]
-    src = make(tmp_path / "anna", SPLITS)
+    src = MAKE[kind](tmp_path / "anna", SPLITS)
     mixed, vault, back = (tmp_path / name for name in ("mixed", "vault", "back"))
     assert run("mix", f"{kind}:{src}", mixed, *OPTIONS, "--vault", vault) == 0
     there, wanted = READ[kind](mixed), READ[kind](src)
@@ -196,8 +192,7 @@ def test_each_format_gives_the_next_its_boxes(tmp_path):
 
 @pytest.mark.parametrize("kind", ["voc", "yolo"])
 def test_names_and_order_are_kept_where_asked(tmp_path, kind):
-    make = {"voc": write_voc, "yolo": write_yolo}[kind]
-    src, mixed = make(tmp_path / "src", SPLITS), tmp_path / "mixed"
+    src, mixed = MAKE[kind](tmp_path / "src", SPLITS), tmp_path / "mixed"
     keep = ["--keep-names", "--keep-order"]
     assert run("mix", f"{kind}:{src}", mixed, *OPTIONS, *keep) == 0
     assert READ[kind](mixed).keys() == READ[kind](src).keys()
@@ -207,11 +202,25 @@ def test_names_and_order_are_kept_where_asked(tmp_path, kind):
 
 
 @pytest.mark.parametrize("kind", ["voc", "yolo"])
+def test_splits_have_the_names_that_they_had(tmp_path, kind):
+    splits = {"train": ["a", "b"], "validation": ["c"]}
+    src = MAKE[kind](tmp_path / "src", splits)
+    mixed, vault, back = (tmp_path / name for name in ("mixed", "vault", "back"))
+    assert run("mix", f"{kind}:{src}", mixed, *OPTIONS, "--vault", vault) == 0
+    if kind == "yolo":
+        about = (mixed / "data.yaml").read_text().splitlines()
+        assert 'val: "images/validation"' in about
+    assert run("verify", mixed, "--vault", vault) == 0
+    assert run("unmix", mixed, back, "--vault", vault) == 0
+    restored = [{*open_source(f"{kind}:{root}").splits} for root in (mixed, back)]
+    assert restored == [{*splits}] * 2
+
+
+@pytest.mark.parametrize("kind", ["voc", "yolo"])
 def test_interrupted_anywhere_it_goes_on_to_the_same_bytes(
     tmp_path, secret, monkeypatch, kind
 ):
-    make = {"voc": write_voc, "yolo": write_yolo}[kind]
-    src = make(tmp_path / "src", {"train": "abcd", "val": "e", "test": []})
+    src = MAKE[kind](tmp_path / "src", {"train": "abcd", "val": "e", "test": []})
     whole, copies, flush = tmp_path / "whole", [], os.fsync
 
     def copying(descriptor):
@@ -250,124 +259,3 @@ def test_killed_it_goes_on_and_is_restored(tmp_path):
     assert restored.keys() == wanted.keys()
     for name, (_, image, _) in wanted.items():
         np.testing.assert_array_equal(restored[name][1], image)
-
-
-def told(capsys, mixed, vault=()):
-    capsys.readouterr()
-    status = run("verify", mixed, *vault)
-    return status, capsys.readouterr().out
-
-
-@pytest.mark.parametrize(
-    ("kind", "name", "change", "problem"),
-    [
-        ("voc", "Annotations/00000.xml", (b"<size>", b"<a>1</a><size>"), "than boxes"),
-        ("voc", "Annotations/00000.xml", (b"00000", b"anna"), "more than boxes in"),
-        ("voc", "Annotations/00000.xml", (b"</annot", b"<!-- x --></annot"), "boxes"),
-        ("voc", "ImageSets/Main/train.txt", (b"0\n", b"0  \n"), "lists more than"),
-        ("voc", "classes.txt", (b"ant\n", b"ant\n\n"), "classes.txt lists more than"),
-        ("yolo", "labels/train/00001.txt", (b" ", b"  "), "more than boxes in labels"),
-        ("yolo", "data.yaml", (b"nc", b"# anna\nnc"), "data.yaml says more than"),
-    ],
-)
-def test_what_files_carry_beyond_boxes_is_told(
-    tmp_path, capsys, kind, name, change, problem
-):
-    make = {"voc": write_voc, "yolo": write_yolo}[kind]
-    src, mixed = make(tmp_path / "src", SPLITS), tmp_path / "mixed"
-    assert run("mix", f"{kind}:{src}", mixed, *OPTIONS, "--keep-order") == 0
-    path, manifest = mixed / name, mixed / "release.json"
-    data = path.read_bytes()
-    assert change[0] in data
-    path.write_bytes(data.replace(*change, 1))
-    status, said = told(capsys, mixed)
-    assert status == 1
-    assert f"WRONG: {name} was changed" in said
-    # With a manifest that is made to agree.
-    text = manifest.read_text().replace(hashlib.sha256(data).hexdigest(), sha256(path))
-    manifest.write_text(text)
-    status, said = told(capsys, mixed)
-    assert status == 1
-    assert "was changed" not in said
-    assert problem in said
-
-
-@pytest.mark.parametrize("kind", ["voc", "yolo"])
-def test_other_boxes_are_not_restored(tmp_path, capsys, kind):
-    make = {"voc": write_voc, "yolo": write_yolo}[kind]
-    src, mixed, vault = (tmp_path / name for name in ("src", "mixed", "vault"))
-    make(src, SPLITS)
-    keep = ["--vault", vault, "--keep-order"]
-    assert run("mix", f"{kind}:{src}", mixed, *OPTIONS, *keep) == 0
-    name = {"voc": "Annotations/00000.xml", "yolo": "labels/train/00000.txt"}[kind]
-    old, new = {"voc": (b">1<", b">2<"), "yolo": (b"0 0.5", b"1 0.5")}[kind]
-    data = (mixed / name).read_bytes()
-    assert old in data
-    (mixed / name).write_bytes(data.replace(old, new, 1))
-    _, said = told(capsys, mixed, ["--vault", vault])
-    assert "has another label, or other things beside its image" in said
-    assert run("unmix", mixed, tmp_path / "back", "--vault", vault) == 1
-    assert len(READ[kind](tmp_path / "back")) == 3
-
-
-def test_faults_are_counted_and_strict_stops_at_them(tmp_path, capsys):
-    src = write_voc(tmp_path / "src", {"train": ["a", "b", "c"]})
-    write(src, {"Annotations/b.xml": xml(thing("ant", 1, 1, 99, 9))})
-    (src / "JPEGImages/c.png").unlink()
-    assert run("mix", f"voc:{src}", tmp_path / "mixed", *OPTIONS) == 1
-    lines = capsys.readouterr().err.splitlines()
-    skipped = sorted(line for line in lines if "skipped: " in line)
-    assert len(skipped) == 2
-    assert "b.xml has box 0" in skipped[0]
-    assert "c is not there, though Annotations/c.xml is of it" in skipped[1]
-    manifest = json.loads((tmp_path / "mixed/release.json").read_text())
-    assert (manifest["images"], manifest["skipped"]) == (1, 2)
-    assert run("mix", f"voc:{src}", tmp_path / "strict", *OPTIONS, "--strict") == 2
-    assert capsys.readouterr().err.splitlines()[-1].endswith("(--strict)")
-
-
-@pytest.mark.parametrize("kind", ["voc", "yolo"])
-def test_classes_of_images_are_refused_before_anything_is_written(
-    tmp_path, capsys, kind
-):
-    write(tmp_path / "src", {"cats/a.png": png(0), "dogs/b.png": png(1)})
-    arguments = [tmp_path / "src", tmp_path / "mixed", "--format", kind]
-    assert run("mix", *arguments) == 2
-    (line,) = capsys.readouterr().err.splitlines()
-    assert f"--format {kind} cannot hold the field label: choose --format tfds" in line
-    assert not (tmp_path / "mixed").exists()
-
-
-@pytest.mark.parametrize("kind", ["voc", "yolo"])
-def test_without_boxes_it_is_a_folder_of_splits(tmp_path, kind):
-    make = {"voc": write_voc, "yolo": write_yolo}[kind]
-    src, mixed = make(tmp_path / "src", SPLITS), tmp_path / "mixed"
-    drop = ["--drop", "objects", "--format", "folder"]
-    assert run("mix", f"{kind}:{src}", mixed, *OPTIONS, *drop) == 0
-    names = [name for name in tree(mixed) if name.endswith(".png")]
-    expected = [*(f"train/0000{n}.png" for n in range(3)), "val/00000.png"]
-    assert sorted(names) == expected
-    back = ["--format", kind, "--drop", "objects"]
-    assert run("mix", f"{kind}:{src}", tmp_path / "none", *OPTIONS, *back) == 2
-
-
-@pytest.mark.parametrize("kind", ["voc", "yolo"])
-def test_boxes_that_changed_are_changes_of_the_source(tmp_path, capsys, kind):
-    make = {"voc": write_voc, "yolo": write_yolo}[kind]
-    src = make(tmp_path / "src", SPLITS)
-    arguments = [f"{kind}:{src}", tmp_path / "mixed", "--vault", tmp_path / "vault"]
-    assert run("mix", *arguments, *OPTIONS) == 0
-    name = {"voc": "Annotations/a-anna.xml", "yolo": "labels/train/a-anna.txt"}[kind]
-    text = (src / name).read_text()
-    (src / name).write_text(text)
-    os.utime(src / name, (1, 1))
-    assert run("mix", *arguments, *OPTIONS) == 0
-    new = text.replace("12", "13") if kind == "voc" else text.replace("0.25", "0.24")
-    (src / name).write_text(new)
-    capsys.readouterr()
-    assert run("mix", *arguments, *OPTIONS) == 2
-    line = capsys.readouterr().err.splitlines()[-1]
-    assert "1 changed (" in line
-    assert "mix it into another folder" in line
-    assert "--update" not in line
-    assert run("mix", *arguments, *OPTIONS, "--update") == 2
