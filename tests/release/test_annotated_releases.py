@@ -1,5 +1,6 @@
 """Boxes and masks go with their images through mixing, and come back as they were."""
 
+import dataclasses
 import json
 import shutil
 import struct
@@ -25,9 +26,13 @@ from small_folders import tree
 from strangers import encoded, noise
 
 from vmixjax.cli import main
+from vmixjax.config import MixConfig
 from vmixjax.data import Mask, Objects, open_source
-from vmixjax.release import config
+from vmixjax.release import config as configs
 from vmixjax.release import mix as mixing
+from vmixjax.release import placed
+from vmixjax.release.schema import Note, Tally
+from vmixjax.release.vault import Entry
 
 COUNT = 7
 SMALL = ["--tile-size", "8", "--shard-size", "3"]
@@ -187,8 +192,7 @@ def cells_of(mask, side):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("fit", ["pad", "crop"])
-@pytest.mark.parametrize("cells", [4, 0])
+@pytest.mark.parametrize(("fit", "cells"), [("pad", 4), ("crop", 0)])
 def test_masks_keep_one_class_for_each_cell(tmp_path, capsys, kind, fit, cells):
     height, width = 20, 29
     source = write_pets(tmp_path / "pets", 4, height=height, width=width, mask=True)
@@ -467,8 +471,8 @@ def test_boxes_that_earlier_versions_let_through_come_back(tmp_path, monkeypatch
     source = write_pets(tmp_path / "pets", 3, mask=True)
     mixed, vault, back = (tmp_path / name for name in ("mixed", "vault", "back"))
     with monkeypatch.context() as patch:
-        opened = config.open_source
-        patch.setattr(config, "open_source", partial(opened, raw=True))
+        opened = configs.open_source
+        patch.setattr(configs, "open_source", partial(opened, raw=True))
         options = ["--vault", vault, "--keep", "objects", "parts", "--keep-order"]
         mix(source, mixed, *options)
     about = json.loads((mixed / "release.json").read_text())["about"]
@@ -495,3 +499,32 @@ def test_workers_on_beam_fill_one_vault(tmp_path):
     for number, (_, boxes, mask) in enumerate(read_annotated(back)):
         assert same(boxes, boxes_of(number))
         np.testing.assert_array_equal(mask, mask_of(number, 20, 16))
+
+
+def test_without_boxes_all_is_as_earlier_versions_have_it(tmp_path):
+    source = write_pets(tmp_path / "pets", 2)
+    mix(source, tmp_path / "mixed", "--drop", "objects")
+    manifest = json.loads((tmp_path / "mixed" / "release.json").read_text())
+    since = {"boxes", "with_boxes", "boxes_cut_off", "mask_cells"}
+    assert not since & (manifest.keys() | manifest["about"].keys())
+    assert not since & Note({}, 1, Tally(images=1)).as_json()["tally"].keys()
+    told = Note({}, 1, Tally(images=1, boxes={"0": 3}, with_boxes=1)).as_json()
+    assert since & told["tally"].keys() == {"boxes", "with_boxes"}
+    config = MixConfig(8, ((8, 1),))
+    levels = np.ones((2, 2), np.uint8)
+    entry = Entry(b"x", "0", "0", "0", config, levels, 16, 16, 3, b"")
+    assert b"kept" not in entry.encode()
+    held = dataclasses.replace(entry, kept={"objects": b"\0\1"})
+    assert Entry.decode(held.encode()).kept == {"objects": b"\0\1"}
+
+
+@pytest.mark.parametrize("damage", [b"{", b"\x89PNG", b""])
+def test_what_a_vault_keeps_is_checked(damage):
+    """Seals notice damage; what is sealed is checked all the same."""
+    fields = {"objects": Objects(OBJECTS), "parts": Mask(3)}
+    values = {"objects": None, "parts": np.zeros((4, 4), np.uint8)}
+    for name in fields:
+        with pytest.raises(ValueError):  # noqa: PT011 (parsers have their own words)
+            placed.restore(fields, values, (4, 4), {name: damage})
+    same_again = placed.restore(fields, values, (3, 2), {})
+    assert same_again["parts"].shape == (3, 2)

@@ -9,9 +9,17 @@ import pytest
 import tensorflow_datasets as tfds
 from annotated import OBJECTS, PARTS, boxes_of, mask_of, rewrite, same, write_pets
 from mutants import chance, mutate_bytes, mutate_png
+from PIL import Image
 from strangers import encoded, noise, write_tar, write_tfds
 
-from vmixjax.data import Mask, Objects, Raw, Text, open_source
+from vmixjax.data import (
+    RELEASED_CODECS,
+    Mask,
+    Objects,
+    Raw,
+    Text,
+    open_source,
+)
 from vmixjax.errors import ImageError, RunError
 
 FEATURES = tfds.features
@@ -124,6 +132,10 @@ def test_what_is_said_of_each_object_can_be_left_behind(tmp_path):
     feature = FEATURES.Sequence({"bbox": BOX, "label": LABEL, "is": FEATURES.Text()})
     value = [{"bbox": HERE, "label": 1, "is": "Jane's cat"}]
     name = one_of(tmp_path, feature, value)
+    with pytest.raises(RunError) as refused:
+        open_source(name)
+    enough = "; --drop objects/is is enough for boxes to pass"
+    assert str(refused.value).endswith(f"through with --keep objects{enough}")
     source = open_source(name, drop=["objects/is"])
     assert source.fields == {"objects": Objects(("x", "y"))}
     assert len(source.read("train", 0).values["objects"]) == 1
@@ -170,6 +182,29 @@ def test_of_several_none_is_chosen_but_by_its_name(tmp_path):
     source = open_source(name, drop=["hands"])
     assert source.fields == {"objects": Objects()}
     assert len(source.read("train", 0).values["objects"]) == 1
+
+
+def test_what_is_called_so_and_is_no_boxes_can_be_left_behind(tmp_path):
+    features = {
+        "image": FEATURES.Image(shape=(16, 16, 3)),
+        "objects": FEATURES.Sequence({"label": LABEL, "confidence": np.int64}),
+        "bobjects": FEATURES.Sequence({"bbox": BOX, "label": LABEL}),
+    }
+    example = {
+        "image": io.BytesIO(encoded(noise(0, height=16, width=16))),
+        "objects": [{"label": 0, "confidence": 1}],
+        "bobjects": [{"bbox": HERE, "label": 1}],
+    }
+    name = f"tfds:{write_tfds(tmp_path / 'two', features, [example])}"
+    with pytest.raises(RunError, match="the feature objects may show what"):
+        open_source(name)
+    both = open_source(name, keep=None)
+    assert isinstance(both.fields["objects"], Raw)
+    assert both.fields["bobjects"] == Objects(("x", "y"))
+    source = open_source(name, drop=["objects"])
+    assert source.fields == {"objects": Objects(("x", "y"))}
+    assert source.read("train", 0).values["objects"].labels.tolist() == [1]
+    assert not open_source(name, drop=["objects", "bobjects"]).fields
 
 
 @pytest.mark.parametrize(
@@ -246,6 +281,21 @@ def test_masks_that_are_none_are_refused_one_by_one(tmp_path, content, fault):
     assert fault in str(refused.value)
 
 
+def test_masks_of_a_release_are_png_alone(tmp_path):
+    name = write_pets(tmp_path / "pets", 1, mask=True)
+    file = io.BytesIO()
+    Image.fromarray(np.zeros((16, 16), np.uint8)).save(file, "JPEG")
+
+    def change(features):
+        features["parts"].bytes_list.value[0] = file.getvalue()
+
+    rewrite(tmp_path / "pets", change)
+    open_source(name, keep=None).read("train", 0)
+    source = open_source(name, keep=None, codecs=RELEASED_CODECS, released=True)
+    with pytest.raises(ImageError, match="train/0: parts is JPEG, where only PNG can"):
+        source.read("train", 0)
+
+
 def worsen(features, dice):
     """Some of the features of a record become something else."""
     name = dice.choice([name for name in features if name != "image"])
@@ -282,13 +332,12 @@ def test_mutants_of_records_are_fit_or_refused(tmp_path):
         lambda features: worsen(features, chance("record", next(number))),
     )
     source = open_source(name, keep=None)
-    fit = 0
+    fit, told = 0, []
     for index in range(count):
         try:
             values = source.read("train", index).values
         except ImageError as error:
-            assert str(error).startswith(f"train/{index}")
-            assert "\n" not in str(error)
+            told.append((index, str(error)))
             continue
         fit += 1
         boxes, mask = values["objects"], values["parts"]
@@ -299,6 +348,8 @@ def test_mutants_of_records_are_fit_or_refused(tmp_path):
         assert {len(values) for values in boxes.others.values()} == {len(boxes)}
         for extra in source.extras("train", index):
             assert isinstance(extra, str)
+    assert all(text.startswith(f"train/{index}") for index, text in told)
+    assert not any("\n" in text for _, text in told)
     assert 15 < fit < 120
 
 

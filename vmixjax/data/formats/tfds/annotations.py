@@ -29,6 +29,12 @@ def others_of(feature: Any) -> Mapping[str, Any]:
     return {name: one for name, one in parts.items() if name not in (_BOX, _LABEL)}
 
 
+def unfit_of(feature: Any) -> list[str]:
+    """Lists what each box of a feature has that boxes do not have: texts, arrays."""
+    others = others_of(feature)
+    return sorted(name for name in others if not _fits(name, others[name]))
+
+
 def objects_of(feature: Any, drop: Collection[str] = ()) -> Objects | None:
     """Gives the field of boxes that a feature is; None where it is none.
 
@@ -44,7 +50,7 @@ def objects_of(feature: Any, drop: Collection[str] = ()) -> Objects | None:
     others: list[tuple[str, Kind]] = []
     for name in sorted(set(parts) - set(drop) - {_BOX, _LABEL}):
         kind = _kind(parts[name])
-        if kind is None or "/" in name:
+        if kind is None or not _fits(name, parts[name]):
             return None
         others.append((name, kind))
     label = parts.get(_LABEL)
@@ -158,6 +164,11 @@ def _is_box(feature: Any) -> bool:
         return False
     relative = bounding_boxes.bb_utils.BBoxFormat.REL_YXYX
     return getattr(feature, "bbox_format", None) in (None, relative)
+
+
+def _fits(name: str, feature: Any) -> bool:
+    """Whether a feature can be what else is known of boxes."""
+    return _kind(feature) is not None and "/" not in name
 
 
 def _names(feature: Any) -> tuple[str, ...] | None:

@@ -1,6 +1,7 @@
 """A data set that TFDS has prepared, read without TensorFlow."""
 
 import dataclasses
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -65,7 +66,15 @@ class TfdsSource(Source):
         self._image, image, features = choose_image(name, info.features, options)
         self.pixels: Pixels | None = Pixels(image.shape, np.dtype(image.np_dtype))
         fields, places = fields_of(name, features, options)
-        self._sense = Records(info.name, info.features, fields, self._image, places)
+        sense = functools.partial(
+            Records,
+            info.name,
+            info.features,
+            image=self._image,
+            places=places,
+            codecs=self._codecs,
+        )
+        self._sense = sense(fields)
         self._files = {
             split: [
                 (Path(one.filename), one.examples_in_shard)
@@ -82,9 +91,7 @@ class TfdsSource(Source):
         }
 
         self.fields: Mapping[str, Field] = self._with_cells(fields)
-        self._sense = Records(
-            info.name, info.features, self.fields, self._image, places
-        )
+        self._sense = sense(self.fields)
 
     def _with_cells(self, fields: Mapping[str, Field]) -> Mapping[str, Field]:
         """Fields, with the sides of masks' cells as the first record has them."""

@@ -1,7 +1,7 @@
 """What a record of a TFDS data set says, and what its features are to us."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,7 @@ class Records:
       fields: Those that are wanted beside the image.
       image: The one that is the image.
       places: Names of features whose fields are called otherwise.
+      codecs: As of `read_image`, for masks.
     """
 
     def __init__(
@@ -37,9 +38,10 @@ class Records:
         fields: Mapping[str, Field],
         image: str = IMAGE,
         places: Mapping[str, str] | None = None,
+        codecs: Collection[str] | None = None,
     ) -> None:
         self._title, self._fields, self._image = title, fields, image
-        self._places = places or {}
+        self._places, self._codecs = places or {}, codecs
         self._names = frozenset(
             tfds.core.utils.flatten_nest_dict(features.get_serialized_info())
         )
@@ -84,7 +86,9 @@ class Records:
         for key, field in self._fields.items():
             place = self._places.get(key, key)
             try:
-                values[key] = value_of(place, field, declared, name, pixels)
+                values[key] = value_of(
+                    place, field, declared, name, pixels, self._codecs
+                )
             except ImageError:
                 raise
             except (LookupError, ValueError) as error:

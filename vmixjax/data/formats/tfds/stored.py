@@ -1,7 +1,7 @@
 """How records of TFDS store what belongs to an image: each kind of field."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -97,6 +97,7 @@ def value_of(
     features: Mapping[str, Any],
     name: str,
     pixels: int | None = None,
+    codecs: Collection[str] | None = None,
 ) -> Any:
     """Gives what a record has for a field, as of `Example.values`.
 
@@ -106,6 +107,7 @@ def value_of(
       features: What the record has.
       name: Name of the image in complaints.
       pixels: How many pixels that has, where it is known.
+      codecs: As of `read_image`, for masks.
 
     Raises:
       LookupError, ValueError: It has nothing, or nothing that it can have.
@@ -125,7 +127,8 @@ def value_of(
         return boxes_of(key, field, features)
     if isinstance(field, Mask):
         content = features[key].bytes_list.value[0]
-        return decode_mask(content, f"{name}: {key}", most=pixels or MAX_PIXELS)
+        most = pixels or MAX_PIXELS
+        return decode_mask(content, f"{name}: {key}", codecs=codecs, most=most)
     # Nested features have flat names: all that begin with the key.
     return {
         flat: features[flat]
