@@ -123,7 +123,7 @@ def test_text_is_utf_8_whatever_it_says(tmp_path, start):
 def test_objects_or_their_flags_are_left_behind(tmp_path):
     root = write_voc(tmp_path / "voc", {"train": ["a", "b"]})
     write(root, {"Annotations/b.xml": "no XML"})
-    plain = open_source(f"voc:{root}", drop=["is_difficult"])
+    plain = open_source(f"voc:{root}", drop=["objects/is_difficult"])
     assert plain.fields["objects"].others == ()
     assert plain.read("train", 0).values["objects"].others == {}
     without = open_source(f"voc:{root}", drop=["objects"])
@@ -132,7 +132,7 @@ def test_objects_or_their_flags_are_left_behind(tmp_path):
     (root / "Annotations/b.xml").unlink()
     assert open_source(f"voc:{root}", drop=["objects"]).read("train", 1).values == {}
     with pytest.raises(
-        RunError, match=r"--drop pose: SRC .* has objects, is_difficult"
+        RunError, match=r"--drop pose: SRC .* has objects, objects/is_d"
     ):
         open_source(f"voc:{root}", drop=["pose"])
     with pytest.raises(RunError, match="--image png: an image is a file of its own"):

@@ -73,7 +73,7 @@ def test_boxes_thinner_than_what_is_rounded_keep_their_area():
         ({"objects": Objects(("a\x1b",))}, r"the class 'a\\x1b' of objects"),
         (
             {"objects": Objects(("a",), (("area", "float"),))},
-            "cannot hold area of objects: .* --drop area",
+            "cannot hold objects/area: .* --drop objects/area",
         ),
     ],
 )

@@ -338,8 +338,8 @@ def test_descriptions_are_what_yaml_says(tmp_path):
     [
         (Objects(), "whose classes have no names"),
         (
-            Objects(("a",), (("is_difficult", "bool"), ("pose", "int"))),
-            "cannot hold is_difficult pose of objects: .* --drop is_difficult pose",
+            Objects(("a",), (("a", "bool"), ("b", "int"))),
+            "cannot hold objects/a, objects/b: .* --drop objects/a objects/b",
         ),
     ],
 )

@@ -81,12 +81,13 @@ class SidecarSink(Sink):
         objects = schema.fields[OBJECTS]
         assert isinstance(objects, Objects)
         self.field = objects
-        strange = [name for name, _ in objects.others if name not in others]
+        strange = [
+            f"{OBJECTS}/{name}" for name, _ in objects.others if name not in others
+        ]
         if strange:
-            names = " ".join(strange)
             raise RunError(
-                f"--format {format} cannot hold {names} of {OBJECTS}: choose --format "
-                f"tfds, or leave it out with --drop {names}"
+                f"--format {format} cannot hold {', '.join(strange)}: choose --format "
+                f"tfds, or leave out what it cannot with --drop {' '.join(strange)}"
             )
         self.names = _fit_names(objects.names, format)
 

@@ -70,9 +70,10 @@ class SidecarSource(Source):
         self.splits: Mapping[str, int] = {
             split: len(some) for split, some in pairs.items()
         }
-        known = [OBJECTS, *(other for other, _ in field.others)]
+        parts = {f"{OBJECTS}/{other[0]}": other for other in field.others}
+        known = [OBJECTS, *parts]
         options.check_fields(known, f"SRC {self.root} has {', '.join(known)}")
-        others = tuple(one for one in field.others if one[0] not in options.drop)
+        others = tuple(one for part, one in parts.items() if part not in options.drop)
         self._field = Objects(field.names, others)
         self.fields: Mapping[str, Field] = (
             {} if OBJECTS in options.drop else {OBJECTS: self._field}
