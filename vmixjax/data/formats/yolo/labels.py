@@ -106,5 +106,6 @@ def _extent(low: np.float32, high: np.float32) -> tuple[str, str]:
 
 
 def _is(number: float, share: np.float32) -> bool:
-    both_nothing = max(abs(number), abs(share)) < _NOTHING
-    return both_nothing or bool(np.float32(number) == share)
+    if abs(number) < _NOTHING and abs(float(share)) < _NOTHING:
+        return True
+    return bool(np.float32(number) == share)
