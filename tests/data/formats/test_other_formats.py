@@ -169,7 +169,10 @@ def test_it_is_mixed_from_and_to_verified_restored_and_missed(installed):
     *done, refused = results
     assert [lines[-1] for lines in done] == ["0"] * len(done), errors
     assert refused == ["2"]
-    assert "--format arays: it must be same, folder, tfds, webdataset or arr" in errors
+    assert (
+        "--format arays: it must be same, folder, tfds, webdataset, voc, yolo or arr"
+        in errors
+    )
     assert sorted(p.name for p in (installed / "mixed").iterdir()) == [
         *(f"0000{i}.npy" for i in range(3)),
         "release.json",
@@ -197,4 +200,4 @@ def test_help_names_it(installed):
         text=True,
         check=False,
     )
-    assert "{same,folder,tfds,webdataset,arrays}" in done.stdout
+    assert "{same,folder,tfds,webdataset,voc,yolo,arrays}" in done.stdout

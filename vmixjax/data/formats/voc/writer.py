@@ -80,6 +80,7 @@ class VocSink(SidecarSink):
         return render_objects(boxes, self.names, shape).encode()
 
     def note(self, shard: Shard, files: Iterable[str]) -> None:
+        """Keeps the names of images for the lists, as of `ListsFiles`."""
         names = [_stem(file) for file in files if is_image_file(file)]
         self._listed.setdefault(shard.split, []).extend(names)
 
