@@ -69,8 +69,8 @@ def mix_release(
       progress: Is told of it.
       workers: Threads that look for images of the same scene, on this machine; by
         default one for each processor.
-      source: The data set, where it is open already; by default that which the config
-        names.
+      source: The data set, where it is open already, with nothing in it that is not to
+        pass; by default that which the config names.
 
     Returns:
       The manifest, but for the shards and the signature, and with names of classes.
