@@ -44,12 +44,12 @@ class Mix:
 
     SRC is an image file or a folder of them (folders are classes), a TFDS data set
     (tfds:NAME or tfds:DIR), a WebDataset (a .tar file, a folder of them, or a .txt
-    list), or a COCO data set (its folder or JSON file). DST becomes a release: mixed
-    images, their classes and boxes, a manifest, and nothing else of the originals.
-    Without --vault nobody can undo the mixing; with it, you can, and so can whoever
-    gets hold of the vault. This is obfuscation, not encryption: the mean colour of each
-    region remains. Interrupted, the same command goes on where it was, if a --vault or
-    --secret-file keeps the secret.
+    list), or images with boxes (coco:DIR, voc:DIR, yolo:DIR). DST becomes a release:
+    mixed images, their classes and boxes, a manifest, and nothing else of the
+    originals. Without --vault nobody can undo the mixing; with it, you can, and so can
+    whoever gets hold of the vault. This is obfuscation, not encryption: the mean colour
+    of each region remains. Interrupted, the same command goes on where it was, if a
+    --vault or --secret-file keeps the secret.
     """
 
     src: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="SRC")]
@@ -57,7 +57,8 @@ class Mix:
     dst: Destination
     """A new folder for the release."""
     format: Annotated[str, tyro.conf.arg(metavar=f"{{{','.join(_FORMATS)}}}")] = "same"
-    """What to write: PNG files, a TFDS data set, tar files, COCO; or what SRC is."""
+    """What to write: PNG files, a TFDS data set, tar files, boxes as others have
+    them; or what SRC is."""
     strength: Annotated[float | None, optional("S", "1.0")] = None
     """0 to 1, a place in each image's range of VFE; 0 still mixes every tile."""
     target_vfe: Annotated[float | None, optional("VFE", "by --strength")] = None

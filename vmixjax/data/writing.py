@@ -6,11 +6,11 @@ import itertools
 import os
 import secrets
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -174,6 +174,26 @@ class Sink(Protocol):
         """
         del counts
         return {}
+
+
+@runtime_checkable
+class ListsFiles(Protocol):
+    """What a sink is as well that writes, after all shards, which files they have."""
+
+    def note(self, shard: Shard, files: Iterable[str]) -> None:
+        """Is told the files of a shard that is done, before `Sink.finish`.
+
+        Args:
+          shard: The shard; those of a split come in their order.
+          files: Paths of its files, in the order in which `Sink.write` has named them.
+        """
+        ...
+
+
+def note_files(sink: Sink, shard: Shard, files: Iterable[str]) -> None:
+    """Tells a sink that wants to know it which files a shard has."""
+    if isinstance(sink, ListsFiles):
+        sink.note(shard, files)
 
 
 def sequence_number(index: int, count: int) -> str:

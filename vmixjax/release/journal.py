@@ -54,7 +54,7 @@ class _Start:
     source: Signature | None
 
 
-_LAST = (".json", ".txt")
+_LAST = (".json", ".txt", ".yaml")
 """Suffixes of what formats write after all shards."""
 
 

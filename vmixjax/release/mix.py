@@ -10,7 +10,7 @@ from vmixjax.data.example import Label, Schema, Source, class_field
 from vmixjax.data.formats import FORMATS
 from vmixjax.data.inside import holds
 from vmixjax.data.objects import Objects
-from vmixjax.data.writing import MANIFEST, Shard, is_aside
+from vmixjax.data.writing import MANIFEST, Shard, is_aside, note_files
 from vmixjax.errors import RunError
 from vmixjax.release.changes import (
     Changes,
@@ -211,6 +211,7 @@ def _finish(job: ReleaseJob) -> dict[str, Any]:
         note = journal.read(shard)
         tallies[shard.name] = note.tally
         names.update(note.files)
+        note_files(job.sink, shard, note.files)
         total.add(note.tally)
         counts[shard.split].append((note.tally.images, note.size))
     if not total.images:

@@ -10,7 +10,15 @@ from vmixjax.data.files import is_inside
 from vmixjax.data.formats import format_of_release, open_source
 from vmixjax.data.formats.format import Format
 from vmixjax.data.inside import inside
-from vmixjax.data.writing import ASIDE, MANIFEST, WORK, Shard, Sink, sweep
+from vmixjax.data.writing import (
+    ASIDE,
+    MANIFEST,
+    WORK,
+    Shard,
+    Sink,
+    note_files,
+    sweep,
+)
 from vmixjax.errors import ImageError, RunError, VaultError
 from vmixjax.release.exclusive import exclusive
 from vmixjax.release.journal import BEGUN
@@ -164,6 +172,7 @@ def _restore(
         try:
             if tally.images:
                 files.publish(sink.root)
+                note_files(sink, shard, files.parts)
         finally:
             # Originals are not left under other names.
             files.discard()

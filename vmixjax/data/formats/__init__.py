@@ -25,6 +25,8 @@ FORMATS: Registry[Format] = Registry(
         "tfds": "vmixjax.data.formats.tfds:FORMAT",
         "webdataset": "vmixjax.data.formats.webdataset:FORMAT",
         "coco": "vmixjax.data.formats.coco:FORMAT",
+        "voc": "vmixjax.data.formats.voc:FORMAT",
+        "yolo": "vmixjax.data.formats.yolo:FORMAT",
     },
 )
 """All formats keep every bit of the pixels; lossy ones would spoil the mixing."""
