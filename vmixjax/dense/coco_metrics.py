@@ -6,8 +6,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from vmixjax.data import Boxes
-from vmixjax.data.formats.format import needs
+from vmixjax.data.objects import Boxes
+from vmixjax.errors import needs
+
+HOTCOCO = ("hotcoco", "vmixjax[detect]")
+"""The package, and the extra that it comes with."""
 
 
 def average_precision(
@@ -34,7 +37,7 @@ def average_precision(
     Raises:
       RunError: `hotcoco` is not installed.
     """
-    with needs("hotcoco", "vmixjax[detect]"):
+    with needs(*HOTCOCO):
         import hotcoco
     counts = [len(one) for one in wanted]
     if not sum(counts):
