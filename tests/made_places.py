@@ -49,7 +49,7 @@ def write_places(folder, images, *, objects=None, masks=None, labels=None):
         kinds["objects"] = tfds.features.Sequence(each)
     if masks is not None:
         kinds["segmentation_mask"] = tfds.features.LabeledImage(
-            labels=len(GROUNDS), shape=(None, None, 1)
+            labels=list(GROUNDS), shape=(None, None, 1)
         )
     if labels is not None:
         kinds["label"] = tfds.features.ClassLabel(names=NAMES)

@@ -1,5 +1,6 @@
 """Audits of images that have boxes or masks instead of classes."""
 
+import dataclasses
 import json
 import sys
 
@@ -7,8 +8,9 @@ import numpy as np
 import pytest
 from made_places import squares, write_places
 
-from vmixjax import audit
 from vmixjax.audit.budgets import BUDGETS
+from vmixjax.audit.pictures import load_pictures, split_pictures
+from vmixjax.audit.utilities import chosen
 from vmixjax.cli import main
 
 SIDE = 32
@@ -38,6 +40,11 @@ def sources(tmp_path_factory):
     }
 
 
+def halves(source):
+    """What the owner has, and an attacker."""
+    return split_pictures(load_pictures(source, option="SRC", most=20, seed=0), 0)
+
+
 def audited(source, out, capsys, methods=("pixelate:32",)):
     """Status, what is said, audit.json and the report."""
     command = ["audit", source, "--out", str(out), "--attacks", "thumbnail"]
@@ -60,16 +67,15 @@ def audited(source, out, capsys, methods=("pixelate:32",)):
 def test_what_is_learned_of_places_stands_beside_what_comes_back(
     sources, tmp_path, capsys, kind, utility, learner, title
 ):
-    methods = ("pixelate:32", "pixelate:2")
-    status, said, found, page = audited(
-        sources[kind], tmp_path / "out", capsys, methods
-    )
+    if utility == "ap50":
+        pytest.importorskip("hotcoco")
+    status, said, found, page = audited(sources[kind], tmp_path / "out", capsys)
     assert status == 0
     assert (found["utility"], found["classes"]) == (utility, 0)
-    # Nothing but a mean colour is left of one, nearly everything of the other.
-    lost, left = (one["learned"] for one in found["methods"])
-    assert lost + 0.15 < left
-    assert lost + 0.15 < found["clean"] <= 1
+    # Nothing but a mean colour is left of each.
+    (lost,) = (one["learned"] for one in found["methods"])
+    assert lost + 0.2 < found["clean"] <= 1
+    assert lost < 0.4
     assert f"A {learner} that learns from images so protected comes to {title}" in said
     assert f"Learned: {title}, on protected images, of a {learner} that was" in page
     assert f'<th scope="col">learned, {title}</th>' in page
@@ -87,14 +93,16 @@ def test_what_is_learned_of_places_stands_beside_what_comes_back(
     [
         ("both", "ap50", "boxes and masks: what networks learn is AP at IoU 0.5, of"),
         ("all", "accuracy", "classes and boxes and masks: what networks learn is acc"),
+        ("boxes", "ap50", None),
     ],
 )
-def test_of_several_the_first_is_learned_and_named(
-    sources, tmp_path, capsys, kind, utility, line
-):
-    _, said, found, _ = audited(sources[kind], tmp_path / "out", capsys)
-    assert f"vmixjax: the images have {line}" in said
-    assert found["utility"] == utility
+def test_of_several_the_first_is_learned_and_named(sources, kind, utility, line):
+    pytest.importorskip("hotcoco")
+    learned, lines = chosen(*halves(sources[kind]))
+    assert learned.name == utility
+    assert [one.startswith(f"the images have {line}") for one in lines] == (
+        [True] if line else []
+    )
 
 
 @pytest.fixture
@@ -109,8 +117,7 @@ def test_without_hotcoco_a_line_says_so_and_the_rest_is_measured(
 ):
     status, said, found, page = audited(sources["boxes"], tmp_path / "out", capsys)
     assert status == 0
-    print([one for one in said.splitlines() if "hotcoco" in one])
-    (line,) = (one for one in said.splitlines() if "hotcoco" in one)
+    (line,) = (one for one in said.splitlines() if one.startswith("vmixjax: h"))
     assert line == (
         "vmixjax: hotcoco is not installed: AP at IoU 0.5, of boxes, is not measured; "
         "pip install 'vmixjax[detect]' and run this again to have it"
@@ -130,27 +137,26 @@ def test_what_cannot_be_measured_cannot_be_matched(sources, tmp_path, capsys):
 
 
 @pytest.mark.usefixtures("bare")
-def test_where_boxes_cannot_be_measured_masks_are(sources, tmp_path, capsys):
-    _, said, found, _ = audited(sources["both"], tmp_path / "out", capsys)
-    assert "hotcoco is not installed" in said
-    assert found["utility"] == "mean_iou"
+def test_where_boxes_cannot_be_measured_masks_are(sources):
+    learned, lines = chosen(*halves(sources["both"]))
+    assert learned.name == "mean_iou"
+    assert lines[0].startswith("hotcoco is not installed")
 
 
-def test_a_public_set_without_boxes_gives_nothing_to_learn_from(sources, tmp_path):
-    images, *_ = squares(40, SIDE, seed=5)
-    public = write_places(tmp_path / "public", images)
-    config = audit.AuditConfig(
-        src=sources["boxes"],
-        public=public,
-        methods=("pixelate:8",),
-        attacks=("thumbnail",),
-        budget="quick",
-        image_size=None,
-        data_dir=None,
-        splits=(),
-        image=None,
-        seed=0,
-    )
-    audit.audit_images(config, tmp_path / "out")
-    found = json.loads((tmp_path / "out" / "audit.json").read_text())
-    assert (found["utility"], found["clean"]) == (None, None)
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        ({"objects": None}, "SRC has boxes, and --public has none: what networks"),
+        (
+            {"classes": ("red", "green")},
+            "SRC has boxes, and --public has those of other classes: what networks",
+        ),
+    ],
+)
+def test_from_other_public_images_nothing_is_learned(sources, change, line):
+    private, public = halves(sources["boxes"])
+    if "classes" in change:
+        change = {"objects": dataclasses.replace(public.objects, **change)}
+    learned, lines = chosen(private, dataclasses.replace(public, **change))
+    assert learned is None
+    assert [one.startswith(line) for one in lines] == [True]

@@ -32,7 +32,7 @@ class DenseNet(nnx.Module):
         """
         self.first = nnx.Conv(4 * channels, width, (3, 3), rngs=rngs)
         self.second = nnx.Conv(4 * width, 2 * width, (3, 3), rngs=rngs)
-        self.unet = UNet(2 * width, outputs, width=2 * width, depth=2, rngs=rngs)
+        self.unet = UNet(2 * width, outputs, width=2 * width, depth=1, rngs=rngs)
 
     def __call__(self, images: jax.Array) -> jax.Array:
         """Computes (B, H/4, W/4, outputs), rounded up, of images (B, H, W, C)."""
