@@ -24,7 +24,9 @@ def finding(method, attack, **values):
     return AttackResult(method, attack, {**known, **values}, (0.1,) * 100, 1.0)
 
 
-def evidence(*findings, clean=0.8, classes=10, learned=(0.6, 0.5, 0.4)):
+def evidence(
+    *findings, clean=0.8, classes=10, learned=(0.6, 0.5, 0.4), utility="accuracy"
+):
     names = list(dict.fromkeys(one.method for one in findings))
     return AuditResults(
         images=100,
@@ -64,4 +66,5 @@ def evidence(*findings, clean=0.8, classes=10, learned=(0.6, 0.5, 0.4)):
             ),
         },
         settings={},
+        learned=utility if clean is not None else None,
     )

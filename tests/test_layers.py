@@ -81,8 +81,9 @@ def test_the_bare_layer_is_seven_packages():
 def test_layers_lie_on_each_other():
     assert "vmixjax[cli]" in EXTRAS["tfds"]
     assert "vmixjax[cli]" in EXTRAS["beam"]
+    assert "vmixjax[cli]" in EXTRAS["detect"]
     assert "vmixjax[tfds]" in EXTRAS["train"]
-    assert EXTRAS["all"] == ["vmixjax[beam,heic,tiff,train]"]
+    assert EXTRAS["all"] == ["vmixjax[beam,detect,heic,tiff,train]"]
 
 
 def test_the_library_works_in_the_bare_layer(bare):

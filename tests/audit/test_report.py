@@ -9,7 +9,12 @@ from made_up import evidence, finding
 from pages import Page
 
 from vmixjax.audit.report import render
+from vmixjax.audit.report.charts import trade_off
 from vmixjax.audit.results import Figures, Sheet
+from vmixjax.audit.utilities import UTILITIES
+from vmixjax.audit.verdict import LIKENESS, judge
+
+PLAIN = np.zeros((2, 16, 16, 3), np.uint8), {"none": np.zeros((2, 16, 16, 3), np.uint8)}
 
 BROWSER = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))),
@@ -109,3 +114,30 @@ def test_a_browser_shows_it_without_complaint(page, tmp_path):
     )
     assert "<title>all shown</title>" in done.stdout
     assert "CONSOLE" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("utility", "words"),
+    [
+        ("accuracy", "accuracy of a classifier"),
+        ("ap50", "AP at IoU 0.5 of a detector"),
+        ("mean_iou", "mean IoU of a segmenter"),
+    ],
+)
+def test_what_is_learned_is_named_by_its_score(utility, words):
+    lost = finding("mix:8", "none", recognised=None)
+    found = evidence(lost, classes=0, utility=utility)
+    figures = Figures((Sheet("mix:8", *PLAIN),))
+    text = " ".join(Page(render(found, figures)).text.split())
+    title, learner = words.split(" of a ")
+    assert (
+        f"Learned: {title}, on protected images, of a {learner} that was trained on "
+        f"protected ones; trained and asked on clean images it has 80%." in text
+    )
+    assert f"learned, {title}" in text
+    # Recognition is of classes: there is no plot of it where there are none.
+    verdicts = [judge(found, "mix:8")]
+    figure, told = trade_off(found, verdicts, LIKENESS, UTILITIES[utility])
+    assert figure.axes[0].get_ylabel() == f"learned: {words}, %"
+    assert told.startswith(f"Recovered by likeness (SSIM), and {words}. title of mix")
+    assert render(found, figures).count("Recovered by ") == 1

@@ -5,7 +5,7 @@ import pytest
 from made_up import evidence, finding
 
 from vmixjax.audit.results import Overlaps
-from vmixjax.audit.verdict import GRADES, advice, judge, shares
+from vmixjax.audit.verdict import GRADES, advice, judge, shares, usefulness
 
 
 def test_an_identity_recovers_everything_and_a_constant_nothing():
@@ -127,9 +127,32 @@ def test_advice_names_settings_that_leave_less_and_what_they_cost():
     assert lines[-1] == "Never use one key for two images."
 
 
+def test_advice_names_the_score_of_what_is_learned():
+    found = evidence(
+        finding("mix:4", "none", ssim=0.6, recognised=None),
+        finding("mix:8", "none", ssim=0.4, recognised=None),
+        classes=0,
+        utility="ap50",
+    )
+    assert advice(found)[0].endswith(
+        ", and a detector learns from it with 10 points less AP at IoU 0.5."
+    )
+    assert usefulness(found, "mix:8") == (
+        "A detector that learns from images so protected comes to AP at IoU 0.5 50%, "
+        "and one that learns from clean ones to 80%."
+    )
+
+
+def test_without_anything_to_learn_nothing_is_said_of_it():
+    found = evidence(finding("m", "none"), clean=None, classes=0, learned=(None,))
+    assert usefulness(found, "m") is None
+    assert found.as_json()["utility"] is None
+
+
 def test_the_same_numbers_without_single_images_make_the_json():
     values = evidence(finding("m", "none")).as_json()
     assert values["findings"][0]["ssim"] == 0.1
+    assert values["utility"] == "accuracy"
     assert "ssim_each" not in values["findings"][0]
     assert "ssim_each" not in values["guess"]
     assert dataclasses.asdict(evidence(finding("m", "none")))["guess"]["ssim_each"]

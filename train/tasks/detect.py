@@ -11,15 +11,14 @@ import numpy as np
 from flax import nnx
 from PIL import Image, ImageDraw
 
-from train import centres
-from train.boxes import areas, shared
-from train.coco import average_precision
 from train.drawing import coloured, palette
 from train.geometry import Move
 from train.models import build_dense
 from train.tasks.task import Letterbox, Targets, Task, only_classify
 from vmixjax.command_line import counted
 from vmixjax.data import Boxes, Field, Objects
+from vmixjax.dense import average_precision, centres
+from vmixjax.dense.boxes import areas, shared
 from vmixjax.errors import RunError
 
 _LEFT = 0.25
@@ -30,9 +29,6 @@ _FOUND = 100
 
 _SURE = 0.3
 """Score from which on people are told of a box."""
-
-_HEAT_WEIGHT = 1.0
-_SIDES_WEIGHT = 2.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -152,26 +148,20 @@ class Detect(Task):
 
     def loss(self, outputs: Any, asked: Targets) -> jax.Array:
         """Of heat and of sides."""
-        heat = outputs["heat"].astype(jnp.float32)
-        grid, cell = self._grid(heat)
-
-        def one(boxes: jax.Array, labels: jax.Array) -> centres.Wanted:
-            return centres.wanted(
-                boxes, labels, grid=grid, cell=cell, classes=self.classes
-            )
-
-        all_wanted = jax.vmap(one)(asked["boxes"], asked["box_labels"])
-        found = centres.sides_to_boxes(outputs["sides"].astype(jnp.float32), cell)
-        return _HEAT_WEIGHT * centres.heat_loss(
-            heat, all_wanted.heat
-        ) + _SIDES_WEIGHT * centres.sides_loss(found, all_wanted)
+        return centres.detection_loss(
+            outputs["heat"],
+            outputs["sides"],
+            asked["boxes"],
+            asked["box_labels"],
+            size=self._size,
+        )
 
     def likely(self, outputs: Any) -> Any:
         """Heat (B, h, w, classes) and boxes (B, h, w, 4)."""
         heat = centres.likely_heat(outputs["heat"])
-        _, cell = self._grid(heat)
         sides = outputs["sides"].astype(jnp.float32)
-        return {"heat": heat, "boxes": centres.sides_to_boxes(sides, cell)}
+        boxes = centres.sides_to_boxes(sides, centres.cell_of(self._size, heat))
+        return {"heat": heat, "boxes": boxes}
 
     def told(self, likely: Any, targets: Targets) -> dict[str, jax.Array]:
         """See `answers`."""
@@ -206,11 +196,9 @@ class Detect(Task):
 
     def answers(self, likely: Any) -> dict[str, jax.Array]:
         """What is found in each image; boxes as shares of its sides."""
-        find = jax.vmap(lambda heat, boxes: centres.find(heat, boxes, count=_FOUND))
-        found = find(likely["heat"], likely["boxes"])
-        sides = jnp.tile(jnp.asarray(self.shape[:2], jnp.float32), 2)
-        corners = jnp.clip(found.boxes / sides, 0, 1)
-        return {"corners": corners, "scores": found.scores, "labels": found.labels}
+        return centres.detections(
+            likely["heat"], likely["boxes"], size=self._size, count=_FOUND
+        )
 
     def scores(
         self, parts: Iterable[Mapping[str, Any]], values: Iterable[Any]
@@ -223,12 +211,13 @@ class Detect(Task):
         }
         order = np.argsort(found.pop("id"))[: len(wanted)]
         found = {name: values[order] for name, values in found.items()}
-        return average_precision(wanted, found, self.shape[:2], classes=self.classes)
+        return average_precision(wanted, found, self._size, classes=self.classes)
 
-    def _grid(self, heat: jax.Array) -> tuple[tuple[int, int], tuple[float, float]]:
-        """Places of a model's outputs down and across, and their sides in pixels."""
-        rows, columns = heat.shape[1:3]
-        return (rows, columns), (self.shape[0] / rows, self.shape[1] / columns)
+    @property
+    def _size(self) -> tuple[int, int]:
+        """Height and width of the images."""
+        height, width, _ = self.shape
+        return height, width
 
 
 def _sure(answer: Any) -> np.ndarray:

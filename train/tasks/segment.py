@@ -7,7 +7,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from flax import nnx
 from PIL import Image
 
@@ -16,17 +15,9 @@ from train.geometry import Move
 from train.models import build_dense
 from train.tasks.task import Letterbox, Targets, Task, only_classify
 from vmixjax.data import Field, Mask
-from vmixjax.data.masks import NOTHING, unsaid_classes
+from vmixjax.dense import masks
+from vmixjax.dense.masks import IGNORED
 from vmixjax.errors import RunError
-
-IGNORED = NOTHING
-"""Of pixels that nothing is known of: they are neither learned nor tested."""
-
-_FEWEST = 1.02
-"""Keeps the weights of classes that hardly occur finite, and at fifty at most."""
-
-_MOST = 255
-"""Classes, at most."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,12 +54,7 @@ class Segment(Task):
     @classmethod
     def classes_of(cls, field: Field) -> tuple[str, ...] | None:
         """See `Task.classes_of`."""
-        if not isinstance(field, Mask) or (field.count is None and not field.names):
-            return None
-        count = len(field.names) if field.names else field.count or 0
-        names = field.names or tuple(map(str, range(count)))
-        void = unsaid_classes(field)
-        return tuple(name for i, name in enumerate(names) if i not in void)
+        return masks.mask_classes(field) if isinstance(field, Mask) else None
 
     @classmethod
     def greatest(cls, value: Any) -> int:
@@ -85,12 +71,7 @@ class Segment(Task):
     def learned(cls, value: Any, field: Field) -> Any:
         """Classes count from 0 without those that are none."""
         assert isinstance(field, Mask)
-        void = unsaid_classes(field)
-        count = len(field.names) if field.names else field.count or _MOST
-        table = np.full(256, IGNORED, np.uint8)
-        known = [i for i in range(min(count, _MOST)) if i not in void]
-        table[known] = np.arange(len(known))
-        return table[value]
+        return masks.known_classes(value, field)
 
     def stored(self, value: Any) -> Any:
         """See `Task.stored`."""
@@ -141,25 +122,8 @@ class Segment(Task):
         return build_dense(self.config.model, shape, outputs, **options)
 
     def loss(self, outputs: Any, asked: Targets) -> jax.Array:
-        """Cross-entropy of pixels whose class is known; those of rare ones weigh more.
-
-        References:
-          Paszke et al., "ENet" (2016, arXiv 1606.02147), section 5.2, for the weights.
-          That shares are those of the batch is ours.
-        """
-        mask = asked["mask"]
-        known = mask != IGNORED
-        labels = jnp.where(known, mask, 0).astype(jnp.int32)
-        each = optax.softmax_cross_entropy_with_integer_labels(
-            self._enlarged(outputs["classes"]), labels
-        )
-        counts = jnp.bincount(
-            jnp.where(known, labels, self.classes).ravel(), length=self.classes + 1
-        )[:-1]
-        # A batch may have none.
-        share = counts / jnp.maximum(1, counts.sum())
-        weight = (1 / jnp.log(_FEWEST + share))[labels] * known
-        return jnp.sum(each * weight) / jnp.maximum(1, jnp.sum(weight))
+        """Cross-entropy of pixels whose class is known."""
+        return masks.pixel_loss(self._enlarged(outputs["classes"]), asked["mask"])
 
     def noted(self, outputs: Any, targets: Targets) -> dict[str, jax.Array]:
         """The share of pixels that are right, of those whose class is known."""
@@ -196,14 +160,11 @@ class Segment(Task):
         mask = targets["mask"]
         known = mask != IGNORED
         labels = jnp.where(known, mask, 0).astype(jnp.int32)
-        found = likely.argmax(-1)
-        pairs = jnp.where(known, labels * self.classes + found, self.classes**2)
-        counts = jnp.bincount(pairs.ravel(), length=self.classes**2 + 1)[:-1]
         right = jnp.take_along_axis(likely, labels[..., None], -1)[..., 0]
         # What is 0 in float32 is not impossible.
         loss = -jnp.log(jnp.maximum(right, 1e-30))
         return {
-            "confusion": counts.reshape(self.classes, self.classes),
+            "confusion": masks.confusion(likely.argmax(-1), mask, self.classes),
             "loss": jnp.sum(jnp.where(known, loss, 0)),
         }
 
@@ -220,27 +181,11 @@ class Segment(Task):
         count = max(1, int(confusion.sum()))
         return {
             "loss": loss / count,
-            self.score: mean_iou(confusion),
+            self.score: masks.mean_iou(confusion),
             "pixel_accuracy": float(np.trace(confusion)) / count,
         }
 
     def _enlarged(self, logits: jax.Array) -> jax.Array:
         """As large as the images, float32."""
-        shape = (len(logits), *self.shape[:2], logits.shape[-1])
-        return jax.image.resize(logits.astype(jnp.float32), shape, "bilinear")
-
-
-def mean_iou(confusion: np.ndarray) -> float:
-    """Computes the mean, over classes that there are, of intersection over union.
-
-    Args:
-      confusion: For each class (rows) how many pixels are taken for each (columns).
-
-    Returns:
-      0 to 1; 0 where there are no pixels.
-    """
-    there = confusion.sum(1)
-    right = np.diagonal(confusion)
-    union = there + confusion.sum(0) - right
-    known = there > 0
-    return float(np.mean(right[known] / union[known])) if known.any() else 0.0
+        height, width, _ = self.shape
+        return masks.enlarged(logits, (height, width))

@@ -11,7 +11,7 @@ from vmixjax.audit.pictures import Pictures, load_pictures, overlap, split_pictu
 from vmixjax.audit.report import render
 from vmixjax.audit.run import run_audit
 from vmixjax.audit.session import Audit
-from vmixjax.audit.verdict import judge
+from vmixjax.audit.verdict import judge, usefulness
 from vmixjax.errors import RunError
 from vmixjax.methods import method_of, named
 
@@ -56,7 +56,7 @@ def audit_images(config: AuditConfig, out: Path) -> str:
         originals.
 
     Returns:
-      The verdict in words.
+      The verdict in words, and what networks learn.
 
     Raises:
       RunError: Images that cannot be read or are too few, a public set that has some of
@@ -96,7 +96,11 @@ def audit_images(config: AuditConfig, out: Path) -> str:
     ):
         with atomic_path(out / name, mode=0o600) as file:
             file.write(text.encode())
-    return f"{results.methods[0].title}: {verdicts[0].sentence}"
+    first = results.methods[0]
+    told = usefulness(results, first.name)
+    return "\n".join(
+        [f"{first.title}: {verdicts[0].sentence}", *([told] if told else [])]
+    )
 
 
 def _pictures(config: AuditConfig) -> tuple[Pictures, Pictures]:

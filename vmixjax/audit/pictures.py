@@ -10,8 +10,12 @@ from PIL import Image
 from tqdm import tqdm
 
 from vmixjax._printable import printable
+from vmixjax.audit.places import Masks, ObjectsThere, cut_boxes, cut_mask
 from vmixjax.data import (
+    Example,
     Label,
+    Mask,
+    Objects,
     Source,
     eight_bits,
     open_source,
@@ -34,12 +38,16 @@ class Pictures:
       labels: Numbers of their classes, int32 (N,); None where there are none.
       classes: Names of these, by number.
       original_side: Shorter side of the images as they were found, the median.
+      objects: The objects in each; None where nothing is said of such.
+      masks: The classes of their pixels; None where nothing is said of such.
     """
 
     images: np.ndarray
     labels: np.ndarray | None
     classes: tuple[str, ...]
     original_side: int
+    objects: ObjectsThere | None = None
+    masks: Masks | None = None
 
     def __len__(self) -> int:
         return len(self.images)
@@ -52,15 +60,24 @@ class Pictures:
 
     def part(self, where: np.ndarray) -> "Pictures":
         """Some of them, by number."""
-        labels = None if self.labels is None else self.labels[where]
-        return dataclasses.replace(self, images=self.images[where], labels=labels)
+        return dataclasses.replace(
+            self,
+            images=self.images[where],
+            labels=None if self.labels is None else self.labels[where],
+            objects=None if self.objects is None else self.objects.part(where),
+            masks=None if self.masks is None else self.masks.part(where),
+        )
 
     def fingerprint(self) -> str:
         """What two sets share only if they are the same."""
-        labels = b"" if self.labels is None else self.labels.tobytes()
-        return hashlib.sha256(
-            repr(self.images.shape).encode() + self.images.tobytes() + labels
-        ).hexdigest()
+        digest = hashlib.sha256(repr(self.images.shape).encode())
+        digest.update(self.images.tobytes())
+        if self.labels is not None:
+            digest.update(self.labels.tobytes())
+        for places in (self.objects, self.masks):
+            if places is not None:
+                digest.update(places.digest())
+        return digest.hexdigest()
 
 
 def load_pictures(
@@ -90,14 +107,17 @@ def load_pictures(
       image: Field that is the image, where several might be.
 
     Returns:
-      The images, with the classes that their source tells.
+      The images, with the classes, boxes and masks that their source tells, cut as they
+      are.
 
     Raises:
       RunError: The source cannot be read, or has too few images.
     """
     source = open_source(name, data_dir=data_dir, splits=splits, keep=None, image=image)
     field, names = _label_field(source)
-    images, labels = [], []
+    taken = {field} if field else set()
+    taken |= {x for x, one in source.fields.items() if isinstance(one, Objects | Mask)}
+    found = []
     for place in tqdm(
         _places(source, most, seed), desc=f"reading {option}", unit="image"
     ):
@@ -106,22 +126,26 @@ def load_pictures(
         except ImageError as error:
             tqdm.write(printable(f"vmixjax: skipped: {error}"))
             continue
-        images.append(without_alpha(eight_bits(example.image)))
-        labels.append(example.values[field] if field else example.folder)
-    if len(images) < FEWEST:
+        pixels = without_alpha(eight_bits(example.image))
+        values = {name: example.values[name] for name in taken}
+        found.append(dataclasses.replace(example, image=pixels, values=values))
+    if len(found) < FEWEST:
         raise RunError(
-            f"{option} {name} has {len(images)} readable images; an audit needs at "
+            f"{option} {name} has {len(found)} readable images; an audit needs at "
             f"least {FEWEST}, and some hundreds to be worth its name"
         )
-    shortest = [min(image.shape[:2]) for image in images]
+    shortest = [min(one.image.shape[:2]) for one in found]
     side = size if size is not None else _side(min(shortest), largest)
-    channels = max(image.shape[2] for image in images)
-    numbers, found = _numbers(labels)
+    channels = max(one.image.shape[2] for one in found)
+    labels = [one.values[field] for one in found] if field else []
+    numbers, counted = _numbers(labels)
     return Pictures(
-        images=np.stack([_brought_to(image, side, channels) for image in images]),
+        images=np.stack([_brought_to(one.image, side, channels) for one in found]),
         labels=numbers,
-        classes=() if numbers is None else tuple(names or found),
+        classes=() if numbers is None else tuple(names or counted),
         original_side=int(np.median(shortest)),
+        objects=_objects(source, found),
+        masks=_masks(source, found, side),
     )
 
 
@@ -164,6 +188,27 @@ def _label_field(source: Source) -> tuple[str | None, tuple[str, ...] | None]:
     name = class_field(source.fields)
     field = source.fields.get(name or "")
     return name, field.names if isinstance(field, Label) else None
+
+
+def _objects(source: Source, found: Sequence[Example]) -> ObjectsThere | None:
+    """The boxes of images, cut as these are; None where there are none at all."""
+    for name, field in source.fields.items():
+        if isinstance(field, Objects):
+            cut = [cut_boxes(one.values[name], one.image.shape[:2]) for one in found]
+            return ObjectsThere.of(cut, field) if any(map(len, cut)) else None
+    return None
+
+
+def _masks(source: Source, found: Sequence[Example], side: int) -> Masks | None:
+    """The masks of images, cut and scaled as these are."""
+    for name, field in source.fields.items():
+        if isinstance(field, Mask):
+            cut = [
+                cut_mask(one.values[name], field, one.image.shape[:2], side)
+                for one in found
+            ]
+            return Masks.of(cut, field)
+    return None
 
 
 def _numbers(labels: list[Any]) -> tuple[np.ndarray | None, tuple[str, ...]]:

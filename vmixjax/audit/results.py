@@ -59,8 +59,8 @@ class MethodResult:
       remark: What must be known of it: its source, its guarantee, whether images share
         a key.
       vfe: Mean VFE of the protected images.
-      utility: Accuracy of a classifier that was trained on protected public images, on
-        protected ones of the owner; None without labels.
+      utility: Score of a network that was trained on protected public images, on
+        protected ones of the owner; None where there is nothing to learn.
       mixes: Whether it is mixing.
     """
 
@@ -105,13 +105,16 @@ class AuditResults:
       original_side: Of them as they were found.
       classes: How many there are; 0 without labels.
       vfe: Mean VFE of the originals.
-      clean: Accuracy of the classifier on the originals; None without labels.
+      clean: Score of a network that was trained on clean public images, on the
+        originals; None where there is nothing to learn.
       guess: What an attacker has who sees nothing: the mean public image.
       methods: What was attacked; the first is the one that the verdict is about.
       findings: Of each attack on each method.
       studies: Rows of each study by its name, each with its `method`.
       settings: What reproduces the audit.
       overlaps: Images that give each other away; None where there are none.
+      learned: What `clean` and the utility of methods are, a name out of
+        `vmixjax.audit.utilities.UTILITIES`; None where there is nothing to learn.
     """
 
     images: int
@@ -127,6 +130,7 @@ class AuditResults:
     studies: Mapping[str, tuple[Mapping[str, Any], ...]]
     settings: Mapping[str, Any]
     overlaps: Overlaps | None = None
+    learned: str | None = None
 
     def of(self, method: str) -> list[AttackResult]:
         """The findings about one method."""
@@ -140,6 +144,7 @@ class AuditResults:
         }
         return {
             **own,
+            "utility": self.learned,
             "guess": self.guess.as_json(),
             "methods": [method.as_json() for method in self.methods],
             "findings": [finding.as_json() for finding in self.findings],

@@ -25,6 +25,7 @@ from vmixjax.audit.results import (
 )
 from vmixjax.audit.session import Audit, AuditSession
 from vmixjax.audit.store import Store
+from vmixjax.audit.utilities import UTILITIES
 from vmixjax.audit.verdict import judge
 from vmixjax.errors import RunError
 from vmixjax.methods import Protection
@@ -49,18 +50,15 @@ def run_audit(audit: Audit, work: Path) -> tuple[AuditResults, Figures]:
 
     Raises:
       RunError: `work` is of another audit (methods and attacks aside), or strengths
-        are to be matched and images have no classes to learn.
+        are to be matched and images have nothing to learn.
     """
     _check_names()
     settings = audit.settings()
     _claim(work, settings)
     session = AuditSession(audit, Store(work))
     private = audit.private
-    labelled = private.labels is not None and audit.public.labels is not None
-    if labelled and not session.has_classes:
-        tqdm.write(
-            "vmixjax: --public has other classes than SRC; recognition is not measured"
-        )
+    for line in session.remarks:
+        tqdm.write(f"vmixjax: {line}")
     methods = _settled(session)
     attacks = [ATTACKS[name] for name in audit.attacks]
     findings = _findings(session, methods, attacks)
@@ -79,6 +77,7 @@ def run_audit(audit: Audit, work: Path) -> tuple[AuditResults, Figures]:
         studies=studies,
         settings=settings,
         overlaps=_overlaps(session, methods[0], findings),
+        learned=session.learned.name if session.learned is not None else None,
     )
     sheets = tuple(_sheet(results, session, one) for one in methods)
     together = _overlap_sheet(results, session, methods[0])
@@ -117,8 +116,9 @@ def _settled(session: AuditSession) -> list[Protection]:
             target = session.utility(first)
             if target is None:
                 raise RunError(
-                    f"--methods {one.name}: what networks learn is matched, but the "
-                    f"images have no classes; name a strength instead of match"
+                    f"--methods {one.name}: what networks learn is matched, but "
+                    f"nothing can be learned of the images, which would be classes, "
+                    f"boxes or masks; name a strength instead of match"
                 )
             chosen = matched(one.choices, lambda x: session.utility(x) or 0.0, target)
             tried = ", ".join(f"{x.strength:g}" for x in one.choices)
@@ -134,7 +134,8 @@ def _settled(session: AuditSession) -> list[Protection]:
 def _check_names() -> None:
     """Refuses attacks of other packages that would take a name of another result."""
     taken = {field.name for field in dataclasses.fields(AuditResults)}
-    taken |= {"verdicts", "learned", "network", NOTHING_DONE}
+    taken |= {"verdicts", "utility", NOTHING_DONE, *UTILITIES}
+    taken |= {learned.stored for learned in UTILITIES.values()}
     for attack in ATTACKS.values():
         names = [attack.name] if attack.recover or attack.recognise else []
         names += [attack.study.name] if attack.study is not None else []

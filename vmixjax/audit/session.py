@@ -11,13 +11,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from vmixjax.attacks import Attack, Budget, StudyResult
-from vmixjax.attacks.trial import CLASSIFIER_BATCH, UNPROTECTED, Trial
+from vmixjax.attacks.trial import UNPROTECTED, Trial
 from vmixjax.audit.pictures import Pictures
 from vmixjax.audit.results import NOTHING_DONE
-from vmixjax.audit.store import Store
+from vmixjax.audit.store import Network, Store
+from vmixjax.audit.utilities import ACCURACY, Utility, chosen
 from vmixjax.methods import Protect, Protection
 from vmixjax.metrics import METRICS, Measure, Reference
-from vmixjax.networks import Classifier, train_classifier, untrained_classifier
+from vmixjax.networks import Classifier
 from vmixjax.scenes import Scene, View, find_scenes
 
 
@@ -68,9 +69,10 @@ class AuditSession:
     def __init__(self, audit: Audit, store: Store) -> None:
         self.audit, self.store = audit, store
         private, public = audit.private, audit.public
-        known = private.labels is not None and public.labels is not None
-        self.has_classes = known and private.classes == public.classes
+        self.has_classes = ACCURACY.fits(private, public)
         """Whether a classifier can be trained on public images and asked of private."""
+        self.learned, self.remarks = chosen(private, public)
+        """What networks learn, None for nothing; and what people must know of that."""
         self._clean = Trial(
             protection=UNPROTECTED,
             images=jnp.asarray(private.images),
@@ -117,57 +119,50 @@ class AuditSession:
         return {name: metric.prepare(reference) for name, metric in METRICS.items()}
 
     def utility(self, protection: Protection) -> float | None:
-        """Accuracy, on protected images, of a classifier trained on protected ones."""
-        if not self.has_classes:
+        """The score, on protected images, of a network trained on protected ones."""
+        learned = self.learned
+        if learned is None:
             return None
-        trial = self.trial(protection)
 
         def find() -> float:
-            labels = trial.labels
-            assert labels is not None
+            trial = self.trial(protection)
+            network = self._users_network(protection, learned)
             protected = trial.protect(trial.images)
-            return self._users_network(protection).accuracy(protected, labels)
+            return learned.score(network, protected, self.audit.private)
 
-        return float(self.store.values((protection.name, "learned"), find))
+        return float(self.store.values((protection.name, learned.name), find))
 
-    def _users_network(self, protection: Protection) -> Classifier:
-        """A classifier trained on images that the owner protected."""
-        if protection.keys != "one":
-            # By keys of its own for each, like an attacker's: one network is enough.
-            return self._attackers_network(protection)
-        owner_key = self.trial(protection).owner_key
-        return self._network(
-            protection,
-            "network",
-            lambda _, image: protection.protect(owner_key, image),
-        )
+    def _users_network(self, protection: Protection, learned: Utility) -> Network:
+        """A network trained on images that the owner protected."""
+        protect = protection.protect
+        if protection.keys == "one":
+            owner_key = self.trial(protection).owner_key
+            return self._network(
+                protection,
+                learned,
+                learned.stored,
+                lambda _, image: protect(owner_key, image),
+            )
+        # By keys of its own for each, like an attacker's: one network is enough.
+        return self._network(protection, learned, learned.stored, protect)
 
     def _attackers_network(self, protection: Protection) -> Classifier:
         """A classifier trained on images that an attacker protected."""
-        name = "attackers-network" if protection.keys == "one" else "network"
-        return self._network(protection, name, protection.protect)
+        own = "attackers-" if protection.keys == "one" else ""
+        name = f"{own}{ACCURACY.stored}"
+        network = self._network(protection, ACCURACY, name, protection.protect)
+        assert isinstance(network, Classifier)
+        return network
 
     def _network(
-        self, protection: Protection, name: str, protect: Protect
-    ) -> Classifier:
-        trial = self.trial(protection)
-        key = trial.key("learned", protection.name)
-        labels, budget = trial.public_labels, trial.budget
-        assert labels is not None
-        channels, width = trial.public.shape[-1], budget["recogniser_width"]
-        return self.store.classifier(
+        self, protection: Protection, learned: Utility, name: str, protect: Protect
+    ) -> Network:
+        key = self.trial(protection).key("learned", protection.name)
+        public, budget = self.audit.public, self.audit.budget
+        return self.store.network(
             (protection.name, name),
-            untrained_classifier(key, channels, trial.classes, width=width),
-            lambda: train_classifier(
-                key,
-                trial.public,
-                labels,
-                classes=trial.classes,
-                steps=budget["recogniser_steps"],
-                batch_size=CLASSIFIER_BATCH,
-                width=width,
-                protect=protect,
-            ),
+            learned.begin(key, public, budget),
+            lambda: learned.learn(key, public, budget, protect),
         )
 
     # Protecting and attacking

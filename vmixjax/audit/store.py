@@ -1,15 +1,33 @@
 """What an audit has found so far, in a folder, so that it goes on where it was."""
 
+import dataclasses
 import json
 from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import jax
 import numpy as np
 
 from vmixjax.atomic import atomic_path
-from vmixjax.networks.classifier import Classifier
+from vmixjax.networks.trainer import Graph, Parameters
+
+
+class Network(Protocol):
+    """A trained network: a dataclass of these, and perhaps others."""
+
+    @property
+    def graph(self) -> Graph:
+        """What it is, but for its weights."""
+        ...
+
+    @property
+    def parameters(self) -> Parameters:
+        """Its weights."""
+        ...
+
+
+NetworkT = TypeVar("NetworkT", bound=Network)
 
 
 class Store:
@@ -48,12 +66,12 @@ class Store:
         with np.load(note) as stored:
             return dict(stored)
 
-    def classifier(
+    def network(
         self,
         names: tuple[str, ...],
-        untrained: Classifier,
-        train: Callable[[], Classifier],
-    ) -> Classifier:
+        untrained: NetworkT,
+        train: Callable[[], NetworkT],
+    ) -> NetworkT:
         """A trained network; `untrained` is one of the same shape."""
 
         def find() -> dict[str, Any]:
@@ -63,7 +81,8 @@ class Store:
         stored = self.arrays(names, find)
         structure = jax.tree.structure(untrained.parameters)
         leaves = [stored[str(i)] for i in range(len(stored))]
-        return Classifier(untrained.graph, jax.tree.unflatten(structure, leaves))
+        parameters = jax.tree.unflatten(structure, leaves)
+        return dataclasses.replace(untrained, parameters=parameters)  # type: ignore[type-var]
 
     def _path(self, names: tuple[str, ...], suffix: str) -> Path:
         plain = "-".join(

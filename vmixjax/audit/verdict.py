@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from vmixjax.audit.results import NOTHING_DONE, AttackResult, AuditResults
+from vmixjax.audit.utilities import UTILITIES
 
 GRADES = (
     (0.90, "everything"),
@@ -223,6 +224,19 @@ def _by_luck(chance: float, count: int) -> float:
     return chance + 3 * math.sqrt(chance * (1 - chance) / count)
 
 
+def usefulness(results: AuditResults, method: str) -> str | None:
+    """Says what networks learn from images that a method protects; None for nothing."""
+    (found,) = (one.utility for one in results.methods if one.name == method)
+    if found is None or results.clean is None or results.learned is None:
+        return None
+    learned = UTILITIES[results.learned]
+    return (
+        f"A {learned.learner} that learns from images so protected comes to "
+        f"{learned.title} {found:.0%}, and one that learns from clean ones to "
+        f"{results.clean:.0%}."
+    )
+
+
 def advice(results: AuditResults) -> list[str]:
     """Says what would improve the settings, as far as the numbers tell."""
     verdicts = {one.name: judge(results, one.name) for one in results.methods}
@@ -237,10 +251,13 @@ def advice(results: AuditResults) -> list[str]:
     for one in sorted(better, key=lambda one: verdicts[one.name].share):
         cost = ""
         if one.utility is not None and first.utility is not None:
+            assert results.learned is not None
+            learned = UTILITIES[results.learned]
             points = 100 * (first.utility - one.utility)
+            more = f"{'less' if points >= 0 else 'more'} {learned.title}"
             cost = (
-                f", and a network learns from it with {abs(points):.0f} points "
-                f"{'less' if points >= 0 else 'more'} accuracy"
+                f", and a {learned.learner} learns from it with {abs(points):.0f} "
+                f"points {more}"
             )
         lines.append(
             f"{one.title} leaves {verdicts[one.name].share:.0%} instead of "

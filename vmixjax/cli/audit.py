@@ -22,7 +22,8 @@ class Audit:
     """
 
     src: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="SRC")]
-    """Your images: whatever vmixjax mix takes. Folders, or labels, are classes."""
+    """Your images: whatever vmixjax mix takes. Folders, or labels, are classes, which
+    networks learn; boxes or masks, where there are none."""
     out: Annotated[Path, tyro.conf.arg(metavar="DIR")] = Path("vmixjax-audit")
     """Folder for the report and what it is made from."""
     public: Annotated[str | None, optional("SRC", "the other half of SRC")] = None

@@ -28,6 +28,12 @@ def mirror_half(key: jax.Array, images: jax.Array) -> jax.Array:
     return jnp.where(flip, images[:, :, ::-1], images)
 
 
+def mirror(flips: jax.Array, images: jax.Array) -> jax.Array:
+    """Mirrors those of images (B, H, W, …) left to right that `flips` (B,) says."""
+    flips = flips.reshape(-1, *(1,) * (images.ndim - 1))
+    return jnp.where(flips, images[:, :, ::-1], images)
+
+
 def protect_all(protect: Protect, key: jax.Array, images: jax.Array) -> jax.Array:
     """Protects images (B, H, W, C), each with a key of its own."""
     return jax.vmap(protect)(jax.random.split(key, len(images)), images)

@@ -7,6 +7,7 @@ from vmixjax.attacks import ATTACKS
 from vmixjax.audit.report.charts import trade_off
 from vmixjax.audit.report.parts import (
     attacks_of,
+    learned_of,
     method_strips,
     metric_tables,
     study_parts,
@@ -32,13 +33,19 @@ def render(results: AuditResults, figures: Figures) -> str:
     first, titles = results.methods[0], titles_of(results)
     verdicts = [judge(results, method.name) for method in results.methods]
     shown = dict.fromkeys([NOTHING_DONE, verdicts[0].likest])
-    charts = (LIKENESS, RECOGNITION) if results.clean is not None else ()
+    learned = learned_of(results)
+    charts = (LIKENESS, RECOGNITION) if results.classes else (LIKENESS,)
     return _pages.render(
         "audit/report/report.html.jinja",
         advice=advice(results),
         attacks=[(name, about[name]) for name in attacks_of(results)],
-        charts=[trade_off(results, verdicts, measure) for measure in charts],
+        charts=[
+            trade_off(results, verdicts, measure, learned)
+            for measure in charts
+            if learned is not None
+        ],
         first=first,
+        learned=learned,
         main=[
             strip
             for sheet in figures.methods

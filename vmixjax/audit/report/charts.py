@@ -5,11 +5,15 @@ from collections.abc import Sequence
 from matplotlib.figure import Figure
 
 from vmixjax.audit.results import AuditResults
+from vmixjax.audit.utilities import Utility
 from vmixjax.audit.verdict import Verdict
 
 
 def trade_off(
-    results: AuditResults, verdicts: Sequence[Verdict], measure: str
+    results: AuditResults,
+    verdicts: Sequence[Verdict],
+    measure: str,
+    learned: Utility,
 ) -> tuple[Figure, str]:
     """Plots what is left to learn from against what the best attack recovers.
 
@@ -17,6 +21,7 @@ def trade_off(
       results: What was measured.
       verdicts: On each method, in order.
       measure: By which something is recovered, as in `Verdict.best`.
+      learned: What is learned.
 
     Returns:
       The plot, and the same in words.
@@ -36,6 +41,8 @@ def trade_off(
             str(number), place, (4, 3), textcoords="offset points", fontsize=9
         )
         words.append(f"{method.title}: recovered {best:.0%}, {method.utility:.0%}")
-    axes.set(xlabel=f"recovered, {measure}, %", ylabel="learned, %", xlim=(-4, 104))
+    what = f"{learned.title} of a {learned.learner}"
+    axes.set(xlabel=f"recovered, {measure}, %", xlim=(-4, 104))
+    axes.set_ylabel(f"learned: {what}, %")
     axes.grid(alpha=0.3)
-    return figure, f"Recovered by {measure}, and learned. {'; '.join(words)}"
+    return figure, f"Recovered by {measure}, and {what}. {'; '.join(words)}"

@@ -9,6 +9,7 @@ import numpy as np
 from vmixjax.attacks import ATTACKS, Study
 from vmixjax.attacks.trial import UNPROTECTED
 from vmixjax.audit.results import NOTHING_DONE, AuditResults, Figures, Sheet
+from vmixjax.audit.utilities import UTILITIES, Utility
 from vmixjax.audit.verdict import Verdict
 from vmixjax.metrics import METRICS, Metric
 
@@ -18,6 +19,11 @@ Table = tuple[str, Sequence[str], Sequence[tuple[str, Sequence[Cell]]]]
 """Corner, columns, and rows: pairs of a name and cells."""
 Strip = tuple[np.ndarray, str, str]
 """Images (K, H, W, C) side by side, what stands for them, and what stands below."""
+
+
+def learned_of(results: AuditResults) -> Utility | None:
+    """What networks learned; None for nothing."""
+    return None if results.learned is None else UTILITIES[results.learned]
 
 
 def titles_of(results: AuditResults) -> dict[str, str]:
@@ -35,7 +41,7 @@ def attacks_of(results: AuditResults) -> list[str]:
 def metric_tables(results: AuditResults) -> list[tuple[str, Table | None]]:
     """For each metric what is said of it, and a table if it was measured."""
     facts: dict[str, Any] = {"images": results.images, "chance": 1 / results.images}
-    if results.clean is not None:
+    if results.classes:
         facts |= {"clean": results.clean, "luck": 1 / results.classes}
     tables: list[tuple[str, Table | None]] = []
     for metric in sorted(METRICS.values(), key=lambda metric: metric.rank):
@@ -84,8 +90,9 @@ def summary(results: AuditResults, verdicts: Sequence[Verdict]) -> Table:
                 [cell if cell.endswith("%") else (cell, "words") for cell in cells],
             )
         )
-    learned = [] if results.clean is None else ["learned"]
-    columns = [*learned, *verdicts[0].best, "in words", "by", "matched"]
+    learned = learned_of(results)
+    columns = [] if learned is None else [f"learned, {learned.title}"]
+    columns += [*verdicts[0].best, "in words", "by", "matched"]
     return "method", columns, rows
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -96,23 +95,3 @@ def existing(name: str) -> Path:
     if not path.exists():
         raise RunError(f"SRC {name} does not exist; name an image file or a folder")
     return path
-
-
-@contextlib.contextmanager
-def needs(package: str, extra: str) -> Iterator[None]:
-    """Says which extra to install where a package is missing.
-
-    Args:
-      package: Name of the package, for the complaint.
-      extra: What pip is to install.
-
-    Raises:
-      RunError: A module of it is not there.
-    """
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        raise RunError(
-            f"{package} is not installed, and this needs it: pip install '{extra}', "
-            f"then try again"
-        ) from error

@@ -5,8 +5,9 @@ import re
 from pathlib import Path
 
 from vmixjax.data.example import Schema, Source
-from vmixjax.data.formats.format import Format, SourceOptions, needs
+from vmixjax.data.formats.format import Format, SourceOptions
 from vmixjax.data.writing import Sink
+from vmixjax.errors import needs
 
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
 _TFDS = ("TFDS", "vmixjax[tfds]")

@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from train.boxes import areas, generalized_iou, suppress
+from vmixjax.dense.boxes import areas, generalized_iou, suppress
 
 _NEAR = 0.54 / 6
 """Standard deviation of heat, in sides of the box."""
@@ -30,6 +30,9 @@ _THRESHOLD = 0.5
 
 _RARE = 2.19
 """Of logits of heat to begin with, below 0: a tenth, as centres are rare."""
+
+_HEAT_WEIGHT = 1.0
+_SIDES_WEIGHT = 2.0
 
 
 class Wanted(NamedTuple):
@@ -139,6 +142,43 @@ def sides_loss(boxes: jax.Array, asked: Wanted) -> jax.Array:
     return jnp.sum(apart * asked.weight) / jnp.maximum(1, asked.weight.sum())
 
 
+def detection_loss(
+    heat: jax.Array,
+    sides: jax.Array,
+    boxes: jax.Array,
+    labels: jax.Array,
+    *,
+    size: tuple[int, int],
+) -> jax.Array:
+    """Computes the loss of what a detector says of a batch: a scalar.
+
+    Args:
+      heat: Logits (B, h, w, classes).
+      sides: (B, h, w, 4), as of `sides_to_boxes`.
+      boxes: (B, N, 4), in pixels.
+      labels: (B, N); -1 for what is no object.
+      size: Height and width of the images in pixels.
+    """
+    heat = heat.astype(jnp.float32)
+    _, rows, columns, classes = heat.shape
+    grid, cell = (rows, columns), cell_of(size, heat)
+
+    def one(boxes: jax.Array, labels: jax.Array) -> Wanted:
+        return wanted(boxes, labels, grid=grid, cell=cell, classes=classes)
+
+    asked = jax.vmap(one)(boxes, labels)
+    found = sides_to_boxes(sides.astype(jnp.float32), cell)
+    return _HEAT_WEIGHT * heat_loss(heat, asked.heat) + _SIDES_WEIGHT * sides_loss(
+        found, asked
+    )
+
+
+def cell_of(size: tuple[int, int], outputs: jax.Array) -> tuple[float, float]:
+    """Gives height and width, in pixels, of a place of outputs (B, h, w, …)."""
+    rows, columns = outputs.shape[1:3]
+    return size[0] / rows, size[1] / columns
+
+
 def likely_heat(logits: jax.Array) -> jax.Array:
     """Gives the heat, 0 to 1, that a detector's logits mean."""
     return nnx.sigmoid(logits.astype(jnp.float32) - _RARE)
@@ -165,3 +205,24 @@ def find(heat: jax.Array, boxes: jax.Array, *, count: int) -> Found:
     chosen = boxes.reshape(height * width, 4)[places // classes]
     stays = suppress(chosen, scores, labels, threshold=_THRESHOLD)
     return Found(chosen, scores, jnp.where(stays, labels, -1))
+
+
+def detections(
+    heat: jax.Array, boxes: jax.Array, *, size: tuple[int, int], count: int
+) -> dict[str, jax.Array]:
+    """Gives what is found in each image of a batch, as `average_precision` takes it.
+
+    Args:
+      heat: (B, h, w, classes), 0 to 1.
+      boxes: (B, h, w, 4), in pixels.
+      size: Height and width of the images in pixels.
+      count: As of `find`.
+
+    Returns:
+      `corners` (B, K, 4), as shares of the image's sides, `scores` (B, K) and `labels`
+      (B, K); -1 for nothing.
+    """
+    found = jax.vmap(lambda heat, boxes: find(heat, boxes, count=count))(heat, boxes)
+    sides = jnp.tile(jnp.asarray(size, jnp.float32), 2)
+    corners = jnp.clip(found.boxes / sides, 0, 1)
+    return {"corners": corners, "scores": found.scores, "labels": found.labels}

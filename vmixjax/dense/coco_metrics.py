@@ -6,8 +6,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from vmixjax.data import Boxes
-from vmixjax.data.formats.format import needs
+from vmixjax.data.objects import Boxes
+from vmixjax.errors import needs
+
+HOTCOCO = ("hotcoco", "vmixjax[detect]")
+"""The package, and the extra that it comes with."""
 
 
 def average_precision(
@@ -34,24 +37,37 @@ def average_precision(
     Raises:
       RunError: `hotcoco` is not installed.
     """
-    with needs("hotcoco", "vmixjax[detect]"):
+    with needs(*HOTCOCO):
         import hotcoco
     counts = [len(one) for one in wanted]
     if not sum(counts):
         return {"ap50": 0.0, "ap75": 0.0, "ap": 0.0}
     height, width = size
-    names = [{"id": i + 1, "name": str(i)} for i in range(classes)]
-    images = [
-        {"id": i + 1, "width": width, "height": height} for i in range(len(wanted))
+    boxes = _xywh(np.concatenate([one.corners for one in wanted]), size)
+    labels = np.concatenate([one.labels for one in wanted]) + 1
+    images = np.repeat(np.arange(1, len(wanted) + 1), counts)
+    annotations = [
+        {
+            "id": i + 1,
+            "image_id": int(images[i]),
+            "category_id": int(labels[i]),
+            "bbox": box.tolist(),
+            "area": float(box[2] * box[3]),
+            "iscrowd": 0,
+        }
+        for i, box in enumerate(boxes)
     ]
     told = io.StringIO()
     with contextlib.redirect_stdout(told):
-        truth = hotcoco.COCO.from_arrays(
-            images,
-            names,
-            image_ids=np.repeat(np.arange(1, len(wanted) + 1), counts),
-            category_ids=np.concatenate([one.labels for one in wanted]) + 1,
-            boxes=_xywh(np.concatenate([one.corners for one in wanted]), size),
+        truth = hotcoco.COCO(
+            {
+                "images": [
+                    {"id": i + 1, "width": width, "height": height}
+                    for i in range(len(wanted))
+                ],
+                "categories": [{"id": i + 1, "name": str(i)} for i in range(classes)],
+                "annotations": annotations,
+            }
         )
         image, place = np.nonzero(found["labels"][: len(wanted)] >= 0)
         rows = np.column_stack(
