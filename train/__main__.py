@@ -69,7 +69,7 @@ class Evaluate:
 
 @dataclasses.dataclass(frozen=True)
 class Predict:
-    """Print classes and probabilities for image files."""
+    """Print what a trained model finds in image files: classes, boxes, or masks."""
 
     paths: Annotated[
         tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="IMAGE...")
@@ -80,7 +80,12 @@ class Predict:
     mixed: bool = False
     """The images are mixed already."""
     top: int = 3
-    """How many classes to print."""
+    """How many classes, or objects, to print of each."""
+    draw: Path | None = None
+    """Folder for pictures with the boxes or masks: on the mixed image and, where you
+    have it, on the clean one."""
+    originals: tuple[Path, ...] = ()
+    """What images that are --mixed were, in the same order, to draw on."""
     json: bool = False
     """Print JSON instead of a table."""
 
@@ -146,14 +151,20 @@ def _evaluate(options: Evaluate) -> int:
 def _predict(options: Predict) -> int:
     from train.predict import predict
 
-    predictions = predict(options.workdir, options.paths, mixed=options.mixed)
+    predictions = predict(
+        options.workdir,
+        options.paths,
+        mixed=options.mixed,
+        draw=options.draw,
+        originals=options.originals,
+    )
     if options.json:
-        print(json.dumps([dataclasses.asdict(one) for one in predictions], indent=1))
+        print(json.dumps([vars(one) for one in predictions], indent=1))
         return DONE
     for one in predictions:
-        likeliest = zip(one.classes, one.probabilities, strict=True)
-        told = [f"{name} {p:.1%}" for name, p in list(likeliest)[: options.top]]
-        say(f"{one.path}: {', '.join(told)}")
+        say(f"{one.path}: {one.line(options.top)}")
+    if options.draw is not None:
+        say(f"pictures: {options.draw}")
     return DONE
 
 

@@ -141,9 +141,10 @@ def compare(
     }
     side = min(splits["train"].shape[:2])
     arms = arms_of(axes, config, side)
+    task = splits["train"].task
     runs: dict[Arm, dict[Path, float]] = {arm: {} for arm in arms}
     for seed in range(config.seed, config.seed + seeds):
-        for arm, accuracies in runs.items():
+        for arm, scores in runs.items():
             workdir = out / f"{arm.folder}-{seed}"
             run = arm.of(config, side, seed)
             if arm.protocol == "release":
@@ -153,12 +154,14 @@ def compare(
                     "data_dir": None,
                     "image": None,
                     "image_size": None,
+                    "image_shape": None,
                     "train_images": None,
                 }
                 run = changed(run, data=released)
-            accuracies[workdir] = fit(run, workdir, resume=True).score
-    told = [_summary(arm, accuracies) for arm, accuracies in runs.items()]
-    result = {"preset": preset, **_described(config), "arms": told}
+            scores[workdir] = fit(run, workdir, resume=True).score
+    told = [_summary(arm, scores, task.score) for arm, scores in runs.items()]
+    measured = {"score": task.score, "title": task.title}
+    result = {"preset": preset, **measured, **_described(config), "arms": told}
     if jax.process_index() == 0:
         with atomic_path(out / "compare.json") as file:
             file.write(json.dumps(result, indent=1).encode())
@@ -191,23 +194,22 @@ def _described(config: Config) -> dict[str, Any]:
     }
 
 
-def _summary(arm: Arm, runs: dict[Path, float]) -> dict[str, Any]:
-    """What the runs of an arm came to, their test accuracies by workdir."""
-    accuracies = list(runs.values())
+def _summary(arm: Arm, runs: dict[Path, float], score: str) -> dict[str, Any]:
+    """What the runs of an arm came to, their scores by workdir."""
+    scores = list(runs.values())
     lines = [read(workdir) for workdir in runs]
+    # Over the last twentieth, of what was augmented.
+    learned = [value for one in lines for value in _last(one, "accuracy")]
     rates = [rate for one in lines for _, rate in points(one, "images_per_second")]
     return {
         **dataclasses.asdict(arm),
         "name": arm.line,
-        "test_accuracy": accuracies,
-        "mean": statistics.mean(accuracies),
-        "deviation": statistics.stdev(accuracies) if len(runs) > 1 else None,
-        # Over the last twentieth, of what was augmented.
-        "train_accuracy": statistics.mean(
-            value for one in lines for value in _last(one, "accuracy")
-        ),
+        "scores": scores,
+        "mean": statistics.mean(scores),
+        "deviation": statistics.stdev(scores) if len(runs) > 1 else None,
+        "train_accuracy": statistics.mean(learned) if learned else None,
         "images_per_second": statistics.median(rates) if rates else None,
-        "curves": [points(one, "test_accuracy") for one in lines],
+        "curves": [points(one, f"test_{score}") for one in lines],
     }
 
 
@@ -217,27 +219,30 @@ def _last(lines: list[dict[str, Any]], name: str) -> list[float]:
 
 
 def table(result: dict[str, Any]) -> str:
-    """Formats a result for people: accuracy, points lost against clean training."""
+    """Formats a result for people: scores, points lost against clean training."""
     arms = result["arms"]
     width = max(len(arm["name"]) for arm in arms)
     best = max(arm["mean"] for arm in arms if not arm["across"])
-    lines = [f"{'':{width}}  across  test accuracy     points lost  training"]
+    title = f"test {result['title']}"
+    broad = max(16, len(title))
+    lines = [f"{'':{width}}  across  {title:{broad}}  points lost  training"]
     for arm in arms:
         spread = arm["deviation"]
         about = f" ± {100 * spread:.2f}" if spread is not None else ""
         lost = 100 * (best - arm["mean"])
         learned = arm["train_accuracy"]
+        measured = f"{100 * arm['mean']:.2f} %{about}"
         lines.append(
             f"{arm['name']:{width}}  {arm['across'] or '':>6}  "
-            f"{100 * arm['mean']:.2f} %{about:8}  {lost:>11.2f}  "
+            f"{measured:{broad}}  {lost:>11.2f}  "
             f"{f'{100 * learned:.1f} %' if learned is not None else '':>8}"
         )
     return "\n".join(line.rstrip() for line in lines)
 
 
 def draw(result: dict[str, Any], path: Path) -> None:
-    """Draws accuracy against regions across, a line for each arm, and its course."""
-    arms = result["arms"]
+    """Draws scores against regions across, a line for each arm, and their course."""
+    arms, title = result["arms"], f"test {result['title']}, %"
     mixed = [arm for arm in arms if arm["across"]]
     colours = {name: f"C{i}" for i, name in enumerate(_names(arms))}
     with open_plot(path) as (fineness, curves):
@@ -258,15 +263,15 @@ def draw(result: dict[str, Any], path: Path) -> None:
             if not arm["across"]:
                 level, name = 100 * arm["mean"], arm["name"]
                 fineness.axhline(level, color=colours[name], ls="--", label=name)
-            steps, accuracies = np.mean(arm["curves"], axis=0).T
-            curves.plot(steps, 100 * accuracies, color=colours[arm["name"]], alpha=0.8)
+            steps, scores = np.mean(arm["curves"], axis=0).T
+            curves.plot(steps, 100 * scores, color=colours[arm["name"]], alpha=0.8)
             told = f" {arm['across'] or 'clean'}"
-            curves.annotate(told, (steps[-1], 100 * accuracies[-1]), fontsize=7)
+            curves.annotate(told, (steps[-1], 100 * scores[-1]), fontsize=7)
         ticks = sorted({arm["across"] for arm in mixed})
         fineness.set_xscale("log", base=2)
         fineness.set_xticks(ticks, [str(tick) for tick in ticks])
-        fineness.set(xlabel="regions across the image", ylabel="test accuracy, %")
-        curves.set(xlabel="step", ylabel="test accuracy, %")
+        fineness.set(xlabel="regions across the image", ylabel=title)
+        curves.set(xlabel="step", ylabel=title)
         curves.margins(x=0.09)
         for axes in (fineness, curves):
             axes.grid(alpha=0.3)

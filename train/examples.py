@@ -127,7 +127,7 @@ class Read:
 
     def soft_labels(self) -> np.ndarray:
         """Reads those of all examples, (N, classes), and not the images."""
-        found = _values(self.parts, self.rows, SOFT_LABEL, "soft labels")
+        found = values_of(self.parts, self.rows, SOFT_LABEL, "soft labels")
         return np.asarray(found, np.float32)
 
 
@@ -188,7 +188,7 @@ def with_channels(image: np.ndarray, channels: int, name: str) -> np.ndarray:
 
 def labels_of(part: Part) -> np.ndarray:
     """Reads the labels of a part's images, and not the images."""
-    labels = _values([part], rows_of([part]), part.field, "labels")
+    labels = values_of([part], rows_of([part]), part.field, "labels")
     if min(labels, default=0) < 0:
         raise RunError(
             f"{part.where} has the label {min(labels)}: number the classes from 0 on"
@@ -196,7 +196,7 @@ def labels_of(part: Part) -> np.ndarray:
     return np.asarray(labels, np.int64)
 
 
-def _values(
+def values_of(
     parts: Sequence[Part], rows: np.ndarray, field: str, told: str
 ) -> list[Any]:
     """Reads a field of all examples in `rows`, and not the images; `told` to people."""

@@ -45,10 +45,13 @@ def check_shape(config: Config, shape: tuple[int, int, int]) -> None:
     tile = config.mixing.tile_size
     height, width = shape[:2]
     if config.mixing.where != "off" and (height % tile or width % tile):
-        size = max(tile, round(min(height, width) / tile) * tile)
+        sides = [max(tile, round(side / tile) * tile) for side in (height, width)]
+        option = f"--data.image-size {min(sides)}"
+        if config.task != "classify" or config.data.image_shape is not None:
+            option = f"--data.image-shape {sides[0]} {sides[1]}"
         raise RunError(
             f"images of {height} x {width} are not whole tiles of {tile}: resize them "
-            f"with --data.image-size {size}, or choose another --mixing.tile-size"
+            f"with {option}, or choose another --mixing.tile-size"
         )
     channels = FORMS[config.mixing.form].channels
     if config.mixing.where != "off" and config.mixing.channels not in channels:
@@ -89,14 +92,14 @@ def training(config: Config, task: Task) -> PrepareBoth:
         images, targets = augmented(
             config, keys, images, targets, moved=task.moved, fills=task.fills
         )
-        return form(config, _mixed(config, keys, images)), targets
+        return form(config, mixed(config, keys, images)), targets
 
     return prepare
 
 
 def testing(config: Config) -> Prepare:
     """Makes what mixes and gives form to a batch, for tests and predictions."""
-    return lambda keys, images: form(config, _mixed(config, keys, images))
+    return lambda keys, images: form(config, mixed(config, keys, images))
 
 
 def form(config: Config, images: jax.Array) -> jax.Array:
@@ -114,8 +117,8 @@ def _form(config: Config) -> Form:
     return FORMS["plain" if config.mixing.where == "off" else config.mixing.form]
 
 
-def _mixed(config: Config, keys: jax.Array, images: jax.Array) -> jax.Array:
-    """Images (B, H, W, C), each mixed by its key as the config says."""
+def mixed(config: Config, keys: jax.Array, images: jax.Array) -> jax.Array:
+    """Mixes images (B, H, W, C), each by its key, if the config says so."""
     mixing = config.mixing
     if mixing.where != "step":
         return images

@@ -1,6 +1,7 @@
 """Tests and predictions with a trained model, on mixed images."""
 
 import dataclasses
+import operator
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,25 +9,19 @@ import jax
 import numpy as np
 
 from train import checkpoints, data, devices
+from train.drawing import beside
 from train.examples import read_pixels
 from train.fit import Outcome, measure, say
+from train.tasks.task import Answer, Letterbox
 from train.trained import best
+from vmixjax.atomic import atomic_path
 from vmixjax.errors import RunError
-
-
-@dataclasses.dataclass(frozen=True)
-class Prediction:
-    """What a model says of one image: classes and probabilities, likeliest first."""
-
-    path: str
-    classes: tuple[str, ...]
-    probabilities: tuple[float, ...]
 
 
 def evaluate(
     workdir: Path, *, data_dir: str | None = None, mixes: int | None = None
 ) -> Outcome:
-    """Computes test loss and accuracy of the best checkpoint; images are mixed first.
+    """Computes what tests of the best checkpoint come to; images are mixed first.
 
     `data_dir` is where TFDS keeps the data set, and `mixes` is how many mixes of each
     image are averaged, where they are not as in the run.
@@ -53,47 +48,76 @@ def evaluate(
 
 
 def predict(
-    workdir: Path, paths: Sequence[Path], *, mixed: bool = False
-) -> list[Prediction]:
+    workdir: Path,
+    paths: Sequence[Path],
+    *,
+    mixed: bool = False,
+    draw: Path | None = None,
+    originals: Sequence[Path] = (),
+) -> list[Answer]:
     """Tells what the best checkpoint says of image files.
 
     They are brought to the size that the model was trained on, and mixed as in
-    training, before the model sees them. With `mixed`, they are so already, and are not
-    touched.
+    training, before the model sees them.
+
+    Args:
+      workdir: Folder of the run.
+      paths: The images.
+      mixed: They are mixed already, and are not touched.
+      draw: Folder for a picture of each: what the model is given, with the boxes or the
+        mask that it finds; and beside it, where that is known, the clean image with the
+        same.
+      originals: If they are mixed, what each of them was, in the same order.
 
     Raises:
       RunError: There is no run or checkpoint, an image cannot be read or, if mixed, has
-        another size.
+        another size; or there is nothing to draw.
     """
     run = checkpoints.read_run(workdir)
     config = run.config
+    if originals and (len(originals) != len(paths) or not mixed):
+        raise RunError(
+            f"--originals are what the --mixed images were, as many: got "
+            f"{len(originals)}, and {len(paths)} images"
+        )
     if mixed and config.mixing.where == "step":
         done = dataclasses.replace(config.mixing, where="done")
         config = dataclasses.replace(config, mixing=done, test_mixes=1)
-    images = [_query(path, run.shape, mixed=mixed) for path in paths]
+    images = [_query(path, run, mixed=mixed) for path in paths]
+    clean = images if not mixed else [_query(path, run) for path in originals]
     steps, state = best(run, config, workdir, say)
     # Every device takes as many.
     padding = -len(images) % steps.mesh.size
     batch = np.stack(images + [np.zeros(run.shape, np.uint8)] * padding)
     ids = np.arange(len(batch), dtype=np.int32)
     seed = np.uint32(config.seed)
-    told = jax.jit(steps.predictions)(state, batch, ids, seed)
-    rows = np.asarray(told)[: len(images)]
+    likely = jax.jit(steps.predictions)(state, batch, ids, seed)
+    told = jax.device_get(steps.task.answers(likely))
+    rows = [jax.tree.map(operator.itemgetter(i), told) for i in range(len(images))]
+    if draw is not None:
+        seen = np.asarray(jax.jit(steps.shown)(batch, ids, seed))
+        draw.mkdir(parents=True, exist_ok=True)
+        for i, (path, row) in enumerate(zip(paths, rows, strict=True)):
+            given = [seen[i], *clean[i : i + 1]]
+            if np.array_equal(given[0], given[-1]):
+                given = given[:1]
+            picture = beside([steps.task.drawn(one, row) for one in given])
+            with atomic_path(draw / f"{i:05d}-{path.stem}.png") as file:
+                picture.save(file, format="png")
     return [
-        Prediction(
-            str(path),
-            tuple(run.classes[i] for i in np.argsort(-row, stable=True)),
-            tuple(float(p) for p in -np.sort(-row)),
-        )
+        steps.task.answer(str(path), row, run.classes)
         for path, row in zip(paths, rows, strict=True)
     ]
 
 
-def _query(path: Path, shape: tuple[int, int, int], *, mixed: bool) -> np.ndarray:
+def _query(path: Path, run: checkpoints.Run, *, mixed: bool = False) -> np.ndarray:
+    shape, wanted = run.shape, run.config.data.image_shape
     image = read_pixels(path, shape[2])
     if image.shape == shape:
         return image
-    if not mixed and shape[0] == shape[1]:
+    if not mixed and wanted is not None:
+        return data.letterboxed(image, Letterbox(image.shape[:2], wanted))
+    if not mixed and shape[0] == shape[1] and run.config.task == "classify":
         return data.resize(image, shape[0])
     mend = ", and resizing would undo what mixing means: resize before mixing"
     raise RunError(

@@ -22,6 +22,7 @@ from train.examples import (
     alike,
     labels_of,
     rows_of,
+    values_of,
 )
 from train.tasks import TASKS
 from train.tasks.task import Task
@@ -113,10 +114,9 @@ def _by_annotations(data: Data, name: str, split: Split, task: type[Task]) -> La
     kind = source.fields[field]
     classes = task.classes_of(kind)
     if not classes:
-        raise RunError(
-            f"{name} does not say which classes its {field} has: name them in the data "
-            f"set"
-        )
+        # As with numbers of classes of images, those that there are.
+        found = values_of([training], rows_of([training]), field, "classes")
+        classes = tuple(map(str, range(1 + max(map(task.greatest, found), default=0))))
     read = alike([part], None, None if tests else split, [training])
     examples = grain.MapDataset.source(read).map(
         lambda example: (example[0], task.learned(example[1], kind))

@@ -156,6 +156,12 @@ class Steps:
         every = [once(jnp.uint32(i)) for i in range(self.config.test_mixes)]
         return jax.tree.map(lambda *some: jnp.stack(some).mean(0), *every)
 
+    def shown(self, images: jax.Array, ids: jax.Array, seed: jax.Array) -> jax.Array:
+        """Gives images (B, H, W, C) as predictions see them first, before any form."""
+        return inputs.mixed(
+            self.config, inputs.image_keys(seed, jnp.uint32(_TEST), ids), images
+        )
+
     def test(self, state: State, batch: Batch, seed: jax.Array) -> dict[str, jax.Array]:
         """Computes what the tests need of a batch, see `Task.told`, on all devices."""
         likely = self.predictions(state, batch["image"], batch["id"], seed)

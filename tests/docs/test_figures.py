@@ -81,7 +81,7 @@ def test_the_table_of_soft_labels_is_what_its_numbers_say():
 )
 def test_the_tables_of_training_are_what_their_numbers_say(preset, seeds, page):
     found = load(f"train/results/{preset}/compare.json")
-    assert {len(arm["test_accuracy"]) for arm in found["arms"]} == {seeds}
+    assert {len(arm["scores"]) for arm in found["arms"]} == {seeds}
     assert train.compare.table(found) in (ROOT / page).read_text()
 
 

@@ -33,7 +33,7 @@ def test_it_writes_a_table_and_goes_on(tmp_path, capsys):
         ("clean", 0, "base"),
         ("release", 4, "distill"),
     ]
-    assert all(len(arm["test_accuracy"]) == 1 for arm in result["arms"])
+    assert all(len(arm["scores"]) == 1 for arm in result["arms"])
     assert all(0 <= arm["train_accuracy"] <= 1 for arm in result["arms"])
     assert (tmp_path / "compare.png").read_bytes().startswith(b"\x89PNG")
     run = read_run(tmp_path / "release-regions-distill-4-0").config

@@ -1,5 +1,6 @@
 """One class for the whole image."""
 
+import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -17,6 +18,20 @@ from vmixjax.data import Field, Label
 from vmixjax.errors import RunError
 
 
+@dataclasses.dataclass(frozen=True)
+class Classes:
+    """What a model says of one image: classes and probabilities, likeliest first."""
+
+    path: str
+    classes: tuple[str, ...]
+    probabilities: tuple[float, ...]
+
+    def line(self, most: int) -> str:
+        """See `Answer.line`."""
+        likeliest = zip(self.classes, self.probabilities, strict=True)
+        return ", ".join(f"{name} {p:.1%}" for name, p in list(likeliest)[:most])
+
+
 class Classify(Task):
     """Images have one class each: `label`, int32; -1 for none."""
 
@@ -30,6 +45,11 @@ class Classify(Task):
     def classes_of(cls, field: Field) -> tuple[str, ...] | None:
         """See `Task.classes_of`."""
         return field.names if isinstance(field, Label) else None
+
+    @classmethod
+    def greatest(cls, value: Any) -> int:
+        """See `Task.greatest`."""
+        return int(value)
 
     @classmethod
     def field_of(cls, classes: tuple[str, ...]) -> Field:
@@ -84,6 +104,12 @@ class Classify(Task):
     def likely(self, outputs: Any) -> Any:
         """Probabilities (B, classes)."""
         return jax.nn.softmax(outputs)
+
+    def answer(self, path: str, answer: Any, classes: Sequence[str]) -> Classes:
+        """See `Task.answer`."""
+        order = np.argsort(-answer, stable=True)
+        names = tuple(classes[i] for i in order)
+        return Classes(path, names, tuple(map(float, answer[order])))
 
     def told(self, likely: Any, targets: Targets) -> dict[str, jax.Array]:
         """Sums over a batch `loss`, `right` answers and `count` of labelled images."""

@@ -1,5 +1,7 @@
 """Boxes of objects, each with its class."""
 
+import dataclasses
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -7,13 +9,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+from PIL import Image, ImageDraw
 
 from train import centres
 from train.boxes import areas, shared
 from train.coco import average_precision
+from train.drawing import coloured, palette
 from train.geometry import Move
 from train.models import build_dense
 from train.tasks.task import Letterbox, Targets, Task, only_classify
+from vmixjax.command_line import counted
 from vmixjax.data import Boxes, Field, Objects
 from vmixjax.errors import RunError
 
@@ -23,8 +28,34 @@ _LEFT = 0.25
 _FOUND = 100
 """Boxes of an image that tests look at, as COCO's metrics do."""
 
+_SURE = 0.3
+"""Score from which on people are told of a box."""
+
 _HEAT_WEIGHT = 1.0
 _SIDES_WEIGHT = 2.0
+
+
+@dataclasses.dataclass(frozen=True)
+class ObjectsFound:
+    """What a model finds in one image, the likeliest first.
+
+    Boxes are [top, left, bottom, right], in pixels of what the model is given.
+    """
+
+    path: str
+    classes: tuple[str, ...]
+    scores: tuple[float, ...]
+    boxes: tuple[tuple[float, ...], ...]
+
+    def line(self, most: int) -> str:
+        """See `Answer.line`: how many of each class, and the likeliest of all."""
+        counts = counted(Counter(self.classes))
+        each = zip(self.classes, self.scores, self.boxes, strict=True)
+        told = [
+            f"{name} {score:.0%} at [{', '.join(f'{x:.0f}' for x in box)}]"
+            for name, score, box in list(each)[:most]
+        ]
+        return f"{counts or 'nothing'}{': ' if told else ''}{', '.join(told)}"
 
 
 class Detect(Task):
@@ -50,6 +81,11 @@ class Detect(Task):
     def classes_of(cls, field: Field) -> tuple[str, ...] | None:
         """See `Task.classes_of`."""
         return field.names if isinstance(field, Objects) else None
+
+    @classmethod
+    def greatest(cls, value: Any) -> int:
+        """See `Task.greatest`."""
+        return int(value.labels.max(initial=0))
 
     @classmethod
     def field_of(cls, classes: tuple[str, ...]) -> Field:
@@ -138,6 +174,37 @@ class Detect(Task):
         return {"heat": heat, "boxes": centres.sides_to_boxes(sides, cell)}
 
     def told(self, likely: Any, targets: Targets) -> dict[str, jax.Array]:
+        """See `answers`."""
+        del targets
+        return self.answers(likely)
+
+    def answer(self, path: str, answer: Any, classes: Sequence[str]) -> ObjectsFound:
+        """See `Task.answer`."""
+        sure = _sure(answer)
+        boxes = answer["corners"][sure] * np.tile(self.shape[:2], 2)
+        return ObjectsFound(
+            path,
+            tuple(classes[i] for i in answer["labels"][sure]),
+            tuple(map(float, answer["scores"][sure])),
+            tuple(tuple(map(float, box)) for box in boxes),
+        )
+
+    def drawn(self, image: np.ndarray, answer: Any) -> Image.Image:
+        """See `Task.drawn`: boxes in colours of their classes."""
+        picture = coloured(image)
+        draw = ImageDraw.Draw(picture)
+        sides = np.tile(image.shape[:2], 2)
+        sure = _sure(answer)
+        # The likeliest on top.
+        for corners, label in zip(
+            answer["corners"][sure][::-1], answer["labels"][sure][::-1], strict=True
+        ):
+            top, left, bottom, right = corners * sides
+            colour = tuple(palette()[label % len(palette())])
+            draw.rectangle((left, top, right, bottom), outline=colour, width=2)
+        return picture
+
+    def answers(self, likely: Any) -> dict[str, jax.Array]:
         """What is found in each image; boxes as shares of its sides."""
         find = jax.vmap(lambda heat, boxes: centres.find(heat, boxes, count=_FOUND))
         found = find(likely["heat"], likely["boxes"])
@@ -162,3 +229,10 @@ class Detect(Task):
         """Places of a model's outputs down and across, and their sides in pixels."""
         rows, columns = heat.shape[1:3]
         return (rows, columns), (self.shape[0] / rows, self.shape[1] / columns)
+
+
+def _sure(answer: Any) -> np.ndarray:
+    """Places of what people are told of, the likeliest first."""
+    there = (answer["labels"] >= 0) & (answer["scores"] >= _SURE)
+    order = np.argsort(-answer["scores"], stable=True)
+    return order[there[order]]

@@ -1,6 +1,7 @@
 """A class for each pixel."""
 
-from collections.abc import Iterable, Mapping
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -10,6 +11,7 @@ import optax
 from flax import nnx
 from PIL import Image
 
+from train.drawing import coloured, palette
 from train.geometry import Move
 from train.models import build_dense
 from train.tasks.task import Letterbox, Targets, Task, only_classify
@@ -24,6 +26,20 @@ _VOID = frozenset(("void", "unlabelled", "unlabeled", "ignore", "ignored", "unkn
 
 _MOST = 255
 """Classes, at most."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Shares:
+    """What a model sees in one image: classes, and the share of its pixels of each."""
+
+    path: str
+    classes: tuple[str, ...]
+    shares: tuple[float, ...]
+
+    def line(self, most: int) -> str:
+        """See `Answer.line`."""
+        largest = zip(self.classes, self.shares, strict=True)
+        return ", ".join(f"{name} {share:.1%}" for name, share in list(largest)[:most])
 
 
 class Segment(Task):
@@ -52,6 +68,11 @@ class Segment(Task):
         names = field.names or tuple(map(str, range(count)))
         void = _void(field)
         return tuple(name for i, name in enumerate(names) if i not in void)
+
+    @classmethod
+    def greatest(cls, value: Any) -> int:
+        """See `Task.greatest`."""
+        return int(np.where(value == IGNORED, 0, value).max(initial=0))
 
     @classmethod
     def field_of(cls, classes: tuple[str, ...]) -> Field:
@@ -140,6 +161,24 @@ class Segment(Task):
     def likely(self, outputs: Any) -> Any:
         """Probabilities of each class in each pixel, (B, H, W, classes)."""
         return jax.nn.softmax(self._enlarged(outputs["classes"]))
+
+    def answers(self, likely: Any) -> Any:
+        """The likeliest class of each pixel, uint8 (B, H, W)."""
+        return likely.argmax(-1).astype(jnp.uint8)
+
+    def answer(self, path: str, answer: Any, classes: Sequence[str]) -> Shares:
+        """See `Task.answer`: the largest first."""
+        shares = np.bincount(answer.ravel(), minlength=len(classes)) / answer.size
+        order = [i for i in np.argsort(-shares, stable=True) if shares[i] > 0]
+        names = tuple(classes[i] for i in order)
+        return Shares(path, names, tuple(float(shares[i]) for i in order))
+
+    def drawn(self, image: np.ndarray, answer: Any) -> Image.Image:
+        """See `Task.drawn`: classes as colours over the image."""
+        picture = coloured(image)
+        colours = palette()[answer % len(palette())].astype(np.uint8)
+        over = Image.fromarray(colours).resize(picture.size, Image.Resampling.NEAREST)
+        return Image.blend(picture, over, 0.5)
 
     def told(self, likely: Any, targets: Targets) -> dict[str, jax.Array]:
         """How many pixels of each class are taken for each: (classes, classes)."""

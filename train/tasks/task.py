@@ -1,11 +1,12 @@
 """What a task is to everything else: what is learned of images, and how it is told."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 import jax
 import numpy as np
 from flax import nnx
+from PIL import Image
 
 from train.config import Config
 from train.geometry import Move
@@ -57,6 +58,11 @@ class Task:
     @classmethod
     def classes_of(cls, field: Field) -> tuple[str, ...] | None:
         """Names the classes of a field; None where it does not say."""
+        raise NotImplementedError
+
+    @classmethod
+    def greatest(cls, value: Any) -> int:
+        """Gives the greatest number of a class in the value of a field; 0 for none."""
         raise NotImplementedError
 
     @classmethod
@@ -141,6 +147,28 @@ class Task:
         """Gives what a model's outputs say, so that means of several make sense."""
         raise NotImplementedError
 
+    def answers(self, likely: Any) -> Any:
+        """Computes what people are to know of each image, on the device."""
+        return likely
+
+    def answer(self, path: str, answer: Any, classes: Sequence[str]) -> "Answer":
+        """Puts what `answers` gave of one image into words.
+
+        Args:
+          path: Path of the image.
+          answer: Arrays of that image.
+          classes: Names of the classes.
+        """
+        raise NotImplementedError
+
+    def drawn(self, image: np.ndarray, answer: Any) -> Image.Image:
+        """Draws what `answers` gave of one image onto it, uint8 (H, W, C).
+
+        Raises:
+          RunError: There is nothing that could be drawn.
+        """
+        raise RunError("--draw is for boxes and masks: leave it out")
+
     def told(self, likely: Any, targets: Targets) -> dict[str, jax.Array]:
         """Computes what the tests need of a batch, on the device."""
         raise NotImplementedError
@@ -155,6 +183,19 @@ class Task:
           values: What is to be learned of each image, in order.
         """
         raise NotImplementedError
+
+
+class Answer(Protocol):
+    """What is said of an image; a dataclass, so that it can be printed as JSON."""
+
+    @property
+    def path(self) -> str:
+        """Path of the image."""
+        ...
+
+    def line(self, most: int) -> str:
+        """Says it in a line, no more than so many parts of it."""
+        ...
 
 
 class Letterbox:
