@@ -216,14 +216,14 @@ class Detect(Task):
         self, parts: Iterable[Mapping[str, Any]], values: Iterable[Any]
     ) -> dict[str, float]:
         """COCO's metrics; see `Task.scores`."""
-        every = list(parts)
+        every, wanted = list(parts), list(values)
         found = {
             name: np.concatenate([np.asarray(part[name]) for part in every])
-            for name in ("corners", "scores", "labels")
+            for name in ("corners", "scores", "labels", "id")
         }
-        return average_precision(
-            list(values), found, self.shape[:2], classes=self.classes
-        )
+        order = np.argsort(found.pop("id"))[: len(wanted)]
+        found = {name: values[order] for name, values in found.items()}
+        return average_precision(wanted, found, self.shape[:2], classes=self.classes)
 
     def _grid(self, heat: jax.Array) -> tuple[tuple[int, int], tuple[float, float]]:
         """Places of a model's outputs down and across, and their sides in pixels."""
