@@ -24,9 +24,9 @@ def scene(seed, height=SIDE, width=SIDE):
     mask = np.zeros((height, width), np.uint8)
     objects = []
     # One in each half at most, so that none hides another.
-    for half in rng.permutation(2)[: 1 + seed % 2]:
+    for half in rng.permutation(2)[: 2 - (seed % 4 == 0)]:
         name = OBJECTS[rng.integers(2)]
-        down, across = 4 * rng.integers(2, 4, 2)
+        down, across = 4 * rng.integers(3, 5, 2)
         top = 4 * rng.integers(0, (height - down) // 4 + 1)
         left = half * width // 2 + 4 * rng.integers(0, (width // 2 - across) // 4 + 1)
         inside = slice(top, top + down), slice(left, left + across)
@@ -51,7 +51,9 @@ def write_scenes(folder, height=SIDE, width=SIDE):
         {
             "image": tfds.features.Image(shape=(None, None, 3)),
             "objects": tfds.features.Sequence(box),
-            "segmentation_mask": tfds.features.LabeledImage(labels=list(PIXELS), shape=anything),
+            "segmentation_mask": tfds.features.LabeledImage(
+                labels=list(PIXELS), shape=anything
+            ),
         }
     )
     infos, seed = [], 0
