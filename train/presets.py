@@ -47,7 +47,7 @@ _BCCD = Config(
         "tfds:bccd", image_shape=(240, 320), augment="crop-flip", upend=True, boxes=32
     ),
     mixing=Mixing(tile_size=10, ladder=((10, 1),)),
-    model=Model("resnet8", width=16, decoder=32),
+    model=Model("resnet8", width=16, widened=1.25, decoder=32),
     optimizer=Optimizer(learning_rate=3e-3, weight_decay=0.02, average=0.99),
     batch_size=8,
     steps=800,

@@ -24,6 +24,9 @@ IGNORED = 255
 _VOID = frozenset(("void", "unlabelled", "unlabeled", "ignore", "ignored", "unknown"))
 """Names of classes that are none."""
 
+_FEWEST = 1.02
+"""Keeps the weights of classes that hardly occur finite, and at fifty at most."""
+
 _MOST = 255
 """Classes, at most."""
 
@@ -140,15 +143,25 @@ class Segment(Task):
         return build_dense(self.config.model, shape, outputs, **options)
 
     def loss(self, outputs: Any, asked: Targets) -> jax.Array:
-        """Cross-entropy of pixels whose class is known."""
+        """Cross-entropy of pixels whose class is known; those of rare ones weigh more.
+
+        References:
+          Paszke et al., "ENet" (2016, arXiv 1606.02147), section 5.2, for the weights.
+          That shares are those of the batch is ours.
+        """
         mask = asked["mask"]
         known = mask != IGNORED
         labels = jnp.where(known, mask, 0).astype(jnp.int32)
         each = optax.softmax_cross_entropy_with_integer_labels(
             self._enlarged(outputs["classes"]), labels
         )
+        counts = jnp.bincount(
+            jnp.where(known, labels, self.classes).ravel(), length=self.classes + 1
+        )[:-1]
         # A batch may have none.
-        return jnp.sum(each * known) / jnp.maximum(1, jnp.sum(known))
+        share = counts / jnp.maximum(1, counts.sum())
+        weight = (1 / jnp.log(_FEWEST + share))[labels] * known
+        return jnp.sum(each * weight) / jnp.maximum(1, jnp.sum(weight))
 
     def noted(self, outputs: Any, targets: Targets) -> dict[str, jax.Array]:
         """The share of pixels that are right, of those whose class is known."""
