@@ -57,6 +57,11 @@ def open_examples(config: Config, split: Split) -> Labelled:
     """
     data, task = config.data, TASKS[config.task]
     if data.source == "digits":
+        if task.kind is not Label:
+            raise RunError(
+                f"--data.source digits has classes of images, and --task {config.task} "
+                f"learns from {task.needs}: name another"
+            )
         both = enlarged_digits()
         counts = {"train": len(both[0].labels), "test": len(both[1].labels)}
         chosen = both[split == "test"]

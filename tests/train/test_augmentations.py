@@ -5,11 +5,19 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from train import inputs
-from train.augmentations import augmented, blended, whole_side
+from train import augmentations, inputs
+from train.augmentations import blended, whole_side
 from train.config import Config, Data, Mixing, Optimizer
 
 SHAPE = (16, 24, 3)
+
+
+def augmented(config, keys, images):
+    """Images alone, without anything that is to be learned of them."""
+    seen, _ = augmentations.augmented(
+        config, keys, images, {}, moved=lambda targets, move: targets
+    )
+    return seen
 
 
 def batch(count=3):

@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from train import data
-from train.config import Data
+from train.config import Config, Data
+from train.tasks.classify import Classify
 from vmixjax.cli import main
 from vmixjax.data.codecs.png import write_png
 from vmixjax.errors import RunError
@@ -17,6 +18,10 @@ from vmixjax.errors import RunError
 
 def picture(seed, shape=(8, 12, 3)):
     return np.random.default_rng(seed).integers(0, 256, shape).astype(np.uint8)
+
+
+def load(source, split):
+    return data.load(Config(data=source), split)
 
 
 @pytest.fixture
@@ -30,7 +35,7 @@ def tree(tmp_path):
 
 
 def test_digits_are_there():
-    train, test = (data.load(Data(), split) for split in ("train", "test"))
+    train, test = (load(Data(), split) for split in ("train", "test"))
     assert (len(train), len(test)) == (1297, 500)
     assert train.shape == test.shape == (32, 32, 1)
     assert train.classes == tuple("0123456789")
@@ -39,7 +44,7 @@ def test_digits_are_there():
 
 def test_a_folder_of_classes_is_split(tree):
     source = Data(f"folder:{tree}")
-    train, test = (data.load(source, split) for split in ("train", "test"))
+    train, test = (load(source, split) for split in ("train", "test"))
     assert (len(train), len(test)) == (19, 4)
     assert train.classes == ("cats", "dogs")
     np.testing.assert_array_equal(test[0]["image"], picture(0))
@@ -59,7 +64,7 @@ def test_a_release_is_data(tmp_path, kind):
     arguments = [str(tmp_path / "plain"), str(mixed), "--format", kind, "--keep-order"]
     assert main(["mix", *arguments, "--tile-size", "4"]) == 0
     for split, count in (("train", 3), ("test", 2)):
-        found = data.load(Data(f"{kind}:{mixed}"), split)
+        found = load(Data(f"{kind}:{mixed}"), split)
         assert (len(found), found.shape) == (2 * count, (8, 12, 3))
         assert found.classes == ("cats", "dogs")
         labels = [int(found[i]["label"]) for i in range(len(found))]
@@ -80,16 +85,16 @@ def test_a_folder_of_splits_is_as_it_is(tree, tmp_path):
     for name in ("cats", "dogs"):
         write_png(tmp_path / "val" / name / "x.png", picture(99))
     source = Data(f"folder:{tmp_path}")
-    assert len(data.load(source, "train")) == 23
-    assert len(data.load(source, "test")) == 2
+    assert len(load(source, "train")) == 23
+    assert len(load(source, "test")) == 2
 
 
 def test_grey_and_resized(tree):
-    one = data.load(Data(f"folder:{tree}", image_size=4), "train")
+    one = load(Data(f"folder:{tree}", image_size=4), "train")
     assert one.shape == (4, 4, 3)
     for path in tree.rglob("*.png"):
         write_png(path, picture(1, (8, 12, 1)))
-    grey = data.load(Data(f"folder:{tree}", image_size=4, cache_mib=0), "train")
+    grey = load(Data(f"folder:{tree}", image_size=4, cache_mib=0), "train")
     assert grey.shape == (4, 4, 1)
     assert grey[0]["image"].dtype == np.uint8
 
@@ -106,8 +111,8 @@ def test_resizing_keeps_the_middle():
 
 def test_the_first_so_many(tree):
     source = Data(f"folder:{tree}", train_images=5)
-    assert len(data.load(source, "train")) == 5
-    assert len(data.load(source, "test")) == 4
+    assert len(load(source, "train")) == 5
+    assert len(load(source, "test")) == 4
 
 
 def ids(batches, count):
@@ -115,7 +120,7 @@ def ids(batches, count):
 
 
 def test_every_epoch_has_each_image_once_in_another_order():
-    train = data.load(Data(train_images=96), "train")
+    train = load(Data(train_images=96), "train")
     seen = ids(data.training_batches(train, 32, 0), 6).reshape(2, 96)
     for epoch in seen:
         np.testing.assert_array_equal(np.sort(epoch), np.arange(96))
@@ -124,7 +129,7 @@ def test_every_epoch_has_each_image_once_in_another_order():
 
 
 def test_an_iterator_goes_on_where_it_was():
-    train = data.load(Data(), "train")
+    train = load(Data(), "train")
     batches = data.training_batches(train, 32, 0)
     ids(batches, 5)
     state = batches.get_state()
@@ -135,7 +140,7 @@ def test_an_iterator_goes_on_where_it_was():
 
 
 def test_batches_do_not_depend_on_the_number_of_processes(monkeypatch):
-    train = data.load(Data(), "train")
+    train = load(Data(), "train")
     test = dataclasses.replace(
         train, examples=grain.MapDataset.source(train.examples)[:70]
     )
@@ -159,7 +164,7 @@ def test_batches_do_not_depend_on_the_number_of_processes(monkeypatch):
 
 def refused(source, split="train"):
     with pytest.raises(RunError) as error:
-        data.load(source, split)
+        load(source, split)
     assert "\n" not in str(error.value)
     return str(error.value)
 
@@ -183,8 +188,8 @@ def test_what_is_wrong_with_a_folder_is_said(tree, tmp_path):
 
 
 def test_labels_out_of_range_are_refused():
-    train = data.load(Data(), "train")
-    fewer = dataclasses.replace(train, classes=("0", "1"))
+    train = load(Data(), "train")
+    fewer = dataclasses.replace(train, task=Classify(Config(), train.shape, 2))
     with pytest.raises(RunError, match="labels must be 0 to 1"):
         [fewer[i] for i in range(50)]
 
@@ -248,7 +253,7 @@ def tfds_folder(root, splits=("train", "test"), label="label", count=6):
 def test_tfds_folders_are_read_without_tensorflow(tmp_path):
     folder = tfds_folder(tmp_path, splits=("train", "validation"))
     for source in (Data(f"tfds:{folder}"), Data("tfds:tiny", data_dir=str(tmp_path))):
-        train, test = (data.load(source, split) for split in ("train", "test"))
+        train, test = (load(source, split) for split in ("train", "test"))
         assert train.classes == ("a", "b")
         assert len(train) == len(test) == 6
         assert (train[3]["image"] == 3).all()

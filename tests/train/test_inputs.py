@@ -8,6 +8,7 @@ import pytest
 import vmixjax
 from train import inputs
 from train.config import Config, Data, Mixing
+from train.tasks import TASKS
 from vmixjax.errors import RunError
 
 SHAPE = (16, 24, 3)
@@ -25,6 +26,13 @@ def batch(count=3):
     return inputs.image_keys(5, jnp.uint32(7), jnp.arange(count)), images
 
 
+def training(config, keys, images):
+    """Inputs alone, without anything that is to be learned of them."""
+    task = TASKS[config.task](config, SHAPE, 2)
+    seen, _ = inputs.training(config, task)(keys, images, {})
+    return seen
+
+
 def test_keys_are_of_seed_step_and_id():
     keys = inputs.image_keys(5, jnp.uint32(7), jnp.array([3, 9]))
     step = jax.random.fold_in(jax.random.key(5), 7)
@@ -35,7 +43,7 @@ def test_keys_are_of_seed_step_and_id():
 
 def test_images_are_mixed_each_with_its_key():
     keys, images = batch()
-    seen = inputs.training(config())(keys, images)
+    seen = training(config(), keys, images)
     plan = vmixjax.full_plan(SHAPE, config().mixing.config)
     for key, image, got in zip(keys, images, seen, strict=True):
         mixed = vmixjax.mix(key, image, plan)
@@ -46,7 +54,7 @@ def test_images_are_mixed_each_with_its_key():
 def test_what_is_not_to_be_mixed_is_left(where):
     keys, images = batch()
     form = "canonical" if where == "off" else "plain"
-    seen = inputs.training(config(where=where, form=form))(keys, images)
+    seen = training(config(where=where, form=form), keys, images)
     np.testing.assert_allclose(seen, np.asarray(images) / 255 - 0.5, atol=1e-6)
 
 

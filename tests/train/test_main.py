@@ -8,7 +8,7 @@ from PIL import Image
 
 from train import data
 from train.__main__ import main
-from train.config import Data
+from train.config import Config
 from train.presets import PRESETS
 
 
@@ -24,7 +24,7 @@ def trained(tmp_path_factory):
 @pytest.fixture
 def digits(tmp_path):
     """Test images as files, named by what they show."""
-    test = data.load(Data(), "test")
+    test = data.load(Config(), "test")
     paths = []
     for i in range(3):
         path = tmp_path / f"{i}-shows-{int(test[i]['label'])}.png"

@@ -170,8 +170,8 @@ def test_spread_gives_each_place_four():
 @pytest.mark.parametrize("name", PRESETS)
 def test_presets_squeeze_no_region_into_a_stem_for_pixels(name):
     config = PRESETS[name]
-    side = config.data.image_size or 32
-    shape, cell_size = inputs.input_shape(config, (side, side, 3))
+    sides = config.data.image_shape or 2 * (config.data.image_size or 32,)
+    shape, cell_size = inputs.input_shape(config, (*sides, 3))
 
     def make():
         return build(

@@ -9,7 +9,7 @@ import pytest
 
 from train import data
 from train.__main__ import main as train
-from train.config import Data
+from train.config import Config, Data
 from train.metrics import read
 from vmixjax.cli import main as vmixjax
 from vmixjax.data import encode_png, write_png
@@ -39,7 +39,7 @@ def samples(labels, start=0, **others):
 
 
 def loaded(path, split, **options):
-    return data.load(Data(f"webdataset:{path}", **options), split)
+    return data.load(Config(data=Data(f"webdataset:{path}", **options)), split)
 
 
 def test_a_release_of_tar_files_is_data(tmp_path):
@@ -67,7 +67,7 @@ def test_a_release_of_tar_files_is_data(tmp_path):
 
 
 def test_twenty_steps_on_a_release_of_tar_files_improve(tmp_path, capsys):
-    digits = data.load(Data(train_images=640), "train")
+    digits = data.load(Config(data=Data(train_images=640)), "train")
     for example in (digits[i] for i in range(len(digits))):
         folder = tmp_path / "plain" / str(example["label"])
         folder.mkdir(parents=True, exist_ok=True)

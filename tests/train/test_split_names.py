@@ -10,7 +10,7 @@ import pytest
 
 from train import data
 from train.__main__ import main as train
-from train.config import Data
+from train.config import Config, Data
 from vmixjax.cli import main
 from vmixjax.data import encode_png, write_png
 from vmixjax.errors import RunError
@@ -44,7 +44,7 @@ def write_tar(path, labels, seed=0, key=0):
 
 
 def loaded(source, split, **options):
-    return data.load(Data(source, **options), split)
+    return data.load(Config(data=Data(source, **options)), split)
 
 
 def test_fit_says_first_what_it_learns_from(tmp_path, capsys, monkeypatch):

@@ -10,7 +10,8 @@ import pytest
 from train import devices
 from train.config import Config, Mixing, Optimizer
 from train.programs import programs_of
-from train.step import Steps, loss_for
+from train.step import Steps
+from train.tasks.classify import loss_for
 
 CLEAN = Config(mixing=Mixing("off", 8, ((8, 1),)), batch_size=4, steps=10)
 SHAPE = (8, 8, 1)
@@ -76,8 +77,8 @@ def test_an_average_is_of_parameters_and_statistics():
     ):
         np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-6)
     assert state.tested is state.average
-    averaged = steps.probabilities(state, batch()["image"], batch()["id"], SEED)
-    plain = steps.probabilities(
+    averaged = steps.predictions(state, batch()["image"], batch()["id"], SEED)
+    plain = steps.predictions(
         state.replace(average=()), batch()["image"], batch()["id"], SEED
     )
     assert not np.allclose(averaged, plain)

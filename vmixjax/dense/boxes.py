@@ -64,6 +64,8 @@ def suppress(
     Returns:
       bool (N,).
     """
+    if not len(boxes):
+        return labels >= 0
     order = jnp.argsort(-scores, stable=True)
     ordered, classes = boxes[order], labels[order]
     alike = (overlaps(ordered, ordered) > threshold) & (

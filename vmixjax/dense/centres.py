@@ -77,6 +77,8 @@ def wanted(
       classes: Number of classes.
     """
     there = labels >= 0
+    # Whatever stands in the place of a box: nothing times what is not finite is not.
+    boxes = jnp.where(there[:, None], boxes, 0)
     sizes = jnp.maximum(boxes[:, 2:] - boxes[:, :2], 1e-3)
     scale = jnp.asarray(cell, jnp.float32)
     middles = (boxes[:, :2] + boxes[:, 2:]) / 2 / scale
