@@ -13,7 +13,8 @@ from train.augmentations import augmented
 from train.config import Config, Data, Mixing
 from train.geometry import Move, Shift
 from train.tasks.detect import Detect
-from train.tasks.segment import IGNORED, Segment
+from train.tasks.segment import Segment
+from vmixjax.dense.masks import IGNORED
 
 SHAPE = (32, 48, 3)
 COUNT = 24

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from train.config import Config
-from train.tasks.segment import IGNORED, Segment, mean_iou
+from train.tasks.segment import Segment
 from train.tasks.task import Letterbox
 from vmixjax.data import Mask
+from vmixjax.dense.masks import IGNORED, mean_iou
 from vmixjax.errors import RunError
 
 CONFIG = Config(task="segment")

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from train import centres
+from vmixjax.dense import centres
 
 GRID, CELL, CLASSES = (8, 12), (4.0, 4.0), 3
 SIZE = (32, 48)

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from train.coco import average_precision
 from vmixjax.data import Boxes
+from vmixjax.dense import average_precision
 
 SIZE = (40, 80)
 A, B, C = [0, 0, 20, 20], [10, 30, 30, 50], [20, 60, 38, 78]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from train import boxes as functions
+from vmixjax.dense import boxes as functions
 
 # Jitted as a whole: operation by operation, each would be compiled by itself.
 areas, shared, overlaps, generalized_iou = (
