@@ -78,7 +78,10 @@ def started(cache, jobs, *together, devices=1):
 
 
 def finish(process):
-    _, err = process.communicate(timeout=300)
+    try:
+        _, err = process.communicate(timeout=900)
+    finally:
+        process.kill()
     assert process.returncode == 0, err
 
 
