@@ -1,6 +1,7 @@
 """Data sets written and read as others do it: without any of our formats or codecs."""
 
 import io
+import json
 import tarfile
 
 import numpy as np
@@ -108,3 +109,19 @@ def read_tfds(folder):
             yield number, decoded(features["image"].bytes_list.value[0]), label
             number += 1
         reader.close()
+
+
+def read_coco(folder):
+    """Lists (path, image, (class, box) of each object) of each image."""
+    for path in sorted((folder / "annotations").glob("instances_*.json")):
+        said = json.loads(path.read_text())
+        names = {one["id"]: one["name"] for one in said["categories"]}
+        objects = {one["id"]: [] for one in said["images"]}
+        for one in said["annotations"]:
+            name = names[one["category_id"]]
+            objects[one["image_id"]].append((name, one["bbox"]))
+        for one in said["images"]:
+            name = f"{path.stem.removeprefix('instances_')}/{one['file_name']}"
+            image = decoded((folder / name).read_bytes())
+            assert image.shape[:2] == (one["height"], one["width"])
+            yield name, image, objects[one["id"]]

@@ -187,15 +187,20 @@ def training_batches(
 def test_batches(dataset: Dataset, batch_size: int) -> Iterator[Example]:
     """Gives every image once, in order: this process's part of each batch.
 
-    The last batch is filled up with images that count for nothing.
+    The last batch is filled up with images that count for nothing, whose ids follow.
     """
-    blank = _example(np.zeros(dataset.shape, np.uint8), dataset.task.blank(), 0)
+    blank, none = np.zeros(dataset.shape, np.uint8), dataset.task.blank()
     for start in range(0, len(dataset), batch_size):
         mine = range(start, start + batch_size)[
             jax.process_index() :: jax.process_count()
         ]
-        examples = [dataset[i] if i < len(dataset) else blank for i in mine]
-        yield {name: np.stack([one[name] for one in examples]) for name in blank}
+        examples = [
+            dataset[i] if i < len(dataset) else _example(blank, none, i) for i in mine
+        ]
+        yield {
+            name: np.stack([one[name] for one in examples])
+            for name in ("image", *none, "id")
+        }
 
 
 def resize(image: np.ndarray, size: int) -> np.ndarray:

@@ -47,6 +47,11 @@ def label(
     """
     run = checkpoints.read_run(workdir)
     config = run.config
+    if config.task != "classify":
+        raise RunError(
+            f"--workdir {workdir} is a run of --task {config.task}; a teacher tells "
+            f"classes of whole images"
+        )
     name = source or config.data.source
     opened = open_source(
         name,

@@ -166,7 +166,8 @@ class Steps:
         """Computes what the tests need of a batch, see `Task.told`, on all devices."""
         likely = self.predictions(state, batch["image"], batch["id"], seed)
         told = self.task.told(likely, _targets(batch))
-        return devices.gathered(self.mesh, told)
+        # Several processes share a batch out in another order than the data set's.
+        return devices.gathered(self.mesh, {**told, "id": batch["id"]})
 
     def _averaged(self, state: State, after: State) -> tuple[nnx.State[Any, Any], ...]:
         """The averages after a step; the first steps, far from the rest, weigh less."""

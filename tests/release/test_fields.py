@@ -99,8 +99,8 @@ def test_what_leaves_doubt_is_asked_about(tmp_path, capsys, features, asked):
     ("feature", "value"),
     [
         (
-            tfds.features.Sequence({"bbox": tfds.features.BBoxFeature()}),
-            [{"bbox": tfds.features.BBox(0.0, 0.0, 0.5, 0.5)}],
+            tfds.features.Sequence({"bbox": tfds.features.BBoxFeature(), "is": TEXT}),
+            [{"bbox": tfds.features.BBox(0.0, 0.0, 0.5, 0.5), "is": "a cat"}],
         ),
         (tfds.features.BBoxFeature(), tfds.features.BBox(0.0, 0.0, 0.5, 0.5)),
         (
@@ -111,7 +111,7 @@ def test_what_leaves_doubt_is_asked_about(tmp_path, capsys, features, asked):
         ),
     ],
 )
-def test_boxes_and_masks_go_with_images_of_whole_tiles_only(
+def test_what_only_tfds_knows_goes_with_images_of_whole_tiles_only(
     tmp_path, capsys, feature, value, fit
 ):
     if isinstance(value, dict):

@@ -188,6 +188,9 @@ def check_name(kind, name, source, label, file):
         expected = rf"({re.escape(stem)}|{re.escape(last)})(-\d+)?\.png"
         assert re.fullmatch(expected, name.rpartition("/")[2])
         assert source != "folder" or name.rpartition("/")[0] == folder
+    elif kind == "coco":
+        expected = rf"({re.escape(stem)}|{re.escape(last)})(-\d+)?\.png"
+        assert re.fullmatch(expected, name.rpartition("/")[2])
     elif kind == "webdataset" and "%" not in file:
         expected = rf"({re.escape(stem)}|{re.escape(last)})(-\d+)?"
         assert re.fullmatch(expected, name.rpartition("/")[2].replace("%2E", "."))

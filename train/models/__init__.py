@@ -6,6 +6,7 @@ A family of models is one file that ends in their entries, and its line in `MODE
 ['cnn', 'convmixer_256_8']
 """
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,6 +26,9 @@ MODELS: dict[str, ModelEntry] = {
     for entry in family.ENTRIES
 }
 """Models by name, in the order in which they are listed."""
+
+_FINE = 4
+"""Side in pixels of a place that boxes and masks are told of, where inputs are fine."""
 
 
 def build(
@@ -96,6 +100,10 @@ def build_dense(
     Raises:
       RunError: The model says something of whole images only; or as `build`.
     """
+    cell = options["cell_size"]
+    if model.stem == "default" and 1 < cell < 2 * _FINE:
+        # Spread, places would be finer than what is said of them.
+        model = dataclasses.replace(model, stem="cifar")
     encoder = build(model, shape, 1, **options)
     if not isinstance(encoder, Encoder):
         dense = ", ".join(MODELS)

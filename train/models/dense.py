@@ -51,7 +51,8 @@ class DensePredictor(nnx.Module):
             [ConvNorm(one, width, 1, relu=False, **options) for one in encoder.widths]
         )
         self.smoothed = nnx.List(
-            [ConvNorm(width, width, 3, **options) for _ in encoder.widths]
+            # At the finest size what follows is a layer of each output's own.
+            [ConvNorm(width, width, 3, **options) for _ in encoder.widths[1:]]
         )
         hidden = {name: ConvNorm(width, width, 3, **options) for name in outputs}
         self.hidden = nnx.Dict(hidden)
@@ -75,7 +76,8 @@ class DensePredictor(nnx.Module):
             here = self.laterals[i](found[i])
             if up is not None:
                 here = here + jax.image.resize(up, here.shape, "bilinear")
-            up = self.smoothed[i](nnx.relu(here))
+            here = nnx.relu(here)
+            up = self.smoothed[i - 1](here) if i else here
         assert up is not None
         return {
             name: head(self.hidden[name](up)).astype(jnp.float32)

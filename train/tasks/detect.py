@@ -204,12 +204,14 @@ class Detect(Task):
         self, parts: Iterable[Mapping[str, Any]], values: Iterable[Any]
     ) -> dict[str, float]:
         """COCO's metrics; see `Task.scores`."""
-        every = list(parts)
+        every, wanted = list(parts), list(values)
         found = {
             name: np.concatenate([np.asarray(part[name]) for part in every])
-            for name in ("corners", "scores", "labels")
+            for name in ("corners", "scores", "labels", "id")
         }
-        return average_precision(list(values), found, self._size, classes=self.classes)
+        order = np.argsort(found.pop("id"))[: len(wanted)]
+        found = {name: values[order] for name, values in found.items()}
+        return average_precision(wanted, found, self._size, classes=self.classes)
 
     @property
     def _size(self) -> tuple[int, int]:

@@ -40,7 +40,7 @@ class Segment(Task):
     Classes that are called unlabelled, void or the like are none.
     """
 
-    fields = ("segmentation_mask", "mask", "label", "semantic", "annotation")
+    fields = ("segmentation_mask", "segmentation_label", "mask", "label_map")
     kind = Mask
     needs = "an image of the classes of pixels"
     score = "mean_iou"

@@ -179,8 +179,9 @@ class Task:
         """Gives what tests came to: `score`, `loss` and others.
 
         Args:
-          parts: What `told` gave of each batch.
-          values: What is to be learned of each image, in order.
+          parts: What `told` gave of each batch, and the `id` of each image: its place
+            in the data set, or one behind that for images that count for nothing.
+          values: What is to be learned of each image of the data set.
         """
         raise NotImplementedError
 

@@ -23,7 +23,7 @@ from vmixjax.cli.options import (
     optional,
     status,
 )
-from vmixjax.command_line import Command, counted, say
+from vmixjax.command_line import SOME_SKIPPED, Command, counted, say
 from vmixjax.config import Channels
 from vmixjax.data.formats import FORMATS
 from vmixjax.errors import RunError
@@ -43,12 +43,13 @@ class Mix:
     """Mix a data set so that it is hard to recognise what its images show.
 
     SRC is an image file or a folder of them (folders are classes), a TFDS data set
-    (tfds:NAME or tfds:DIR), or a WebDataset (a .tar file, a folder of them, or a .txt
-    list). DST becomes a release: mixed images, their classes, a manifest, and nothing
-    else of the originals. Without --vault nobody can undo the mixing; with it, you can,
-    and so can whoever gets hold of the vault. This is obfuscation, not encryption: the
-    mean colour of each region remains. Interrupted, the same command goes on where it
-    was, if a --vault or --secret-file keeps the secret.
+    (tfds:NAME or tfds:DIR), a WebDataset (a .tar file, a folder of them, or a .txt
+    list), or images with boxes (coco:DIR, voc:DIR, yolo:DIR). DST becomes a release:
+    mixed images, their classes and boxes, a manifest, and nothing else of the
+    originals. Without --vault nobody can undo the mixing; with it, you can, and so can
+    whoever gets hold of the vault. This is obfuscation, not encryption: the mean colour
+    of each region remains. Interrupted, the same command goes on where it was, if a
+    --vault or --secret-file keeps the secret.
     """
 
     src: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="SRC")]
@@ -56,7 +57,8 @@ class Mix:
     dst: Destination
     """A new folder for the release."""
     format: Annotated[str, tyro.conf.arg(metavar=f"{{{','.join(_FORMATS)}}}")] = "same"
-    """What to write: PNG files, a TFDS data set, tar files; or what SRC is."""
+    """What to write: PNG files, a TFDS data set, tar files, boxes as others have
+    them; or what SRC is."""
     strength: Annotated[float | None, optional("S", "1.0")] = None
     """0 to 1, a place in each image's range of VFE; 0 still mixes every tile."""
     target_vfe: Annotated[float | None, optional("VFE", "by --strength")] = None
@@ -84,6 +86,8 @@ class Mix:
     """Features, or suffixes of WebDataset members, to leave behind."""
     keep: Annotated[tuple[str, ...], optional("FIELD...", "none")] = ()
     """Those to let through although they may show what the images show."""
+    mask_cells: Annotated[int | None, optional("N", "masks do not pass")] = None
+    """Masks keep one class for N x N pixels; 0: the smallest regions that are mixed."""
     image: Image = None
     """Feature, or suffix, that is the image, where several might be."""
     follow_links: FollowLinks = ()
@@ -133,14 +137,16 @@ def run(options: Mix) -> int:
     with errors_name(options.dst):
         manifest = mix_release(config, engine, progress, workers=options.workers)
     if options.json:
-        told = {"left_out": progress.skipped, "unchanged": progress.hardly_changed}
+        left_out = [*progress.doubts, *progress.skipped]
+        told = {"left_out": left_out, "unchanged": progress.hardly_changed}
         print(json.dumps({**manifest, **told}, indent=1))
     else:
         _summarize(manifest)
         if manifest["hardly_changed"]:
             needed = manifest["hardly_changed"]
             say(_hardly_changed(needed, progress.hardly_changed, config.recipe))
-    return status(manifest["images"], manifest["skipped"])
+    skipped = status(manifest["images"], manifest["skipped"])
+    return SOME_SKIPPED if progress.doubts else skipped
 
 
 def _check(options: Mix) -> None:
@@ -215,6 +221,12 @@ def _summarize(manifest: dict[str, Any]) -> None:
     )
     classes = f"classes: {counted(found)}" if (found := manifest["classes"]) else ""
     say(f"splits: {counted(manifest['splits'])}; {classes or 'no classes'}")
+    if manifest.get("boxes"):
+        say(_boxes(manifest))
+    if manifest.get("boxes_cut_off"):
+        print(f"{manifest['boxes_cut_off']} boxes were cut off with what they were in")
+    if manifest["about"].get("mask_cells"):
+        say(_masks(manifest["about"]))
     if SOFT_LABEL in manifest["fields"]:
         say("soft labels: each image has what a network that saw it clean makes of it")
     if manifest["out_of_reach"]:
@@ -222,6 +234,31 @@ def _summarize(manifest: dict[str, Any]) -> None:
     if manifest["with_clear_tiles"]:
         count = manifest["with_clear_tiles"]
         print(f"{count} of them with tiles left as they are, as the masks say")
+
+
+def _boxes(manifest: dict[str, Any]) -> str:
+    """How many boxes went along, and what they tell."""
+    boxes = manifest["boxes"]
+    return (
+        f"boxes: {sum(boxes.values()):,} of {_of(len(boxes), 'class', 'classes')} in "
+        f"{_of(manifest.get('with_boxes', 0), 'image', 'images')}; whoever has the "
+        f"release knows where these things are, how large, and what"
+    )
+
+
+def _masks(about: dict[str, Any]) -> str:
+    """What masks went along, and what they tell."""
+    cells = about["mask_cells"]
+    if cells == 1:
+        return "masks: of every pixel; they draw the outlines of what images show"
+    return (
+        f"masks: one class for {cells} x {cells} pixels; whoever has the release knows "
+        f"what is where, as coarsely"
+    )
+
+
+def _of(count: int, one: str, many: str) -> str:
+    return f"{count:,} {one if count == 1 else many}"
 
 
 def _hardly_changed(

@@ -234,6 +234,17 @@ class Source(Protocol):
         """Says in words what lies in a release outside of all examples."""
         yield from ()
 
+    def remarks(self) -> Iterator[str]:
+        """Says in words what its owner should know of it before it is used."""
+        yield from ()
+
+    def left_out(self) -> Iterator[str]:
+        """Says in words what of it is none of its examples, and so not used.
+
+        Such as boxes of images that there are not. It counts as images that are unfit.
+        """
+        yield from ()
+
     def traces(self) -> Iterator[Trace]:
         """Lists its files: they tell it from others, and from itself once changed."""
         ...

@@ -6,7 +6,8 @@ import numpy as np
 
 from vmixjax.data.codecs.codec import PER_PIXEL, Refusal
 from vmixjax.data.codecs.images import decode_image
-from vmixjax.data.codecs.png import encode_png
+from vmixjax.data.codecs.png import PNG, encode_png, png_form
+from vmixjax.data.masks import find_cells
 from vmixjax.data.room import MAX_PIXELS
 from vmixjax.errors import ImageError
 
@@ -14,6 +15,11 @@ from vmixjax.errors import ImageError
 def encode_mask(mask: np.ndarray) -> bytes:
     """Gives the PNG file of a mask (h, w)."""
     return encode_png(mask[..., np.newaxis])
+
+
+def mask_bytes(mask: np.ndarray) -> bytes:
+    """Gives bytes that tell a mask (h, w) from others: files depend on libraries."""
+    return repr(mask.shape).encode() + mask.tobytes()
 
 
 def decode_mask(
@@ -49,3 +55,15 @@ def decode_mask(
             f"one of uint8, numbers of classes; save it so"
         )
     return image[..., 0]
+
+
+def cells_of(image: bytes, mask: bytes) -> int:
+    """Tells the side of the cells of a mask by the PNG files of it and its image.
+
+    Returns:
+      The side in pixels; 1 where one is no PNG file, or they do not fit.
+    """
+    if not all(PNG.magic.match(one[:16]) and len(one) > 32 for one in (image, mask)):
+        return 1
+    (*size, _), (*cells, _) = png_form(image)[0], png_form(mask)[0]
+    return find_cells((size[0], size[1]), (cells[0], cells[1]))

@@ -20,6 +20,8 @@ KINDS: Mapping[Kind, np.dtype[np.generic]] = {
 OBJECTS = "objects"
 """What data sets call the field, whatever their format."""
 
+_MEND = f"mend or remove that box, or leave all behind with --drop {OBJECTS}"
+
 _BEYOND = 1e-3
 """A share of the image: boxes that were rounded may reach so far out of it."""
 
@@ -57,7 +59,7 @@ class Boxes:
 
     def alike(self, other: "Boxes") -> bool:
         """Tells whether others are the same, to the last bit."""
-        mine, theirs = self._arrays(), other._arrays()
+        mine, theirs = self.arrays(), other.arrays()
         return mine.keys() == theirs.keys() and all(
             one.dtype == theirs[name].dtype
             and one.shape == theirs[name].shape
@@ -65,7 +67,8 @@ class Boxes:
             for name, one in mine.items()
         )
 
-    def _arrays(self) -> dict[str, np.ndarray]:
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Gives all that is known of the objects, by name."""
         # No name of what else is known begins so.
         return {"/bbox": self.corners, "/label": self.labels, **self.others}
 
@@ -82,6 +85,13 @@ def check_boxes(boxes: Boxes, field: Objects, name: str) -> Boxes:
       ImageError: One is not finite, lies outside of the image or has no area, or its
         class is none.
     """
+    for other, array in boxes.others.items():
+        if not np.isfinite(array).all():
+            number = int(np.isfinite(array).argmin())
+            raise ImageError(
+                f"{name} has box {number} with {other} {array[number]}, which is not "
+                f"finite; {_MEND}"
+            )
     ymin, xmin, ymax, xmax = boxes.corners.T
     with np.errstate(invalid="ignore"):
         least, greatest = boxes.corners.min(axis=1), boxes.corners.max(axis=1)
@@ -106,4 +116,28 @@ def check_boxes(boxes: Boxes, field: Objects, name: str) -> Boxes:
     else:
         most = "" if classes is None else f", of {classes}"
         fault = f"whose label {boxes.labels[number]} is no class{most}"
-    raise ImageError(f"{where} {fault}; mend or remove that box, or --drop {OBJECTS}")
+    raise ImageError(f"{where} {fault}; {_MEND}")
+
+
+def resize_boxes(
+    boxes: Boxes, size: tuple[int, int], fitted: tuple[int, int]
+) -> tuple[Boxes, int]:
+    """Gives the boxes of an image that was padded or cut at its right and bottom.
+
+    Args:
+      boxes: Those of the image as it was.
+      size: Height and width that it had.
+      fitted: Height and width that it has.
+
+    Returns:
+      Those that are left, cut to the image; and how many are not.
+    """
+    if size == fitted:
+        return boxes, 0
+    scale = np.divide(size, fitted)
+    corners = boxes.corners * np.tile(scale, 2)
+    cut = np.tile(scale > 1, 2)
+    corners = np.where(cut, np.minimum(corners, 1), corners).astype(np.float32)
+    left = (corners[:, 2:] > corners[:, :2]).all(axis=1)
+    others = {name: values[left] for name, values in boxes.others.items()}
+    return Boxes(corners[left], boxes.labels[left], others), int((~left).sum())

@@ -59,6 +59,14 @@ class Wrapping(Source):
         """As of the other source."""
         return self._source.loose()
 
+    def remarks(self) -> Iterator[str]:
+        """As of the other source."""
+        return self._source.remarks()
+
+    def left_out(self) -> Iterator[str]:
+        """As of the other source."""
+        return self._source.left_out()
+
     def traces(self) -> Iterator[Trace]:
         """As of the other source."""
         return self._source.traces()

@@ -2,14 +2,15 @@
 
 import dataclasses
 import hashlib
+import itertools
 import os
 import secrets
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -34,6 +35,9 @@ LOCK = "lock"
 
 PART = ".part"
 """Suffix of files and folders under way."""
+
+ASIDE = ".aside"
+"""Suffix of files in that folder that shards leave to `Sink.finish`."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -156,7 +160,9 @@ class Sink(Protocol):
     ) -> AbstractContextManager[Writer]:
         """Writes a shard; once it ends, `files` has what was written, and checked.
 
-        Threads of `disk` may wait for the disk; none does any more when it ends.
+        Threads of `disk` may wait for the disk; none does any more when it ends. A file
+        called as `aside_name` says stays under way until `finish` has ended: it is
+        checked as the others, and none of the release.
         """
         ...
 
@@ -168,6 +174,26 @@ class Sink(Protocol):
         """
         del counts
         return {}
+
+
+@runtime_checkable
+class ListsFiles(Protocol):
+    """What a sink is as well that writes, after all shards, which files they have."""
+
+    def note(self, shard: Shard, files: Iterable[str]) -> None:
+        """Is told the files of a shard that is done, before `Sink.finish`.
+
+        Args:
+          shard: The shard; those of a split come in their order.
+          files: Paths of its files, in the order in which `Sink.write` has named them.
+        """
+        ...
+
+
+def note_files(sink: Sink, shard: Shard, files: Iterable[str]) -> None:
+    """Tells a sink that wants to know it which files a shard has."""
+    if isinstance(sink, ListsFiles):
+        sink.note(shard, files)
 
 
 def sequence_number(index: int, count: int) -> str:
@@ -207,8 +233,22 @@ def part_folder(work: Path) -> Path:
     return own_folder(work, f"{secrets.token_hex(16)}{PART}")
 
 
-def sweep(root: Path) -> None:
+def aside_name(shard: Shard) -> str:
+    """Gives the name of the file that a shard leaves to `Sink.finish`."""
+    return f"{WORK}/{shard.name}{ASIDE}"
+
+
+def is_aside(name: str) -> bool:
+    """Tells whether a file of a shard is what it leaves to `Sink.finish`."""
+    return name.startswith(f"{WORK}/")
+
+
+def sweep(root: Path, *suffixes: str) -> None:
     """Removes what a run that was killed left under way.
+
+    Args:
+      root: Folder that it wrote to.
+      suffixes: Those of files that go as well.
 
     Raises:
       RunError: The folder for it is a link, which is not followed.
@@ -216,7 +256,7 @@ def sweep(root: Path) -> None:
     folder = root / WORK
     if folder.is_symlink() or folder.exists():
         check_folder(folder)
-    for path in folder.glob(f"*{PART}"):
+    for path in itertools.chain(*(folder.glob(f"*{s}") for s in (PART, *suffixes))):
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         else:

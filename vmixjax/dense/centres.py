@@ -121,14 +121,19 @@ def sides_to_boxes(sides: jax.Array, cell: tuple[float, float]) -> jax.Array:
 
 
 def heat_loss(logits: jax.Array, heat: jax.Array) -> jax.Array:
-    """Computes the focal loss of heat (B, h, w, classes), for each object: a scalar."""
+    """Computes the focal loss of heat (B, h, w, classes): a scalar.
+
+    It is the mean over classes of what each object of one takes, so that those of which
+    there are few are learned as well. That is ours.
+    """
     logits = logits - _RARE
     found = nnx.sigmoid(logits)
     centre = heat == 1
     missed = -nnx.log_sigmoid(logits) * jnp.square(1 - found)
     wrong = -nnx.log_sigmoid(-logits) * jnp.square(found) * (1 - heat) ** 4
-    count = jnp.maximum(1, centre.sum())
-    return jnp.where(centre, missed, wrong).sum() / count
+    places = (0, 1, 2)
+    count = jnp.maximum(1, centre.sum(places))
+    return jnp.mean(jnp.where(centre, missed, wrong).sum(places) / count)
 
 
 def sides_loss(boxes: jax.Array, asked: Wanted) -> jax.Array:

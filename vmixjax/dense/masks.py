@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from vmixjax.data.masks import NOTHING, Mask
+from vmixjax.data.masks import NOTHING, Mask, unsaid_classes
 
 IGNORED = NOTHING
 """Of pixels that nothing is known of: they are neither learned nor tested."""
@@ -16,8 +16,8 @@ IGNORED = NOTHING
 MOST_CLASSES = 255
 """Classes of a mask, at most."""
 
-_VOID = frozenset(("void", "unlabelled", "unlabeled", "ignore", "ignored", "unknown"))
-"""Names of classes that are none."""
+_FEWEST = 1.02
+"""Keeps the weights of classes that hardly occur finite, and at fifty at most."""
 
 
 def mask_classes(field: Mask) -> tuple[str, ...] | None:
@@ -25,7 +25,7 @@ def mask_classes(field: Mask) -> tuple[str, ...] | None:
     if field.count is None and not field.names:
         return None
     names = field.names or tuple(map(str, range(field.count or 0)))
-    void = _void(field)
+    void = unsaid_classes(field)
     return tuple(name for i, name in enumerate(names) if i not in void)
 
 
@@ -36,7 +36,7 @@ def known_classes(mask: np.ndarray, field: Mask) -> np.ndarray:
       mask: uint8, of any shape, as of the field.
       field: What is known of it.
     """
-    void = _void(field)
+    void = unsaid_classes(field)
     count = len(field.names) if field.names else field.count or MOST_CLASSES
     table = np.full(256, IGNORED, np.uint8)
     known = [i for i in range(min(count, MOST_CLASSES)) if i not in void]
@@ -53,15 +53,26 @@ def enlarged(logits: jax.Array, size: tuple[int, int]) -> jax.Array:
 def pixel_loss(logits: jax.Array, masks: jax.Array) -> jax.Array:
     """Computes the mean cross-entropy of pixels whose class is known: a scalar.
 
+    Those of rare classes weigh more.
+
     Args:
       logits: (B, H, W, classes), float32.
       masks: uint8 (B, H, W).
+
+    References:
+      Paszke et al., "ENet" (2016, arXiv 1606.02147), section 5.2, for the weights.
+      That shares are those of the batch is ours.
     """
-    known = masks != IGNORED
+    known, classes = masks != IGNORED, logits.shape[-1]
     labels = jnp.where(known, masks, 0).astype(jnp.int32)
     each = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
+    counts = jnp.bincount(
+        jnp.where(known, labels, classes).ravel(), length=classes + 1
+    )[:-1]
     # A batch may have none.
-    return jnp.sum(each * known) / jnp.maximum(1, jnp.sum(known))
+    share = counts / jnp.maximum(1, counts.sum())
+    weight = (1 / jnp.log(_FEWEST + share))[labels] * known
+    return jnp.sum(each * weight) / jnp.maximum(1, jnp.sum(weight))
 
 
 def confusion(found: jax.Array, masks: jax.Array, classes: int) -> jax.Array:
@@ -96,9 +107,3 @@ def mean_iou(confusion: np.ndarray) -> float:
     union = there + confusion.sum(0) - right
     known = there > 0
     return float(np.mean(right[known] / union[known])) if known.any() else 0.0
-
-
-def _void(field: Mask) -> frozenset[int]:
-    """Numbers of those classes of a mask that mean that nothing is known."""
-    names = enumerate(field.names or ())
-    return frozenset(number for number, name in names if name.lower() in _VOID)

@@ -1,6 +1,7 @@
 """What a user asks for: a data set to mix, and how."""
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -8,13 +9,15 @@ import numpy as np
 
 from vmixjax.config import MixConfig
 from vmixjax.data.codecs.images import read_image
-from vmixjax.data.example import Example, Source
+from vmixjax.data.example import Example, Field, Source
 from vmixjax.data.files import is_inside
 from vmixjax.data.formats import FORMATS, open_source
 from vmixjax.data.masks import Mask
+from vmixjax.data.objects import Objects
 from vmixjax.data.pixels import Fit, fit
 from vmixjax.data.soft_labels import with_soft_labels
 from vmixjax.errors import ImageError, RunError
+from vmixjax.release.placed import released_fields
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,6 +86,8 @@ class ReleaseConfig:
       keep_names: Whether images keep their names.
       keep_order: Whether they keep their order.
       shard_size: Images to a shard.
+      mask_cells: Side of the cells that masks keep one class of; 0 for that of the
+        smallest regions which are mixed; None where masks may not pass.
       strict: Whether one image that is not fit ends the run.
       follow_links: Folders that links of images may lead into.
       soft_labels: File of what a teacher says of each image, see `read_soft_labels`.
@@ -105,6 +110,7 @@ class ReleaseConfig:
     follow_links: tuple[Path, ...] = ()
     soft_labels: Path | None = None
     update: bool = False
+    mask_cells: int | None = None
     keep_names: bool = False
     keep_order: bool = False
     shard_size: int = 1024
@@ -118,6 +124,13 @@ class ReleaseConfig:
     def forgets_secret(self) -> bool:
         """Whether nobody knows the secret once the run has ended."""
         return self.secret_file is None and self.vault is None
+
+    @property
+    def cells(self) -> int | None:
+        """Side of the cells that masks keep one class of; None where none pass so."""
+        if self.mask_cells != 0:
+            return self.mask_cells
+        return min(region for region, _ in self.recipe.prune_ladder().config.ladder)
 
     def check(self) -> None:
         """Refuses places that would spoil each other.
@@ -147,6 +160,7 @@ class ReleaseConfig:
                 "--update is for folders of image files, which hold no --soft-labels; "
                 "mix SRC anew, into another folder"
             )
+        self._check_cells()
         if self.shard_size < 1:
             raise RunError(f"--shard-size must be 1 or more; got {self.shard_size}")
         most = FORMATS.find("--format", self.format).most_images
@@ -155,6 +169,25 @@ class ReleaseConfig:
                 f"--shard-size must be at most {most} for --format {self.format}; got "
                 f"{self.shard_size}"
             )
+
+    def _check_cells(self) -> None:
+        """Refuses cells that a tile does not consist of.
+
+        Raises:
+          RunError: It does not.
+        """
+        tile, cells = self.recipe.config.tile_size, self.cells
+        if cells is None or (cells > 1 and tile % cells == 0):
+            return
+        if cells == 1:
+            raise RunError(
+                "--mask-cells 1 is every pixel; to let masks through whole, --keep them"
+            )
+        sides = ", ".join(str(n) for n in range(2, tile + 1) if tile % n == 0)
+        raise RunError(
+            f"--mask-cells must divide the tile of {tile} pixels, as {sides} do; got "
+            f"{cells}"
+        )
 
     def source(self) -> Source:
         """Opens the data set.
@@ -192,29 +225,56 @@ class ReleaseConfig:
             return with_soft_labels(source, self.soft_labels)
         return source
 
+    def released(self, source: Source) -> Mapping[str, Field]:
+        """Gives what the release will hold of each image.
+
+        Raises:
+          RunError: As of `released_fields`.
+        """
+        return released_fields(source.fields, self.keep, self.cells)
+
     def _check_masks(self, source: Source) -> None:
-        """Refuses masks that nobody has said anything about."""
-        masks = [
-            name
-            for name, field in source.fields.items()
-            if isinstance(field, Mask) and name not in self.keep
-        ]
-        if masks:
-            of, it = ("features", "them") if len(masks) > 1 else ("feature", "it")
-            every = " ".join(masks)
+        """Refuses masks that nothing is said of, and cells that nothing has.
+
+        Raises:
+          RunError: There are such; or masks have cells already.
+        """
+        masks = _masks(source.fields)
+        asked = [name for name in masks if name not in self.keep]
+        if asked and self.cells is None:
+            of, it = ("masks", "them") if len(asked) > 1 else ("mask", "it")
+            every = " ".join(asked)
             raise RunError(
-                f"the {of} {', '.join(masks)} may show what the images show, by "
+                f"the {of} {', '.join(asked)} may show what the images show, by "
                 f"outlines: leave {it} behind with --drop {every}, let {it} through "
                 f"with --keep {every}, or keep one class for each cell of N x N pixels "
                 f"with --mask-cells N"
             )
+        if self.cells is not None and not asked:
+            kept = f"--keep lets {', '.join(masks)} through as they are"
+            raise RunError(
+                f"--mask-cells {self.cells}: {kept if masks else 'SRC has no masks'}; "
+                f"leave it out"
+            )
+        tile = self.recipe.config.tile_size
+        for name, field in masks.items():
+            if tile % field.cells:
+                raise RunError(
+                    f"{name} has cells of {field.cells} pixels, which do not divide "
+                    f"the tile of {tile}: choose a --tile-size of whole cells"
+                )
+        self.released(source)
 
     def about(self, source: Source) -> dict[str, Any]:
         """Tells how a release of a source is mixed, for its manifest."""
         recipe = dataclasses.asdict(self.recipe)
         recipe["masks"] = self.recipe.masks is not None
+        masks = _masks(source.fields)
         return {
             **recipe,
+            # What there is not is not said, as releases of before had none of it.
+            **({"boxes": True} if _boxes(source.fields) else {}),
+            **({"mask_cells": self.cells or 1} if masks else {}),
             **({} if self.soft_labels is None else {"soft_labels": True}),
             "format": self.format,
             "names": "kept" if self.keep_names else "numbers",
@@ -225,6 +285,14 @@ class ReleaseConfig:
             "shard_size": self.shard_size,
             "examples": dict(source.splits),
         }
+
+
+def _boxes(fields: Mapping[str, Field]) -> list[str]:
+    return [name for name, field in fields.items() if isinstance(field, Objects)]
+
+
+def _masks(fields: Mapping[str, Field]) -> dict[str, Mask]:
+    return {name: field for name, field in fields.items() if isinstance(field, Mask)}
 
 
 def _read_mask(masks: Path, example: Example) -> np.ndarray:

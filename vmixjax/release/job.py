@@ -104,7 +104,8 @@ def open_job(
     format = FORMATS.find("--format", config.format)
     if format.needs_pixels:
         pixels = pixels or _fitted_pixels(config, source)
-    sink = format.create(config.dst, Schema(source.name, source.fields, pixels))
+    released = config.released(source)
+    sink = format.create(config.dst, Schema(source.name, released, pixels))
     if secret is None and config.secret_file is not None:
         secret = read_secret(config.secret_file)
     with contextlib.ExitStack() as stack:
@@ -127,6 +128,7 @@ def open_job(
             secret,
             sink,
             source.fields,
+            released,
             names=config.keep_names,
             pixels=pixels,
             vault=keeper,

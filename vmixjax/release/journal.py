@@ -30,7 +30,7 @@ from vmixjax.data.inside import (
 from vmixjax.data.writing import MANIFEST, WORK, Files, Shard, clear, sweep
 from vmixjax.errors import RunError
 from vmixjax.release.manifest import read_manifest
-from vmixjax.release.schema import About, Count, Sha256, Signature, Tally
+from vmixjax.release.schema import About, Note, Signature, Tally
 
 BEGUN = "begun.json"
 """In the folder for files under way: what release was begun."""
@@ -39,21 +39,6 @@ _MOST_BYTES = 2**25
 """Of a file here: 2,048 for each file of the largest shard."""
 
 Begun = Literal["new", "goes on", "over"]
-
-
-@dataclasses.dataclass(frozen=True)
-class Note:
-    """A finished shard.
-
-    Attributes:
-      files: Paths in the release and their SHA-256.
-      size: Bytes of all of them.
-      tally: Tally of its images.
-    """
-
-    files: dict[str, Sha256]
-    size: Count
-    tally: Tally
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,7 +54,7 @@ class _Start:
     source: Signature | None
 
 
-_LAST = (".json", ".txt")
+_LAST = (".json", ".txt", ".yaml")
 """Suffixes of what formats write after all shards."""
 
 
@@ -295,7 +280,8 @@ class Journal:
     def _write_note(self, shard: Shard, note: Note) -> None:
         signed = _Signed(note, self._signature(shard, note))
         with atomic_path(self._note(shard)) as file:
-            file.write(json.dumps(dataclasses.asdict(signed)).encode())
+            text = {"note": note.as_json(), "signature": signed.signature}
+            file.write(json.dumps(text).encode())
 
     def _has_written(self) -> bool:
         """Whether anything of the release may be there, beside its beginning."""
@@ -316,7 +302,7 @@ class Journal:
 
     def _signature(self, shard: Shard, note: Note) -> str:
         signature = hashlib.blake2b(key=self._secret, person=b"vmixjax note")
-        parts = [self._identity, shard.name, dataclasses.asdict(note)]
+        parts = [self._identity, shard.name, note.as_json()]
         signature.update(json.dumps(parts, sort_keys=True).encode())
         return signature.hexdigest()
 

@@ -73,6 +73,7 @@ def describe(
         "out_of_reach": tally.out_of_reach,
         "with_clear_tiles": tally.clear,
         "hardly_changed": tally.hardly_changed,
+        **_boxes(tally),
         "vfe": {
             "before": tally.before.measured(tally.images),
             "after": tally.after.measured(tally.images),
@@ -81,6 +82,16 @@ def describe(
         "software": {"python": platform.python_version(), **software},
         "files": dict(files),
     }
+
+
+def _boxes(tally: Tally) -> dict[str, Any]:
+    """What there is to say of boxes: nothing where there are none."""
+    said = {
+        "boxes": tally.boxes,
+        "with_boxes": tally.with_boxes,
+        "boxes_cut_off": tally.boxes_cut_off,
+    }
+    return {name: value for name, value in said.items() if value}
 
 
 def write_manifest(

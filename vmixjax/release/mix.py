@@ -9,7 +9,8 @@ import msgspec
 from vmixjax.data.example import Label, Schema, Source, class_field
 from vmixjax.data.formats import FORMATS
 from vmixjax.data.inside import holds
-from vmixjax.data.writing import MANIFEST, Shard
+from vmixjax.data.objects import Objects
+from vmixjax.data.writing import MANIFEST, Shard, is_aside, note_files
 from vmixjax.errors import RunError
 from vmixjax.release.changes import (
     Changes,
@@ -31,7 +32,7 @@ from vmixjax.release.manifest import (
     write_manifest,
 )
 from vmixjax.release.overlaps import check_overlaps
-from vmixjax.release.progress import Progress
+from vmixjax.release.progress import Progress, tell_of_source
 from vmixjax.release.reading import start_threads
 from vmixjax.release.remembering import RememberingSource
 from vmixjax.release.schema import Manifest, Tally
@@ -68,8 +69,8 @@ def mix_release(
       progress: Is told of it.
       workers: Threads that look for images of the same scene, on this machine; by
         default one for each processor.
-      source: The data set, where it is open already; by default that which the config
-        names.
+      source: The data set, where it is open already, with nothing in it that is not to
+        pass; by default that which the config names.
 
     Returns:
       The manifest, but for the shards and the signature, and with names of classes.
@@ -102,7 +103,9 @@ def _mix(
     # What a format cannot hold is told before the look as well.
     format = FORMATS[config.format]
     if not format.needs_pixels:
-        format.create(config.dst, Schema(source.name, source.fields, source.pixels))
+        released = config.released(source)
+        format.create(config.dst, Schema(source.name, released, source.pixels))
+    tell_of_source(source, progress, strict=config.strict)
     # What goes on was looked at when it began: a release is begun only after that.
     if config.update or not journal.goes_on():
         source = RememberingSource(source)
@@ -208,6 +211,7 @@ def _finish(job: ReleaseJob) -> dict[str, Any]:
         note = journal.read(shard)
         tallies[shard.name] = note.tally
         names.update(note.files)
+        note_files(job.sink, shard, note.files)
         total.add(note.tally)
         counts[shard.split].append((note.tally.images, note.size))
     if not total.images:
@@ -224,7 +228,8 @@ def _finish(job: ReleaseJob) -> dict[str, Any]:
     def shards() -> Iterator[dict[str, Any]]:
         for shard in job.shards:
             note = journal.read(shard)
-            images, parts = note.tally.images, dict(note.files)
+            images = note.tally.images
+            parts = {n: d for n, d in note.files.items() if not is_aside(n)}
             yield {"split": shard.split, "images": images, "files": parts}
 
     def sign(written: bytes) -> str:
@@ -298,14 +303,19 @@ def _finished(
 def _with_names(manifest: dict[str, Any], source: Source) -> dict[str, Any]:
     """What a manifest says, for its owner: classes by their names."""
     field = source.fields.get(class_field(source.fields) or "")
-    names = (field.names or ()) if isinstance(field, Label) else ()
+    names = field.names if isinstance(field, Label) else None
+    named = {**manifest, "classes": _named(manifest["classes"], names)}
+    for field in source.fields.values():
+        if isinstance(field, Objects) and manifest.get("boxes"):
+            named["boxes"] = _named(manifest["boxes"], field.names)
+    return named
 
-    def name(number: int) -> str:
-        return names[number] if 0 <= number < len(names) else str(number)
 
-    numbers = sorted(map(int, manifest["classes"]))
-    classes = {name(number): manifest["classes"][str(number)] for number in numbers}
-    return {**manifest, "classes": classes}
+def _named(counts: dict[str, int], names: Sequence[str] | None) -> dict[str, int]:
+    """What is counted by numbers of classes, by their names where there are such."""
+    known = dict(enumerate(names or ()))
+    numbers = sorted(map(int, counts))
+    return {known.get(one, str(one)): counts[str(one)] for one in numbers}
 
 
 def _changes(

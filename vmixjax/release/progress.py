@@ -8,7 +8,8 @@ from typing import Any
 from tqdm import tqdm
 
 from vmixjax._printable import printable
-from vmixjax.errors import ImageError
+from vmixjax.data.example import Source
+from vmixjax.errors import ImageError, RunError
 
 _SECONDS = 30.0
 """Between two lines where nobody watches."""
@@ -84,6 +85,25 @@ class Progress:
     def say(self, line: str) -> None:
         """Writes a line of its own."""
         tqdm.write(printable(f"vmixjax: {line}"), file=sys.stderr)
+
+
+def tell_of_source(source: Source, progress: Progress, *, strict: bool) -> None:
+    """Tells what there is to say of a source before it is read.
+
+    Args:
+      source: The source.
+      progress: Is told of it.
+      strict: Whether nothing may be left out.
+
+    Raises:
+      RunError: Something is left out, and may not be.
+    """
+    for line in source.remarks():
+        progress.say(line)
+    for line in source.left_out():
+        if strict:
+            raise RunError(f"{line} (--strict)")
+        progress.doubt(line)
 
 
 class _Lines:

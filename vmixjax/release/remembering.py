@@ -5,9 +5,13 @@ far as a bounded part of memory holds it.
 """
 
 import threading
+from typing import Any
+
+import numpy as np
 
 from vmixjax.data.codecs.codec import Small
 from vmixjax.data.example import Example, Source
+from vmixjax.data.objects import Boxes
 from vmixjax.data.room import Claim, Room, at_once
 from vmixjax.data.wrapping import Wrapping
 
@@ -63,4 +67,12 @@ class RememberingSource(Wrapping):
 
 
 def _size(example: Example) -> int:
-    return example.image.nbytes + _PER_EXAMPLE
+    beside = sum(map(_beside, example.values.values()))
+    return example.image.nbytes + beside + _PER_EXAMPLE
+
+
+def _beside(value: Any) -> int:
+    """Bytes of what belongs to an image, where there may be many."""
+    if isinstance(value, Boxes):
+        return sum(array.nbytes for array in value.arrays().values())
+    return value.nbytes if isinstance(value, np.ndarray) else 0

@@ -1,18 +1,19 @@
 """What is done to each image of a release that is restored."""
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 
 import numpy as np
 
-from vmixjax.data.example import Example
+from vmixjax.data.example import Example, Field
 from vmixjax.data.forms import from_form, is_formed
 from vmixjax.data.pixels import pixels_digest, unfit
 from vmixjax.data.writing import Shard, Sink
 from vmixjax.errors import ImageError, VaultError
 from vmixjax.release.batches import unmix_images
 from vmixjax.release.keys import derive_key, image_id
+from vmixjax.release.placed import restore
 from vmixjax.release.schema import Tally
 from vmixjax.release.transforms import Result, Task, Transform, belongings_of
 from vmixjax.release.vault import Entry, Vault
@@ -24,10 +25,11 @@ class Restore(Transform):
     Args:
       vault: Vault of their mixing.
       sink: Sink of the format that they are in.
+      fields: What belongs to each image of the release.
     """
 
-    def __init__(self, vault: Vault, sink: Sink) -> None:
-        self._vault, self._sink = vault, sink
+    def __init__(self, vault: Vault, sink: Sink, fields: Mapping[str, Field]) -> None:
+        self._vault, self._sink, self._fields = vault, sink, fields
         self._given: set[int] = set()
 
     def prepare(self, example: Example, shard: Shard, index: int) -> Task:
@@ -94,6 +96,16 @@ class Restore(Transform):
             if not is_right:
                 yield _unknown(task)
                 continue
+            values = task.example.values
+            size = entry.height, entry.width
+            try:
+                values = restore(self._fields, values, size, entry.kept)
+            except (ImageError, ValueError):
+                yield ImageError(
+                    f"{task.example.name} has an entry in the vault that is damaged; "
+                    f"use a copy of the vault"
+                )
+                continue
             example = dataclasses.replace(
                 task.example,
                 name=entry.source,
@@ -102,7 +114,7 @@ class Restore(Transform):
                 image=from_form(
                     unfit(image, entry.height, entry.width, entry.rest), entry.channels
                 ),
-                values={**task.example.values, **entry.texts},
+                values={**values, **entry.texts},
             )
             yield Result(example, entry.restored, Tally(images=1), entry.output)
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -47,6 +47,8 @@ class About(
     shard_size: Count
     examples: dict[str, Count]
     soft_labels: bool = False
+    boxes: bool = False
+    mask_cells: Count = 0
 
 
 class Measured(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -93,6 +95,9 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     shards: list[ShardFiles]
     signature: Signature
     soft_labels: Signature | None = None
+    boxes: dict[str, Count] = {}
+    with_boxes: Count = 0
+    boxes_cut_off: Count = 0
 
     def all_files(self) -> dict[str, str]:
         """Gives all files of the release but this one, and their SHA-256."""
@@ -146,6 +151,9 @@ class Tally:
       classes: How many each class has, by its number; the first `MOST_CLASSES` only.
       hardly_changed: How many mixing hardly changed, by the size of tiles they need.
       before, after: VFE of each, before and after; None for no images.
+      boxes: How many boxes each class of objects has, by its number, as for `classes`.
+      with_boxes: How many images have boxes.
+      boxes_cut_off: How many boxes are gone, as crops left nothing of them.
     """
 
     images: Count = 0
@@ -156,6 +164,9 @@ class Tally:
     hardly_changed: dict[str, Count] = dataclasses.field(default_factory=dict)
     before: Range | None = None
     after: Range | None = None
+    boxes: dict[str, Count] = dataclasses.field(default_factory=dict)
+    with_boxes: Count = 0
+    boxes_cut_off: Count = 0
 
     def add(self, other: "Tally") -> None:
         """Counts another's images among its own."""
@@ -167,6 +178,28 @@ class Tally:
                 setattr(self, field.name, theirs if mine is None else mine)
             else:
                 setattr(self, field.name, mine + theirs)
+
+
+@dataclasses.dataclass(frozen=True)
+class Note:
+    """What is noted of a finished shard.
+
+    Attributes:
+      files: Paths in the release and their SHA-256.
+      size: Bytes of all of them.
+      tally: Tally of its images.
+    """
+
+    files: dict[str, Sha256]
+    size: Count
+    tally: Tally
+
+    def as_json(self) -> dict[str, Any]:
+        """Gives it for JSON; of what earlier versions did not count, what there is."""
+        fields = dataclasses.asdict(self)
+        since = {"boxes", "with_boxes", "boxes_cut_off"}
+        tally = {k: v for k, v in fields["tally"].items() if v or k not in since}
+        return {**fields, "tally": tally}
 
 
 def _add_counts(mine: dict[str, int], theirs: Mapping[str, int]) -> None:

@@ -3,6 +3,7 @@
 import copy
 import dataclasses
 import hashlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from pathlib import PurePosixPath
@@ -12,6 +13,7 @@ import numpy as np
 
 from vmixjax.data.example import Example, Field, Pixels, Text, class_field
 from vmixjax.data.forms import to_form
+from vmixjax.data.objects import Objects
 from vmixjax.data.pixels import cut_off, pixels_digest
 from vmixjax.data.writing import Shard, Sink
 from vmixjax.errors import ImageError
@@ -23,7 +25,7 @@ from vmixjax.release.batches import (
 )
 from vmixjax.release.config import Recipe
 from vmixjax.release.keys import derive_key, image_id
-from vmixjax.release.placed import check_placed, placed_fields
+from vmixjax.release.placed import Placed, lost, place
 from vmixjax.release.schema import Range, Tally
 from vmixjax.release.unchanged import (
     MOST_TOLD,
@@ -89,13 +91,16 @@ class Transform(Protocol):
 class _Fitted(NamedTuple):
     """An image as whole tiles, where it is private, and its digest.
 
-    And the channels that it had before it got those of all.
+    And the channels that it had before it got those of all; what belongs to it; and
+    what the vault is to keep of that.
     """
 
     image: np.ndarray
     mask: np.ndarray | None
     digest: bytes
     channels: int
+    placed: Placed
+    kept: Mapping[str, bytes]
 
 
 class Mix(Transform):
@@ -105,7 +110,8 @@ class Mix(Transform):
       recipe: How images are mixed.
       secret: Secret that keys are derived from.
       sink: Sink that names them.
-      fields: What belongs to each image.
+      fields: What belongs to each image of the source.
+      released: What the release holds of it; see `released_fields`.
       names: Whether images keep their names.
       pixels: What all images are to have in common; None for nothing.
       vault: Keeps what undoes the mixing; None where nobody shall.
@@ -120,6 +126,7 @@ class Mix(Transform):
         secret: bytes,
         sink: Sink,
         fields: Mapping[str, Field],
+        released: Mapping[str, Field],
         *,
         names: bool,
         pixels: Pixels | None = None,
@@ -130,7 +137,7 @@ class Mix(Transform):
         self._recipe, self._names = recipe.prune_ladder(), names
         self.hardly_changed: list[HardlyChanged] = []
         self._class = class_field(fields)
-        self._placed = placed_fields(fields)
+        self._fields, self._released = fields, released
         self._pixels = pixels
         self._naming = [
             name
@@ -153,8 +160,14 @@ class Mix(Transform):
         formed = to_form(example.image, self._pixels, example.name)
         example = dataclasses.replace(example, image=formed)
         image, mask = self._recipe.prepare(example)
-        check_placed(self._placed, example, image)
-        fitted = _Fitted(image, mask, pixels_digest(image), channels)
+        size = image.shape[0], image.shape[1]
+        placed = place(self._fields, self._released, example, size)
+        kept: Mapping[str, bytes] = {}
+        if self._vault is not None:
+            sink = self._sink
+            kept = lost(self._fields, self._released, example, placed.values, sink)
+        digest = pixels_digest(image)
+        fitted = _Fitted(image, mask, digest, channels, placed, kept)
         if image.size > example.image.size:
             # A padded image holds the original, which need not be kept twice.
             height, width = example.image.shape[:2]
@@ -197,7 +210,8 @@ class Mix(Transform):
     def _named(self, task: Task, image: np.ndarray) -> Example:
         # What names an image becomes what the release calls it.
         number = PurePosixPath(task.output).stem
-        values = {**task.example.values, **dict.fromkeys(self._naming, number)}
+        placed: Placed = task.prepared.placed
+        values = {**placed.values, **dict.fromkeys(self._naming, number)}
         return dataclasses.replace(task.example, image=image, values=values)
 
     def _result(
@@ -210,6 +224,12 @@ class Mix(Transform):
         if unchanged and len(self.hardly_changed) < MOST_TOLD:
             told = task.example.name, mixed.before, mixed.after, unchanged.moved
             self.hardly_changed.append(HardlyChanged(*told))
+        boxes = Counter(
+            label
+            for name, field in self._released.items()
+            if isinstance(field, Objects)
+            for label in example.values[name].labels.tolist()
+        )
         tally = Tally(
             images=1,
             classes={str(example.values[self._class]): 1} if self._class else {},
@@ -218,6 +238,9 @@ class Mix(Transform):
             hardly_changed={str(unchanged.tile_size): 1} if unchanged else {},
             before=Range.of(mixed.before),
             after=Range.of(mixed.after),
+            boxes={str(label): count for label, count in sorted(boxes.items())},
+            with_boxes=int(bool(boxes)),
+            boxes_cut_off=task.prepared.placed.cut_off,
         )
         return Result(example, task.output, tally)
 
@@ -243,6 +266,7 @@ class Mix(Transform):
             folder=original.folder,
             belongings=belongings_of(self._sink, result.example),
             mixed_from=self._mixed_from,
+            kept=dict(task.prepared.kept),
         )
 
 

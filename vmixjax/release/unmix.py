@@ -10,7 +10,15 @@ from vmixjax.data.files import is_inside
 from vmixjax.data.formats import format_of_release, open_source
 from vmixjax.data.formats.format import Format
 from vmixjax.data.inside import inside
-from vmixjax.data.writing import MANIFEST, WORK, Shard, Sink, sweep
+from vmixjax.data.writing import (
+    ASIDE,
+    MANIFEST,
+    WORK,
+    Shard,
+    Sink,
+    note_files,
+    sweep,
+)
 from vmixjax.errors import ImageError, RunError, VaultError
 from vmixjax.release.exclusive import exclusive
 from vmixjax.release.journal import BEGUN
@@ -35,9 +43,25 @@ def open_release(path: Path) -> tuple[Source, Format]:
     """
     format = format_of_release(path)
     source = open_source(
-        f"{format.name}:{path}", keep=None, codecs=RELEASED_CODECS, released=True
+        f"{format.name}:{path}",
+        keep=None,
+        codecs=RELEASED_CODECS,
+        released=True,
+        raw=_is_raw(path),
     )
     return source, format
+
+
+def _is_raw(path: Path) -> bool:
+    """Whether a release says nothing of boxes or masks.
+
+    Those that earlier versions let through are bytes, of which the vault has digests.
+    """
+    try:
+        about = read_manifest(path)[0].about
+    except RunError:
+        return False
+    return not (about.boxes or about.mask_cells)
 
 
 def unmix_release(
@@ -85,7 +109,7 @@ def unmix_release(
         schema = Schema(source.name, source.fields, _original_pixels(source, vault))
         sink = format.create(dst, schema)
         # Originals that a run which was killed left under way.
-        sweep(dst)
+        sweep(dst, ASIDE)
         try:
             if image is None and format.has_order:
                 source = _in_source_order(src, source, vault)
@@ -94,6 +118,7 @@ def unmix_release(
             if image is None:
                 _check_seen(src, vault, restored, strict, progress)
         finally:
+            sweep(dst, ASIDE)
             _clean(dst)
     return restored
 
@@ -137,7 +162,7 @@ def _restore(
     tell: Tell,
 ) -> int:
     """Restores shards, and ends the data set; gives the number of images."""
-    transform = Restore(vault, sink)
+    transform = Restore(vault, sink, source.fields)
     counts: dict[str, list[tuple[int, int]]] = {}
     restored = 0
     for shard in shards:
@@ -147,6 +172,7 @@ def _restore(
         try:
             if tally.images:
                 files.publish(sink.root)
+                note_files(sink, shard, files.parts)
         finally:
             # Originals are not left under other names.
             files.discard()

@@ -21,11 +21,10 @@ from vmixjax.data.writing import MANIFEST, WORK, Shard
 from vmixjax.errors import RunError
 from vmixjax.release.changes import Changes, Fingerprint, changed_meanwhile
 from vmixjax.release.job import ReleaseJob
-from vmixjax.release.journal import Note
 from vmixjax.release.keys import digest
 from vmixjax.release.manifest import read_manifest, release_identity
 from vmixjax.release.order import Placed, keyed_order
-from vmixjax.release.schema import Manifest, Tally
+from vmixjax.release.schema import Manifest, Note, Tally
 from vmixjax.release.shards import list_shards
 from vmixjax.release.vault import Vault
 

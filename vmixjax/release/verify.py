@@ -14,6 +14,8 @@ import numpy as np
 from vmixjax.data.example import Schema, Source
 from vmixjax.data.formats.format import Format
 from vmixjax.data.inside import inside, sha256_inside
+from vmixjax.data.masks import Mask
+from vmixjax.data.objects import Objects
 from vmixjax.data.pixels import pixels_digest
 from vmixjax.data.room import Claim
 from vmixjax.data.writing import MANIFEST, WORK, Shard
@@ -164,7 +166,11 @@ class _Images:
         schema = Schema(source.name, source.fields, source.pixels)
         self.sink = self.format.create(Path(), schema)
         # One for all of them: it knows which names were given.
-        self.restore = None if self.vault is None else Restore(self.vault, self.sink)
+        self.restore = (
+            None
+            if self.vault is None
+            else Restore(self.vault, self.sink, source.fields)
+        )
 
     def check(self, progress: Progress) -> None:
         """Looks at all of them."""
@@ -190,6 +196,7 @@ class _Images:
                     progress.tell(len(tasks), None)
         images = self.report.images
         self.report.checks.append(f"{images} images decode, and carry no metadata")
+        self._check_placed()
         self._check_vfe()
         if self.vault is not None:
             self.report.checks.append(
@@ -197,6 +204,24 @@ class _Images:
             )
         if self.original is not None:
             self._check_original(self.original)
+
+    def _check_placed(self) -> None:
+        """Says what was checked of boxes and masks as they were read."""
+        about, fields = self.manifest.about, self.source.fields
+        if any(isinstance(field, Objects) for field in fields.values()):
+            self.report.checks.append("boxes lie inside of their images")
+        masks = {name: f for name, f in fields.items() if isinstance(f, Mask)}
+        # Those that formats have other names for are kept by their own.
+        kept = {mask for name in about.keep for mask in (name, f"{name}_mask")}
+        for name, mask in masks.items():
+            cells = 1 if name in kept else max(1, about.mask_cells)
+            if mask.cells < cells:
+                self.report.problems.append(
+                    f"{name} has one class for {mask.cells} x {mask.cells} pixels, not "
+                    f"for {cells} x {cells} as {MANIFEST} says"
+                )
+        if masks:
+            self.report.checks.append("masks fit their images, cell by cell")
 
     def _check_original(self, original: Source) -> None:
         problems = self.report.problems

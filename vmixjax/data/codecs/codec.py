@@ -43,6 +43,8 @@ class Codec:
         `Refusal`, and on damaged files anything else.
       decode_small: Does so at a fraction of the size, as `Small`, where that is cheaper
         than to decode it whole; is also given the longer side that is enough.
+      orientation: Gives the EXIF orientation by which `decode` turns what is in a file,
+        where it does; others mean 1.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Codec:
     magic: re.Pattern[bytes]
     decode: Callable[[bytes, Claim], np.ndarray]
     decode_small: Callable[[bytes, Claim, int], Small] | None = None
+    orientation: Callable[[bytes], object] | None = None
 
 
 class Refusal(Exception):

@@ -67,10 +67,22 @@ def _decode_avif(data: bytes, claim: Claim) -> np.ndarray:
     return pillow_array(image, orientation)
 
 
+def _avif_orientation(data: bytes) -> object:
+    from PIL import AvifImagePlugin
+
+    return decode_pillow(data, AvifImagePlugin.AvifImageFile)[1]
+
+
 HEIC = Codec(
     "HEIC",
     "HEIC",
     re.compile(rb"....ftyp(hei[cxms]|hev[cxms]|mif1|msf1)", re.DOTALL),
     _decode_heic,
 )
-AVIF = Codec("AVIF", "AVIF", re.compile(rb"....ftypavi[fs]", re.DOTALL), _decode_avif)
+AVIF = Codec(
+    "AVIF",
+    "AVIF",
+    re.compile(rb"....ftypavi[fs]", re.DOTALL),
+    _decode_avif,
+    orientation=_avif_orientation,
+)

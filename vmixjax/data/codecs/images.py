@@ -168,6 +168,28 @@ def decode_small(
     return _named(name, decode)
 
 
+def read_orientation(path: Path) -> int:
+    """Tells how a file says that its pixels are to be turned, as `read_image` does.
+
+    Args:
+      path: Path of a file that `read_image` has read.
+
+    Returns:
+      The orientation of EXIF: 1 for upright pixels, up to 8.
+
+    Raises:
+      ImageError: As `read_image`.
+    """
+
+    def find() -> int:
+        data = _read_bytes(path, None)
+        orientation = _codec_of(data[:_START], None).orientation
+        said = None if orientation is None else orientation(data)
+        return said if isinstance(said, int) and 1 <= said <= 8 else 1
+
+    return _named(str(path), find)
+
+
 def _named(name: str, work: Callable[[], _T]) -> _T:
     """Gives what some work gives; its complaints name the image."""
     try:

@@ -191,8 +191,11 @@ def _codec(
         loaded = decode_pillow(data, opener, lambda size: claim(copies * size))
         return pillow_array(*loaded)
 
+    def find_orientation(data: bytes) -> object:
+        return _orientation(_open(data, opener, at_once))
+
     name, pattern = title.upper(), re.compile(magic, re.DOTALL)
-    return Codec(name, title, pattern, decode, decode_small)
+    return Codec(name, title, pattern, decode, decode_small, find_orientation)
 
 
 # Phones write their photos as MPO: a JPEG with a second picture (depth map, gain map,

@@ -293,4 +293,18 @@ def png_form(data: bytes) -> tuple[tuple[int, int, int], np.dtype[np.generic]]:
     return (height, width, _CHANNELS.get(colour, 1)), np.dtype(f"u{depth // 8}")
 
 
-PNG = Codec("PNG", "PNG", re.compile(re.escape(SIGNATURE)), decode_png)
+def _orientation(data: bytes) -> object:
+    # Metadata may come behind the pixels, but most have none.
+    if _PIXELS.issuperset(chunk_names(data)):
+        return 1
+    rest = without(data, parse(data).others)
+    return decode_pillow(rest, PngImagePlugin.PngImageFile)[1]
+
+
+PNG = Codec(
+    "PNG",
+    "PNG",
+    re.compile(re.escape(SIGNATURE)),
+    decode_png,
+    orientation=_orientation,
+)

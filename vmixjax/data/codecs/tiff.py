@@ -228,4 +228,14 @@ def _decompressed(page: tifffile.TiffPage, segment: bytes) -> int:
     return len(decode(segment, out=math.prod(page.chunks) * page.dtype.itemsize))
 
 
-TIFF = Codec("TIFF", "TIFF", re.compile(rb"II[*+]\0|MM\0[*+]"), decode_tiff)
+def _orientation(data: bytes) -> object:
+    return _parse(data).number(_ORIENTATION, 1)
+
+
+TIFF = Codec(
+    "TIFF",
+    "TIFF",
+    re.compile(rb"II[*+]\0|MM\0[*+]"),
+    decode_tiff,
+    orientation=_orientation,
+)

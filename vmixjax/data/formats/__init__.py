@@ -24,6 +24,9 @@ FORMATS: Registry[Format] = Registry(
         "folder": "vmixjax.data.formats.folder:FORMAT",
         "tfds": "vmixjax.data.formats.tfds:FORMAT",
         "webdataset": "vmixjax.data.formats.webdataset:FORMAT",
+        "coco": "vmixjax.data.formats.coco:FORMAT",
+        "voc": "vmixjax.data.formats.voc:FORMAT",
+        "yolo": "vmixjax.data.formats.yolo:FORMAT",
     },
 )
 """All formats keep every bit of the pixels; lossy ones would spoil the mixing."""
@@ -38,6 +41,7 @@ def open_source(
     keep: Sequence[str] | None = (),
     codecs: Collection[str] | None = None,
     released: bool = False,
+    raw: bool = False,
     image: str | None = None,
     follow_links: Sequence[Path] = (),
 ) -> Source:
@@ -45,8 +49,8 @@ def open_source(
 
     Args:
       name: An image file or a folder of them; a `.tar` file, a `.txt` file that lists
-        such, or a folder of nothing but them; or `FORMAT:NAME`, such as `tfds:NAME` or
-        `tfds:DIR`.
+        such, or a folder of nothing but them; COCO's JSON, or a folder with it; or
+        `FORMAT:NAME`, such as `tfds:NAME` or `tfds:DIR`.
       data_dir: Folder where TFDS keeps its data sets.
       splits: Splits to read, or parts of them, as `train[:50%]`; all if empty.
       drop: Fields to leave behind.
@@ -54,6 +58,7 @@ def open_source(
         lets all of them through.
       codecs: Names of the codecs of images that are read, see `CODECS`; None for all.
       released: Whether it is a release, or some files of one.
+      raw: Whether boxes and masks stay as a format stores them.
       image: Field that is the image, where it is called otherwise or there are several.
       follow_links: Folders that links of images may lead into.
 
@@ -78,6 +83,7 @@ def open_source(
         keep,
         codecs,
         released=released,
+        raw=raw,
         image=image,
         follow_links=follow_links,
     )

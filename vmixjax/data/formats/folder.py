@@ -4,12 +4,10 @@ What is written are PNG files; what they belong to is the folder they lie in.
 """
 
 import array
-import contextlib
-import hashlib
-import os
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Executor, Future, wait
+from concurrent.futures import Executor
+from contextlib import AbstractContextManager
 from pathlib import Path, PurePath
 
 import numpy as np
@@ -23,12 +21,19 @@ from vmixjax.data.codecs.images import (
 )
 from vmixjax.data.codecs.png import encode_png, png_extras, png_form
 from vmixjax.data.example import Example, Field, Label, Pixels, Schema, Source, Trace
-from vmixjax.data.files import Paths, find_files, is_inside, png_names, short_name
+from vmixjax.data.files import Paths, find_files, png_names, short_name
 from vmixjax.data.formats.format import Format, SourceOptions, existing
-from vmixjax.data.inside import create_private, own_folder
+from vmixjax.data.formats.image_files import (
+    MOST_FILES,
+    FilesWriter,
+    file_path,
+    files_written,
+    listed_file,
+)
 from vmixjax.data.room import Claim, at_once
 from vmixjax.data.splits import find_splits
 from vmixjax.data.writing import (
+    ASIDE,
     LOCK,
     MANIFEST,
     PART,
@@ -37,21 +42,9 @@ from vmixjax.data.writing import (
     Shard,
     Sink,
     Stored,
-    check_stored,
-    part_path,
-    release_path,
     sequence_number,
 )
 from vmixjax.errors import ImageError, RunError
-
-_MOST_NAME = 255
-"""Bytes of the name of a file, or a folder."""
-
-_UNDER_WAY = 64
-"""Files that may wait for the disk, in memory."""
-
-_MOST_IMAGES = 2**14
-"""Files to a shard: their names are noted together."""
 
 
 class FolderSource(Source):
@@ -133,7 +126,7 @@ class FolderSource(Source):
 
     def read(self, split: str, index: int, claim: Claim = at_once) -> Example:
         relative = self._path(split, index)
-        with self._there(relative) as path:
+        with listed_file(self.root, relative, self._roots) as path:
             image = read_image(path, codecs=self._codecs, claim=claim)
         return Example(
             name=self.name_of(split, index),
@@ -146,7 +139,7 @@ class FolderSource(Source):
     def look(
         self, split: str, index: int, enough: int, claim: Claim = at_once
     ) -> Small:
-        with self._there(self._path(split, index)) as path:
+        with listed_file(self.root, self._path(split, index), self._roots) as path:
             return read_small(path, enough, codecs=self._codecs, claim=claim)
 
     def name_of(self, split: str, index: int) -> str:
@@ -178,29 +171,6 @@ class FolderSource(Source):
                 file = self._path(split, index)
                 name = file.as_posix()
                 yield Trace.of(self.root / file, split, name, index, index + 1)
-
-    @contextlib.contextmanager
-    def _there(self, relative: PurePath) -> Iterator[Path]:
-        """Where to read a file, which must neither lie elsewhere nor be gone."""
-        path = self.root / relative
-        if path.is_symlink() and not any(is_inside(path, root) for root in self._roots):
-            if not path.exists():
-                raise ImageError(
-                    f"{path} is a link that leads nowhere; copy the picture into the "
-                    f"folder"
-                )
-            raise ImageError(
-                f"{path} is a link out of the folder; copy the picture into it, or "
-                f"name the folder that such links lead to with --follow-links"
-            )
-        try:
-            yield path
-        except ImageError:
-            if not path.exists() and not path.is_symlink():
-                raise RunError(
-                    f"{path} was there and is gone; bring it back and run again"
-                ) from None
-            raise
 
     def _path(self, split: str, index: int) -> PurePath:
         return PurePath(self._paths[self._places[split][index]])
@@ -234,7 +204,7 @@ def _is_note(file: PurePath) -> bool:
     if len(file.parts) == 1:
         return file.name == MANIFEST
     under_way = any(PurePath(part).suffix == PART for part in file.parts[1:])
-    noted = under_way or file.suffix == ".json" or file.name == LOCK
+    noted = under_way or file.suffix in (".json", ASIDE) or file.name == LOCK
     return file.parts[0] == WORK and noted
 
 
@@ -267,20 +237,7 @@ class FolderSink(Sink):
         """It is a path."""
         name = example.stem if names else sequence_number(index, shard.count)
         folder = f"{example.folder}/" if example.folder else ""
-        path = release_path(f"{folder}{name.removeprefix(folder)}.png", example)
-        if any(part.startswith(".") for part in path.split("/")):
-            raise ImageError(
-                f"{example.name} would be hidden in a folder; rename it or its class, "
-                f"or choose another format"
-            )
-        longest = max(len(os.fsencode(part)) for part in path.split("/"))
-        if longest > _MOST_NAME:
-            raise ImageError(
-                f"{example.name} would have a name of {longest} bytes, and file "
-                f"systems take {_MOST_NAME}; make its name, or its class, shorter by "
-                f"{longest - _MOST_NAME}"
-            )
-        return path
+        return file_path(f"{folder}{name.removeprefix(folder)}.png", example)
 
     def encode(self, example: Example, output: str) -> bytes:
         del output
@@ -291,46 +248,12 @@ class FolderSink(Sink):
         check_length(record)
         return Stored(output, *png_form(record), b"")
 
-    @contextlib.contextmanager
-    def write(self, shard: Shard, files: Files, disk: Executor) -> Iterator["_Writer"]:
+    def write(
+        self, shard: Shard, files: Files, disk: Executor
+    ) -> AbstractContextManager[FilesWriter]:
         """Disks are slow to confirm, so threads wait for them."""
         del shard
-        writer = _Writer(self.root, files, disk)
-        try:
-            yield writer
-            writer.wait(0)
-        finally:
-            writer.stop()
-
-
-class _Writer:
-    def __init__(self, root: Path, files: Files, disk: Executor) -> None:
-        self._work = own_folder(root, WORK)
-        self._files, self._disk = files, disk
-        self._storing: deque[Future[None]] = deque()
-
-    def add(self, name: str, record: bytes) -> None:
-        path = part_path(self._work)
-        self._files.parts[name] = path, ""
-        self._storing.append(self._disk.submit(self._store, name, path, record))
-        # A disk that is slower than we are must not fill the memory.
-        self.wait(_UNDER_WAY)
-
-    def wait(self, left: int) -> None:
-        """Until no more than so many files are still to be stored."""
-        while len(self._storing) > left:
-            self._storing.popleft().result()
-
-    def stop(self) -> None:
-        """Before files are removed: none may appear afterwards."""
-        wait([stored for stored in self._storing if not stored.cancel()])
-
-    def _store(self, name: str, path: Path, record: bytes) -> None:
-        expected = hashlib.sha256(record).hexdigest()
-        with create_private(path) as file:
-            file.write(record)
-        check_stored(path, expected)
-        self._files.parts[name] = path, expected
+        return files_written(FilesWriter(self.root, files, disk))
 
 
 FORMAT = Format(
@@ -342,5 +265,5 @@ FORMAT = Format(
     recognises=lambda path: True,
     is_release=lambda path: True,
     has_order=False,
-    most_images=_MOST_IMAGES,
+    most_images=MOST_FILES,
 )

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class SourceOptions:
-    """What a user wants of a data set: see `open_source`."""
+    """What is wanted of a data set: see `open_source`."""
 
     data_dir: str | None = None
     splits: Sequence[str] = ()
@@ -24,6 +24,7 @@ class SourceOptions:
     keep: Sequence[str] | None = ()
     codecs: Collection[str] | None = None
     released: bool = False
+    raw: bool = False
     image: str | None = None
     follow_links: Sequence[Path] = ()
 

@@ -38,6 +38,7 @@ class Entry:
       folder: Folder that the restored image belongs into, such as its class.
       belongings: SHA-256 of what the release has beside the image, such as its label.
       mixed_from: Digest of the source that was mixed; see `Fingerprint`.
+      kept: Fields as they were that the release has otherwise; see `lost`.
     """
 
     identity: bytes
@@ -54,6 +55,7 @@ class Entry:
     folder: str = ""
     belongings: str = ""
     mixed_from: str = ""
+    kept: dict[str, bytes] = dataclasses.field(default_factory=dict)
 
     def fits(self, mixed: np.ndarray) -> bool:
         """Tells whether it can be of a mixed image (H, W, C), which sizes follow from.
@@ -93,6 +95,7 @@ class Entry:
             texts={name: name_bytes(text) for name, text in self.texts.items()},
             belongings=self.belongings,
             mixed_from=self.mixed_from,
+            kept=self.kept,
         )
         text = json.dumps(msgspec.to_builtins(head)).encode()
         values = zlib.compress(self.levels.tobytes() + self.rest)
@@ -129,10 +132,11 @@ class Entry:
             folder=bytes_name(head.folder),
             belongings=head.belongings,
             mixed_from=head.mixed_from,
+            kept=head.kept,
         )
 
 
-class _Head(msgspec.Struct, forbid_unknown_fields=True):
+class _Head(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     """What is sealed of an entry, but for its levels and the rest; names as bytes."""
 
     identity: bytes
@@ -149,6 +153,7 @@ class _Head(msgspec.Struct, forbid_unknown_fields=True):
     texts: dict[str, bytes]
     belongings: str
     mixed_from: str
+    kept: dict[str, bytes] = {}
 
 
 @functools.cache

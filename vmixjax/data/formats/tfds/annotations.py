@@ -29,6 +29,12 @@ def others_of(feature: Any) -> Mapping[str, Any]:
     return {name: one for name, one in parts.items() if name not in (_BOX, _LABEL)}
 
 
+def unfit_of(feature: Any) -> list[str]:
+    """Lists what each box of a feature has that boxes do not have: texts, arrays."""
+    others = others_of(feature)
+    return sorted(name for name in others if not _fits(name, others[name]))
+
+
 def objects_of(feature: Any, drop: Collection[str] = ()) -> Objects | None:
     """Gives the field of boxes that a feature is; None where it is none.
 
@@ -44,7 +50,7 @@ def objects_of(feature: Any, drop: Collection[str] = ()) -> Objects | None:
     others: list[tuple[str, Kind]] = []
     for name in sorted(set(parts) - set(drop) - {_BOX, _LABEL}):
         kind = _kind(parts[name])
-        if kind is None:
+        if kind is None or not _fits(name, parts[name]):
             return None
         others.append((name, kind))
     label = parts.get(_LABEL)
@@ -56,7 +62,7 @@ def objects_of(feature: Any, drop: Collection[str] = ()) -> Objects | None:
 def objects_feature(field: Objects) -> Any:
     """Gives the feature that holds boxes."""
     label: Any = np.int64
-    if field.names is not None:
+    if field.names:
         label = tfds.features.ClassLabel(names=list(field.names))
     others = {name: KINDS[kind].type for name, kind in field.others}
     return tfds.features.Sequence(
@@ -76,7 +82,9 @@ def add_boxes(features: Any, name: str, field: Objects, boxes: Boxes) -> None:
         stored = getattr(features[flat], kept_in)
         # None of them is still a list, of none.
         stored.SetInParent()
-        stored.value.extend(array.ravel().tolist())
+        # Truth is a number there.
+        plain = array.astype(np.int64) if array.dtype == np.bool_ else array
+        stored.value.extend(plain.ravel().tolist())
 
 
 def boxes_of(name: str, field: Objects, features: Mapping[str, Any]) -> Boxes:
@@ -156,6 +164,11 @@ def _is_box(feature: Any) -> bool:
         return False
     relative = bounding_boxes.bb_utils.BBoxFormat.REL_YXYX
     return getattr(feature, "bbox_format", None) in (None, relative)
+
+
+def _fits(name: str, feature: Any) -> bool:
+    """Whether a feature can be what else is known of boxes."""
+    return _kind(feature) is not None and "/" not in name
 
 
 def _names(feature: Any) -> tuple[str, ...] | None:

@@ -1,7 +1,7 @@
 """What the features of a TFDS data set are to a release, and which may pass."""
 
 import dataclasses
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,7 +16,12 @@ from vmixjax.data.example import (
     class_field,
 )
 from vmixjax.data.formats.format import SourceOptions
-from vmixjax.data.formats.tfds.annotations import mask_of, objects_of, others_of
+from vmixjax.data.formats.tfds.annotations import (
+    mask_of,
+    objects_of,
+    others_of,
+    unfit_of,
+)
 from vmixjax.data.formats.tfds.stored import probabilities_of
 from vmixjax.data.naming import telling, tells_person
 from vmixjax.data.objects import OBJECTS, Objects
@@ -39,19 +44,23 @@ class Fields(NamedTuple):
 
 
 class _Found(NamedTuple):
-    """The feature that is the boxes, what its field is called, and what that is.
+    """The feature that is the boxes, and what its field is.
 
-    And what each box has beside its class: features by the names that users give them.
+    Attributes:
+      key: Its name.
+      aliases: What users may call it.
+      field: What it is.
+      others: What each box has beside its class: features by their names.
     """
 
     key: str
-    called: str
+    aliases: frozenset[str]
     field: Objects
     others: Mapping[str, Any]
 
     def names(self, one: str) -> set[str]:
-        """What users may call one of what each box has."""
-        return {f"{self.key}/{one}", f"{self.called}/{one}"}
+        """Gives what users may call one of what each box has."""
+        return {f"{alias}/{one}" for alias in self.aliases}
 
 
 def fields_of(name: str, features: Mapping[str, Any], options: SourceOptions) -> Fields:
@@ -70,7 +79,7 @@ def fields_of(name: str, features: Mapping[str, Any], options: SourceOptions) ->
     inside = (
         {each for one in boxes.others for each in boxes.names(one)} if boxes else ()
     )
-    known = {*features, *inside, *([boxes.called] if boxes else ())}
+    known = {*features, *inside, *(boxes.aliases if boxes else ())}
     there = ", ".join([*features, *sorted(inside)])
     options.check_fields(known, f"{name} has {there} beside the image")
     keep = options.keep
@@ -80,7 +89,10 @@ def fields_of(name: str, features: Mapping[str, Any], options: SourceOptions) ->
         for key in sorted(features)
         if key not in options.drop and not (boxes and key == boxes.key)
     }
-    masks = {key: mask_of(key, feature) for key, feature in left.items()}
+    masks = {
+        key: None if options.raw else mask_of(key, feature)
+        for key, feature in left.items()
+    }
     # Soft labels are labels, as classes are, and so are boxes. Whether masks may pass
     # is for those to say who make releases.
     asked = {
@@ -91,7 +103,11 @@ def fields_of(name: str, features: Mapping[str, Any], options: SourceOptions) ->
         and not probabilities_of(key, feature)
         and masks[key] is None
     }
-    _check("may show what the images show", filter(lambda k: _shows(left[k]), asked))
+    shows = [key for key in asked if _shows(left[key])]
+    # Often it is but a text that boxes come with.
+    rest = [f"{key}/{one}" for key in shows for one in unfit_of(left[key])]
+    boxed = f"; --drop {' '.join(rest)} is enough for boxes to pass" if rest else ""
+    _check("may show what the images show", shows, boxed)
     tells = [key for key in asked if _tells(key, left[key])]
     if boxes and keep is not None:
         tells += _telling_others(boxes, {*options.drop, *keep})
@@ -102,26 +118,26 @@ def fields_of(name: str, features: Mapping[str, Any], options: SourceOptions) ->
     label = fields.get(class_field(fields) or "")
     names = (label.names or ()) if isinstance(label, Label) else ()
     fields = {key: _named(field, names) for key, field in fields.items()}
-    if boxes is None or {boxes.key, boxes.called} & set(options.drop):
+    if boxes is None or boxes.aliases & set(options.drop):
         return Fields(fields, {})
-    fields[boxes.called] = boxes.field
-    return Fields(dict(sorted(fields.items())), {boxes.called: boxes.key})
+    # Another feature may be called so.
+    called = boxes.key if OBJECTS in fields else OBJECTS
+    fields[called] = boxes.field
+    return Fields(dict(sorted(fields.items())), {called: boxes.key})
 
 
 def _find_boxes(features: Mapping[str, Any], options: SourceOptions) -> _Found | None:
     """The feature that is the boxes: called so, or the only one that may be."""
+    if options.raw:
+        return None
     found: dict[str, _Found] = {}
     for key, feature in features.items():
-        called = key if options.released or OBJECTS in features else OBJECTS
-        others = others_of(feature)
-        drop = {
-            one
-            for one in others
-            if {f"{key}/{one}", f"{called}/{one}"} & set(options.drop)
-        }
+        aliases = frozenset({key} if OBJECTS in features else {key, OBJECTS})
+        one = _Found(key, aliases, Objects(), others_of(feature))
+        drop = [part for part in one.others if one.names(part) & set(options.drop)]
         field = objects_of(feature, drop)
         if field is not None:
-            found[key] = _Found(key, called, field, others)
+            found[key] = one._replace(field=field)
     # Those left behind are still to be known by their names.
     among = {key: one for key, one in found.items() if key not in options.drop} or found
     if len(among) > 1 and OBJECTS not in among:
@@ -131,19 +147,20 @@ def _find_boxes(features: Mapping[str, Any], options: SourceOptions) -> _Found |
 
 def _telling_others(boxes: _Found, settled: Collection[str]) -> Iterator[str]:
     """Names what each box has that may tell whose it is, and is not asked for."""
-    if not {boxes.key, boxes.called} & set(settled):
+    if boxes.aliases.isdisjoint(settled):
         for one, feature in boxes.others.items():
-            if _tells(one, feature) and not boxes.names(one) & set(settled):
+            named = not boxes.names(one).isdisjoint(settled)
+            if _tells(one, feature, number=True) and not named:
                 yield f"{boxes.key}/{one}"
 
 
-def _check(why: str, keys: Any) -> None:
+def _check(why: str, keys: Iterable[str], more: str = "") -> None:
     if names := sorted(keys):
         of, it = ("features", "them") if len(names) > 1 else ("feature", "it")
         every = " ".join(names)
         raise RunError(
             f"the {of} {', '.join(names)} {why}: leave {it} behind with --drop "
-            f"{every}, or let {it} through with --keep {every}"
+            f"{every}, or let {it} through with --keep {every}{more}"
         )
 
 
@@ -170,12 +187,13 @@ def _shows(feature: Any) -> bool:
     return not (known or _is_text(feature) or _is_number(feature))
 
 
-def _tells(key: str, feature: Any) -> bool:
+def _tells(key: str, feature: Any, *, number: bool = False) -> bool:
+    """Whether a feature, which may be known as a number, may tell whose an image is."""
     if isinstance(feature, tfds.features.ClassLabel):
         return tells_person(key)
     told = telling(key)
     # Texts that name an image, and no more, become its number.
-    return told == "unclear" or (told == "names" and _is_number(feature))
+    return told == "unclear" or (told == "names" and (number or _is_number(feature)))
 
 
 def _is_text(feature: Any) -> bool:

@@ -1,5 +1,7 @@
 """A data set that TFDS has prepared, read without TensorFlow."""
 
+import dataclasses
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -29,8 +31,10 @@ from vmixjax.data.formats.tfds.records import (
     image_of,
     shape_as_read,
 )
+from vmixjax.data.mask_files import cells_of
+from vmixjax.data.masks import Mask
 from vmixjax.data.room import Claim, at_once
-from vmixjax.errors import RunError
+from vmixjax.errors import ImageError, RunError
 
 
 class TfdsSource(Source):
@@ -62,8 +66,15 @@ class TfdsSource(Source):
         self._image, image, features = choose_image(name, info.features, options)
         self.pixels: Pixels | None = Pixels(image.shape, np.dtype(image.np_dtype))
         fields, places = fields_of(name, features, options)
-        self.fields: Mapping[str, Field] = fields
-        self._sense = Records(info.name, info.features, fields, self._image, places)
+        sense = functools.partial(
+            Records,
+            info.name,
+            info.features,
+            image=self._image,
+            places=places,
+            codecs=self._codecs,
+        )
+        self._sense = sense(fields)
         self._files = {
             split: [
                 (Path(one.filename), one.examples_in_shard)
@@ -78,6 +89,30 @@ class TfdsSource(Source):
             for split, count in self.splits.items()
             if count
         }
+
+        self.fields: Mapping[str, Field] = self._with_cells(fields)
+        self._sense = sense(self.fields)
+
+    def _with_cells(self, fields: Mapping[str, Field]) -> Mapping[str, Field]:
+        """Fields, with the sides of masks' cells as the first record has them."""
+        masks = {key: one for key, one in fields.items() if isinstance(one, Mask)}
+        split = next((split for split in self._records), None)
+        if not masks or split is None:
+            return fields
+        try:
+            name = self.name_of(split, 0)
+            features = self._sense.features(self._record(split, 0), name)
+            image = image_of(features, name)
+            files = {key: features[key].bytes_list.value for key in masks}
+            sides = {key: cells_of(image, file[0]) for key, file in files.items()}
+        except (ImageError, IndexError):
+            # It is refused once it is read.
+            return fields
+        cells = {
+            key: dataclasses.replace(mask, cells=sides[key])
+            for key, mask in masks.items()
+        }
+        return {**fields, **cells}
 
     def read(self, split: str, index: int, claim: Claim = at_once) -> Example:
         name = self.name_of(split, index)
@@ -124,6 +159,7 @@ class TfdsSource(Source):
         features = self._sense.features(record, f"{split}/{index}")
         for content in features[IMAGE].bytes_list.value:
             yield from png_extras(content)
+        yield from self._sense.extras(features)
         strange = sorted(name for name in features if not self._sense.declares(name))
         for name in strange:
             yield f"the feature {name!r}"

@@ -1,7 +1,7 @@
 """What a record of a TFDS data set says, and what its features are to us."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -9,9 +9,12 @@ import tensorflow_datasets as tfds
 from google.protobuf.message import DecodeError
 from tensorflow_datasets.proto import tf_example_pb2
 
+from vmixjax.data.codecs.png import png_extras
 from vmixjax.data.example import Field, Pixels
 from vmixjax.data.formats.tfds.choice import IMAGE
-from vmixjax.data.formats.tfds.stored import value_of
+from vmixjax.data.formats.tfds.stored import add_value, value_of
+from vmixjax.data.masks import Mask
+from vmixjax.data.objects import Objects
 from vmixjax.data.placed import check_placed
 from vmixjax.errors import ImageError
 
@@ -25,6 +28,7 @@ class Records:
       fields: Those that are wanted beside the image.
       image: The one that is the image.
       places: Names of features whose fields are called otherwise.
+      codecs: As of `read_image`, for masks.
     """
 
     def __init__(
@@ -34,9 +38,10 @@ class Records:
         fields: Mapping[str, Field],
         image: str = IMAGE,
         places: Mapping[str, str] | None = None,
+        codecs: Collection[str] | None = None,
     ) -> None:
         self._title, self._fields, self._image = title, fields, image
-        self._places = places or {}
+        self._places, self._codecs = places or {}, codecs
         self._names = frozenset(
             tfds.core.utils.flatten_nest_dict(features.get_serialized_info())
         )
@@ -81,13 +86,31 @@ class Records:
         for key, field in self._fields.items():
             place = self._places.get(key, key)
             try:
-                values[key] = value_of(place, field, declared, name, pixels)
+                values[key] = value_of(
+                    place, field, declared, name, pixels, self._codecs
+                )
+            except ImageError:
+                raise
             except (LookupError, ValueError) as error:
                 raise ImageError(
                     f"{name} has no {place} as its data set promises; mend the data set"
                 ) from error
         check_placed(self._fields, values, name, size)
         return values
+
+    def extras(self, features: Mapping[str, Any]) -> Iterator[str]:
+        """Says in words what features of boxes and masks carry beyond these."""
+        for key, field in self._fields.items():
+            place = self._places.get(key, key)
+            if isinstance(field, Mask):
+                for content in features[place].bytes_list.value:
+                    yield from (f"{what} in {key}" for what in png_extras(content))
+            elif isinstance(field, Objects):
+                boxes = value_of(place, field, features, key)
+                again = tf_example_pb2.Example().features.feature
+                add_value(again, place, field, boxes)
+                if any(features[flat] != again[flat] for flat in again):
+                    yield f"more than numbers in {key}"
 
     def declares(self, name: str) -> bool:
         """Tells whether a feature of a record is one of the data set."""

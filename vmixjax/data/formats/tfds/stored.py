@@ -1,7 +1,7 @@
 """How records of TFDS store what belongs to an image: each kind of field."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from vmixjax.data.formats.tfds.annotations import (
     objects_feature,
     objects_of,
 )
-from vmixjax.data.mask_files import decode_mask, encode_mask
+from vmixjax.data.mask_files import decode_mask, encode_mask, mask_bytes
 from vmixjax.data.masks import Mask
 from vmixjax.data.objects import Objects
 from vmixjax.data.probabilities import SOFT_LABEL, check_probabilities
@@ -83,12 +83,21 @@ def add_value(features: Any, name: str, field: Field, value: Any) -> None:
             features[flat].CopyFrom(feature)
 
 
+def add_comparable(features: Any, name: str, field: Field, value: Any) -> None:
+    """Adds a value as `add_value` does, but for masks, which many files are of."""
+    if isinstance(field, Mask):
+        features[name].bytes_list.value.append(mask_bytes(value))
+    else:
+        add_value(features, name, field, value)
+
+
 def value_of(
     key: str,
     field: Field,
     features: Mapping[str, Any],
     name: str,
     pixels: int | None = None,
+    codecs: Collection[str] | None = None,
 ) -> Any:
     """Gives what a record has for a field, as of `Example.values`.
 
@@ -98,6 +107,7 @@ def value_of(
       features: What the record has.
       name: Name of the image in complaints.
       pixels: How many pixels that has, where it is known.
+      codecs: As of `read_image`, for masks.
 
     Raises:
       LookupError, ValueError: It has nothing, or nothing that it can have.
@@ -117,7 +127,8 @@ def value_of(
         return boxes_of(key, field, features)
     if isinstance(field, Mask):
         content = features[key].bytes_list.value[0]
-        return decode_mask(content, f"{name}: {key}", most=pixels or MAX_PIXELS)
+        most = pixels or MAX_PIXELS
+        return decode_mask(content, f"{name}: {key}", codecs=codecs, most=most)
     # Nested features have flat names: all that begin with the key.
     return {
         flat: features[flat]

@@ -5,7 +5,7 @@ import hashlib
 import json
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
@@ -25,8 +25,15 @@ from vmixjax.data.formats.tfds.records import (
     image_of,
     shape_as_read,
 )
-from vmixjax.data.formats.tfds.stored import add_value, as_read, feature_of
+from vmixjax.data.formats.tfds.stored import (
+    add_comparable,
+    add_value,
+    as_read,
+    feature_of,
+)
 from vmixjax.data.inside import create_private, move_inside, own_folder
+from vmixjax.data.masks import Mask
+from vmixjax.data.objects import Objects
 from vmixjax.data.writing import (
     WORK,
     Files,
@@ -41,6 +48,9 @@ from vmixjax.data.writing import (
     sha256,
 )
 from vmixjax.errors import RunError
+
+_CLASSED = Label | Objects | Mask
+"""Fields whose classes TFDS has the names of."""
 
 _TEMPLATE = "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}"
 _ABOUT = (
@@ -101,7 +111,7 @@ class TfdsSink(Sink):
         classes = {
             key: field.names
             for key, field in self._as_read.items()
-            if isinstance(field, Label)
+            if isinstance(field, _CLASSED)
         }
         self._classes = json.dumps(classes, sort_keys=True).encode()
 
@@ -140,7 +150,7 @@ class TfdsSink(Sink):
     def _serialized(
         self, fields: Mapping[str, tuple[str, Field]], values: Mapping[str, Any]
     ) -> bytes:
-        record = _record(fields, values)
+        record = _record(fields, values, add=add_comparable)
         serialized: bytes = record.SerializeToString(deterministic=True)
         return self._classes + serialized
 
@@ -271,7 +281,7 @@ def _check_names(root: Path, schema: Schema) -> None:
                 f"--format tfds cannot hold the field {key}, whose name is no text in "
                 f"UTF-8: leave it behind with --drop {key}, or choose another --format"
             )
-        names = (field.names or ()) if isinstance(field, Label) else ()
+        names = (field.names or ()) if isinstance(field, _CLASSED) else ()
         for name in names:
             if not is_text(name):
                 raise RunError(
@@ -280,24 +290,30 @@ def _check_names(root: Path, schema: Schema) -> None:
                 )
 
 
-def _record(fields: Mapping[str, tuple[str, Field]], values: Mapping[str, Any]) -> Any:
+def _record(
+    fields: Mapping[str, tuple[str, Field]],
+    values: Mapping[str, Any],
+    *,
+    add: Callable[[Any, str, Field, Any], None] = add_value,
+) -> Any:
     """The `tf.train.Example` of values, but for the image.
 
     Args:
       fields: What is held: for each name in the data set that of the value.
       values: Values as of `Example.values`.
+      add: Adds a value to its features.
     """
     record = tf_example_pb2.Example()
     features = record.features.feature
     for name, (key, field) in fields.items():
-        add_value(features, name, field, values[key])
+        add(features, name, field, values[key])
     return record
 
 
 def _check_classes(fields: Mapping[str, Field]) -> None:
     """Refuses names of classes that TFDS, which stores a line for each, would merge."""
     for key, field in fields.items():
-        names = (field.names or ()) if isinstance(field, Label) else ()
+        names = (field.names or ()) if isinstance(field, _CLASSED) else ()
         # What surrounds them is not stored.
         lines = [name.strip() for name in names]
         if "" in lines:

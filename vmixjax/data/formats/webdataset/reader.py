@@ -8,7 +8,6 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from vmixjax.data.arrays import encode_npy, parse_npy
 from vmixjax.data.codecs.codec import Small
 from vmixjax.data.codecs.images import decode_image, decode_small
 from vmixjax.data.codecs.png import png_extras
@@ -29,14 +28,19 @@ from vmixjax.data.formats.webdataset.names import name_of
 from vmixjax.data.formats.webdataset.samples import (
     IMAGES,
     LABEL,
-    SOFT_LABEL_FILE,
     count_classes,
+    extras_in,
     image_of,
+    mask_name,
+    objects_in,
     parse_member,
     read_sample,
     values_of,
 )
 from vmixjax.data.formats.webdataset.tar import loose, open_tar, walk
+from vmixjax.data.mask_files import cells_of
+from vmixjax.data.masks import Mask
+from vmixjax.data.objects import OBJECTS
 from vmixjax.data.probabilities import SOFT_LABEL
 from vmixjax.data.room import Claim, at_once
 from vmixjax.errors import ImageError, RunError
@@ -75,7 +79,6 @@ class WebDatasetSource(Source):
         self._tars = tuple(tars)
         self._codecs = options.codecs
         self.places: Sequence[Path] = self._tars
-        self._drop = frozenset(options.drop)
         self._released = options.released
         self._starts = [array.array("q") for _ in tars]
         self._split_of = splits_of(name, tars, released=options.released)
@@ -83,15 +86,29 @@ class WebDatasetSource(Source):
         if not suffixes:
             raise RunError(f"SRC {tars[0]} holds no samples")
         there = f"the samples have {', '.join(sorted(suffixes))}"
-        options.check_fields(suffixes, there)
+        masks = {
+            mask: suffix
+            for suffix in suffixes - {options.image or ""}
+            if (mask := mask_name(suffix)) is not None
+        }
+        options.check_fields({*suffixes, *masks}, there)
         keep = options.keep
+        self._drop = frozenset(masks.get(one, one) for one in options.drop)
         self._images = _chosen(suffixes - self._drop, options, there)
+        left = suffixes - self._images - self._drop
+        first = self._first()
         fields: dict[str, Field] = {}
-        for suffix in sorted(suffixes - self._images - self._drop):
-            if suffix == LABEL:
+        for suffix in sorted(left):
+            if suffix in masks.values():
+                fields[mask_name(suffix) or suffix] = Mask(
+                    cells=self._cells(first, suffix)
+                )
+            elif suffix == OBJECTS and (objects := objects_in(first[1])) is not None:
+                fields[suffix] = objects
+            elif suffix == LABEL:
                 fields[suffix] = Label()
             elif suffix == SOFT_LABEL:
-                fields[suffix] = Probabilities(self._count_classes())
+                fields[suffix] = Probabilities(_count_classes(*first))
             elif keep is None or (
                 not _is_image(suffix) and (suffix == _TEXT or suffix in keep)
             ):
@@ -144,7 +161,9 @@ class WebDatasetSource(Source):
         path, key, members = self._sample(split, index)
         where = f"{path}: {key}"
         content = image_of(where, members, self._images)
-        values = self._values(where, members)
+        image = decode_image(content, where, codecs=self._codecs, claim=claim)
+        size = image.shape[0], image.shape[1]
+        values = values_of(where, members, self.fields, size)
         folder = str(values.get(LABEL, ""))
         if len(self._tars_of) > 1:
             folder = f"{split}/{folder}".removesuffix("/")
@@ -152,7 +171,7 @@ class WebDatasetSource(Source):
             name=self._called(split, key),
             folder=folder,
             stem=name_of(key),
-            image=decode_image(content, where, codecs=self._codecs, claim=claim),
+            image=image,
             values=values,
         )
 
@@ -174,16 +193,14 @@ class WebDatasetSource(Source):
 
     def values(self, split: str, index: int) -> Mapping[str, Any]:
         path, key, members = self._sample(split, index, self._images)
-        return self._values(f"{path}: {key}", members)
+        return values_of(f"{path}: {key}", members, self.fields)
 
     def extras(self, split: str, index: int) -> Iterator[str]:
         """Members that are declared are checked elsewhere."""
         _, _, members = self._sample(split, index)
         for suffix in sorted(self._images & set(members)):
             yield from png_extras(members[suffix])
-        content = members.get(SOFT_LABEL)
-        if content is not None and encode_npy(parse_npy(content)) != content:
-            yield f"more than numbers in .{SOFT_LABEL_FILE}"
+        yield from extras_in(members, self.fields)
 
     def loose(self) -> Iterator[str]:
         """Owners, times, other members, and what lies between."""
@@ -206,21 +223,22 @@ class WebDatasetSource(Source):
         alone = len(self._tars_of) == 1 or self._released
         return key if alone else f"{split}/{key}"
 
-    def _count_classes(self) -> int:
-        """Of how many classes the first sample has probabilities; so have all."""
+    def _first(self) -> tuple[str, Mapping[str, bytes]]:
+        """What the first sample is called, and what it has beside its image."""
         tar = next(number for number, starts in enumerate(self._starts) if starts)
         path = self._tars[tar]
         try:
-            key, members = _sample(
-                path, self._starts[tar][0], self._drop.union(self._images)
-            )
-            return count_classes(f"{path}: {key}", members)
-        except ImageError as error:
-            raise RunError(str(error)) from error
+            key, members = _sample(path, self._starts[tar][0], self._drop)
+        except ImageError:
+            # It is refused once it is read.
+            return str(path), {}
+        return f"{path}: {key}", members
 
-    def _values(self, where: str, members: Mapping[str, bytes]) -> Mapping[str, Any]:
-        """What the members of a sample have for each field."""
-        return values_of(where, members, self.fields)
+    def _cells(self, first: tuple[str, Mapping[str, bytes]], suffix: str) -> int:
+        """The side of the cells of masks, as the first sample has it."""
+        members = first[1]
+        image = next((members[one] for one in self._images if one in members), b"")
+        return cells_of(image, members.get(suffix, b""))
 
     def _sample(
         self, split: str, index: int, unwanted: Collection[str] = ()
@@ -236,6 +254,14 @@ class WebDatasetSource(Source):
                 break
             index -= len(self._starts[tar])
         return self._tars[tar], self._starts[tar][index]
+
+
+def _count_classes(where: str, members: Mapping[str, bytes]) -> int:
+    """Of how many classes the first sample has probabilities; so have all."""
+    try:
+        return count_classes(where, members)
+    except ImageError as error:
+        raise RunError(str(error)) from error
 
 
 def _is_image(suffix: str) -> bool:
@@ -255,7 +281,8 @@ def _chosen(
             raise RunError(f"--image {options.image}: {there}")
         return frozenset({options.image})
     plain = frozenset(IMAGES & set(suffixes))
-    others = sorted(filter(_is_image, suffixes))
+    pictures = sorted(filter(_is_image, suffixes))
+    others = [one for one in pictures if mask_name(one) is None] or pictures
     if plain or not others:
         return plain
     if len(others) > 1:

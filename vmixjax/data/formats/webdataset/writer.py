@@ -8,7 +8,7 @@ import tarfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -27,14 +27,21 @@ from vmixjax.data.formats.webdataset.names import key, suffix
 from vmixjax.data.formats.webdataset.samples import (
     IMAGES,
     LABEL,
+    OBJECTS_FILE,
     SOFT_LABEL_FILE,
     image_of,
+    mask_name,
+    mask_suffix,
     parse_member,
     read_sample,
     values_of,
 )
 from vmixjax.data.formats.webdataset.tar import member_header, walk_bytes
 from vmixjax.data.inside import create_private, own_folder
+from vmixjax.data.mask_files import encode_mask, mask_bytes
+from vmixjax.data.masks import Mask, names_mask
+from vmixjax.data.objects import OBJECTS, Objects
+from vmixjax.data.objects_json import encode_objects
 from vmixjax.data.probabilities import SOFT_LABEL
 from vmixjax.data.writing import (
     WORK,
@@ -62,7 +69,7 @@ class WebDatasetSink(Sink):
     """
 
     def __init__(self, root: Path, schema: Schema) -> None:
-        self.root = root
+        self.root, self._given = root, schema.fields
         self._suffixes = {
             name: _suffix(name, field) for name, field in schema.fields.items()
         }
@@ -82,12 +89,16 @@ class WebDatasetSink(Sink):
         why = ""
         if isinstance(field, Raw):
             why = "whose kind has no file of its own"
+        elif not isinstance(field, Mask) and mask_name(mine):
+            why = "whose name is that of masks"
         elif mine in IMAGES:
             why = "whose name is that of images"
         elif mine == LABEL and not isinstance(field, Label):
             why = f"since .{LABEL} holds the numbers of classes"
         elif (self.called(name) == SOFT_LABEL) != isinstance(field, Probabilities):
             why = f"since .{SOFT_LABEL_FILE}, and nothing else, holds probabilities"
+        elif (self.called(name) == OBJECTS) != isinstance(field, Objects):
+            why = f"since .{OBJECTS_FILE}, and nothing else, holds boxes"
         elif len(others) > 1:
             why = (
                 f"as its file would be called like that of {others[others[0] == name]}"
@@ -104,6 +115,10 @@ class WebDatasetSink(Sink):
         """What its reader takes a field for."""
         if isinstance(field, Probabilities):
             return Probabilities(field.count)
+        if isinstance(field, Objects):
+            return Objects(field.names or None, field.others)
+        if isinstance(field, Mask):
+            return Mask(cells=field.cells)
         return Label() if self._suffixes[name] == LABEL else Text()
 
     def output(self, example: Example, shard: Shard, index: int, names: bool) -> str:
@@ -131,30 +146,35 @@ class WebDatasetSink(Sink):
             raise
         except ValueError as error:
             raise ImageError(f"the sample {output} {error}") from error
-        if set(members) - IMAGES != set(self._fields):
+        expected = {parse_member(f".{one}")[1] for one in self._suffixes.values()}
+        if set(members) - IMAGES != expected:
             raise ImageError(f"the sample {output} has other members")
-        values = values_of(output, members, self._fields)
-        held = [(name, _content(value)) for name, value in values.items()]
-        image = image_of(output, members, IMAGES)
-        return Stored(found, *png_form(image), _belongings(held))
+        shape, dtype = png_form(image_of(output, members, IMAGES))
+        values = values_of(output, members, self._fields, shape[:2])
+        held = [
+            (name, _comparable(value, self._fields[name]))
+            for name, value in values.items()
+        ]
+        return Stored(found, shape, dtype, _belongings(held))
 
     def called(self, field: str) -> str:
         """It is the name of a member, as its reader takes it."""
-        return parse_member(f".{self._suffixes[field]}")[1]
+        suffix = parse_member(f".{self._suffixes[field]}")[1]
+        return mask_name(suffix) or suffix
 
     def belongings(self, example: Example) -> bytes:
         """They are the members beside the image."""
         return _belongings(
             [
-                (parse_member(f".{one}")[1], content)
-                for one, content in self._members(example)
+                (self.called(name), _comparable(example.values[name], field))
+                for name, field in self._given.items()
             ]
         )
 
     def _members(self, example: Example) -> list[tuple[str, bytes]]:
         return [
-            (one, _content(example.values[name]))
-            for name, one in self._suffixes.items()
+            (self._suffixes[name], _content(example.values[name], field))
+            for name, field in self._given.items()
         ]
 
     @contextlib.contextmanager
@@ -175,13 +195,27 @@ def _suffix(name: str, field: Field) -> str:
     """The suffix of the members that hold a field."""
     if isinstance(field, Label) and name == "label":
         return LABEL
-    return suffix(f"{name}.npy" if isinstance(field, Probabilities) else name)
+    if isinstance(field, Mask):
+        # By its name the reader tells it from an image.
+        return mask_suffix(suffix(name if names_mask(name) else f"{name}_mask"))
+    if isinstance(field, Probabilities):
+        return suffix(f"{name}.npy")
+    return suffix(f"{name}.json" if isinstance(field, Objects) else name)
 
 
-def _content(value: int | str | np.ndarray) -> bytes:
+def _content(value: Any, field: Field) -> bytes:
+    if isinstance(field, Objects):
+        return encode_objects(field, value)
+    if isinstance(field, Mask):
+        return encode_mask(value)
     if isinstance(value, np.ndarray):
         return encode_npy(value)
     return str(value).encode("utf-8", "surrogateescape")
+
+
+def _comparable(value: Any, field: Field) -> bytes:
+    """What a member says, alike for alike: masks may be of many files."""
+    return mask_bytes(value) if isinstance(field, Mask) else _content(value, field)
 
 
 def _belongings(held: list[tuple[str, bytes]]) -> bytes:

@@ -1,0 +1,1 @@
+"""What formats share that have a file of boxes beside each image: a sidecar."""
