@@ -63,11 +63,12 @@ def pixel_loss(logits: jax.Array, masks: jax.Array) -> jax.Array:
       Paszke et al., "ENet" (2016, arXiv 1606.02147), section 5.2, for the weights. That
       shares of classes are those of the batch is ours.
     """
-    known = masks != IGNORED
+    known, classes = masks != IGNORED, logits.shape[-1]
     labels = jnp.where(known, masks, 0).astype(jnp.int32)
     each = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
-    counted = jnp.where(known, labels, logits.shape[-1]).ravel()
-    counts = jnp.bincount(counted, length=logits.shape[-1] + 1)[:-1]
+    counts = jnp.bincount(
+        jnp.where(known, labels, classes).ravel(), length=classes + 1
+    )[:-1]
     # A batch may have none.
     share = counts / jnp.maximum(1, counts.sum())
     weight = (1 / jnp.log(_FEWEST + share))[labels] * known
