@@ -53,12 +53,18 @@ _BCCD = Config(
     steps=800,
     every=200,
 )
-# Streets from a car, 256 x 192: 367 images to learn from, 11 classes.
+# Streets from a car, 256 x 192: 367 images to learn from, 11 classes. A deeper network,
+# which sees more of what is around: 20 minutes on one CPU core. Clean images do best on
+# patches: `--model.stem patch --model.patch-size 2 --model.widened 0`.
 _CAMVID = dataclasses.replace(
     _BCCD,
     task="segment",
-    data=Data("tfds:camvid_small", image_shape=(180, 240), augment="crop-flip"),
-    steps=1_200,
+    data=Data(
+        "tfds:camvid_small", image_shape=(180, 240), augment="crop-flip", jitter=0.3
+    ),
+    model=Model("resnet18", width=16, widened=1.25, decoder=32),
+    steps=2_500,
+    every=500,
 )
 _VOC = Config(
     task="detect",
