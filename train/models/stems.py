@@ -170,7 +170,8 @@ def widened_options(
 
     Args:
       name: As of `stem_options`.
-      wide: Width for places as fine as usual; coarser ones have more, by as much.
+      wide: Width for places as fine as usual, or finer; coarser ones have more, by as
+        much.
       shape: As of `stem_options`.
       cell_size: As of `stem_options`.
       patch_size: As of `stem_options`.
@@ -191,4 +192,4 @@ def widened_options(
         options |= {"stem": name}
         options |= {"patch_size": patch_size} if stem.cell_size is None else {}
         cell = cell_size * (stem.cell_size or patch_size)
-    return options | {"width": max(8, 8 * round(wide * cell / usual / 8))}
+    return options | {"width": max(8, 8 * round(wide * max(1, cell / usual) / 8))}
