@@ -31,7 +31,12 @@ def complaints(notebook):
 
 
 def test_the_notebooks_are_there():
-    assert {path.stem for path in NOTEBOOKS} == {"quickstart", "train", "audit", "tasks"}
+    assert {path.stem for path in NOTEBOOKS} == {
+        "quickstart",
+        "train",
+        "audit",
+        "tasks",
+    }
 
 
 @every_notebook
