@@ -146,7 +146,9 @@ def test_a_run_that_was_killed_ends_in_the_same_bits(runs, tmp_path):
 
 
 @pytest.mark.parametrize(("task", "processes"), [("segment", 1), ("detect", 2)])
-def test_eight_devices_learn_the_same(runs, scenes, tmp_path, task, processes):
+def test_eight_devices_and_two_processes_learn_the_same(
+    runs, scenes, tmp_path, task, processes
+):
     jobs = [(values_of(task, "step", scenes), str(tmp_path / "run"), False)]
     cache = tmp_path / "programs"
     if processes == 1:
@@ -155,7 +157,7 @@ def test_eight_devices_learn_the_same(runs, scenes, tmp_path, task, processes):
         with socket.socket() as free:
             free.bind(("localhost", 0))
             at = f"localhost:{free.getsockname()[1]}"
-        both = [started(cache, jobs, at, str(i), devices=4) for i in range(2)]
+        both = [started(cache, jobs, at, str(i)) for i in range(2)]
         for process in both:
             finish(process)
     one, other = notes(runs / f"{task}-step"), notes(tmp_path / "run")
