@@ -140,8 +140,9 @@ def test_functions_are_timed_on_the_device_here(cpu, monkeypatch):
 def test_every_preset_is_known_and_takes_its_images():
     assert set(presets.LEARNED) == set(PRESETS)
     for name, (shape, classes) in presets.LEARNED.items():
-        size = PRESETS[name].data.image_size
+        size, fitted = PRESETS[name].data.image_size, PRESETS[name].data.image_shape
         assert size is None or shape[:2] == (size, size)
+        assert fitted is None or shape[:2] == fitted
         mesh = devices.mesh(jax.device_count())
         assert Steps(PRESETS[name], shape, classes, mesh).classes == classes
 

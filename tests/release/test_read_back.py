@@ -330,7 +330,7 @@ def test_verify_says_which_names_could_not_be_given(tmp_path, monkeypatch, capsy
     assert main(["mix", str(source), str(mixed), *OPTIONS, *kept]) == 0
     assert main(["verify", str(mixed), *kept]) == 0
     # A system that takes shorter names than the one where it was mixed.
-    monkeypatch.setattr("vmixjax.data.formats.folder._MOST_NAME", 4)
+    monkeypatch.setattr("vmixjax.data.formats.image_files._MOST_NAME", 4)
     capsys.readouterr()
     assert main(["verify", str(mixed), *kept]) == 1
     assert "would have a name of 5 bytes" in capsys.readouterr().out

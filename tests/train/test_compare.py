@@ -121,12 +121,13 @@ def test_the_table_has_points_lost_and_the_spread_over_seeds(tmp_path):
             ("release", 16, 0.88, None),
         )
     ]
-    rows = [re.split("  +", line.strip()) for line in table({"arms": arms}).split("\n")]
+    result = {"title": "accuracy", "arms": arms}
+    rows = [re.split("  +", line.strip()) for line in table(result).split("\n")]
     assert rows[1:] == [
         ["clean, flips", "89.00 % ± 1.00", "1.00", "50.0 %"],
         ["clean", "90.00 % ± 1.00", "0.00", "50.0 %"],
         ["release", "8", "87.00 % ± 0.20", "3.00", "50.0 %"],
         ["release", "16", "88.00 %", "2.00", "50.0 %"],
     ]
-    draw({"arms": arms}, tmp_path / "plot.png")
+    draw(result, tmp_path / "plot.png")
     assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
