@@ -226,7 +226,8 @@ def test_nothing_is_lost_that_is_not_named(files, source_kind, kind, names):
         if refused is not None:
             # As a whole, before there is a release.
             assert re.search(
-                "no image|cannot hold|no field objects|have the key|splits? are called|a split",
+                "no image|cannot hold|no field objects|have the key"
+                "|splits? are called|a split",
                 refused,
             ), refused
             assert not (root / "mixed" / "release.json").exists()
