@@ -20,15 +20,15 @@ from train.tasks import TASKS
 Shape = tuple[int, int, int]
 
 LEARNED: dict[str, tuple[Shape, int]] = {
+    "cityscapes": ((512, 1024, 3), 34),
+    "voc": ((320, 320, 3), 20),
+    "coco": ((320, 320, 3), 80),
+    "bccd": ((240, 320, 3), 3),
     "imagenet100": ((224, 224, 3), 100),
+    "camvid": ((180, 240, 3), 11),
     "cifar10": ((32, 32, 3), 10),
     "cifar10_small": ((32, 32, 3), 10),
     "cifar10_112": ((112, 112, 3), 10),
-    "bccd": ((240, 320, 3), 3),
-    "camvid": ((180, 240, 3), 11),
-    "voc": ((320, 320, 3), 20),
-    "coco": ((320, 320, 3), 80),
-    "cityscapes": ((512, 1024, 3), 34),
     "mnist": ((28, 28, 1), 10),
     "fashion_mnist": ((28, 28, 1), 10),
     "digits": ((32, 32, 1), 10),

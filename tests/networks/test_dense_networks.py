@@ -19,7 +19,7 @@ from vmixjax.networks import (
     train_detector,
     train_segmenter,
 )
-from vmixjax.networks import dense_training as training
+from vmixjax.networks import protected_training as training
 from vmixjax.networks.inputs import mirror
 
 KEY = jax.random.key(0)

@@ -67,7 +67,7 @@ class Task:
 
     @classmethod
     def field_of(cls, classes: tuple[str, ...]) -> Field:
-        """Makes the field that holds what `fitted` gives."""
+        """Makes the field that holds what `stored` gives."""
         raise NotImplementedError
 
     @classmethod

@@ -17,18 +17,10 @@ from flax import nnx
 
 from vmixjax import _validate
 from vmixjax.methods import Protect
-from vmixjax.networks import trainer
+from vmixjax.networks import protected_training, trainer
 from vmixjax.networks.conv_net import ConvNet
-from vmixjax.networks.inputs import centred, in_chunks, mirror_half, protect_all
+from vmixjax.networks.inputs import centred, in_chunks
 from vmixjax.networks.trainer import Graph, Parameters
-
-FEWEST_IMAGES = 2
-
-_OPTIMIZER = optax.chain(
-    optax.clip_by_global_norm(1.0),
-    optax.scale_by_adam(),
-    optax.add_decayed_weights(1e-2),
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,20 +109,23 @@ def train_classifier(
       networks.
     """
     images, labels, classes = _checked(images, labels, classes)
-    counts = {"steps": steps, "batch_size": batch_size, "width": width}
-    for name, value in counts.items():
-        _validate.at_least(name, value, 1)
+    _validate.at_least("width", width, 1)
     init, train = jax.random.split(key)
     network = untrained_classifier(init, images.shape[-1], classes, width=width)
-    state = trainer.fit(
+    parameters = protected_training.train(
         train,
-        trainer.init(_OPTIMIZER, network.parameters),
-        trainer.step_of(network.graph, cross_entropy, _OPTIMIZER),
-        functools.partial(_batch, protect, batch_size, mirror, images, labels),
-        rate=trainer.learning_rate(learning_rate, steps),
+        images,
+        labels,
+        (network.graph, network.parameters),
+        cross_entropy,
+        protected_training.unmoved,
         steps=steps,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        protect=protect,
+        mirror=mirror,
     )
-    return Classifier(network.graph, state.parameters)
+    return Classifier(network.graph, parameters)
 
 
 def untrained_classifier(
@@ -161,7 +156,7 @@ def cross_entropy(
 def _checked(
     images: jax.typing.ArrayLike, labels: jax.typing.ArrayLike, classes: int | None
 ) -> tuple[jax.Array, jax.Array, int]:
-    images = _validate.images("images", images, fewest=FEWEST_IMAGES)
+    images = _validate.images("images", images, fewest=protected_training.FEWEST_IMAGES)
     if np.ndim(labels) == 2:
         labels = _validate.probabilities("labels", labels, len(images), classes)
         return images, labels, labels.shape[1]
@@ -178,20 +173,3 @@ def _infer(
     graph: Graph, what: str, parameters: Parameters, images: jax.Array
 ) -> jax.Array:
     return getattr(nnx.merge(graph, parameters), what)(centred(images))
-
-
-@functools.partial(jax.jit, static_argnums=(0, 1, 2))
-def _batch(
-    protect: Protect | None,
-    size: int,
-    mirror: bool,
-    images: jax.Array,
-    labels: jax.Array,
-    key: jax.Array,
-) -> tuple[jax.Array, jax.Array]:
-    pick, flip, keys = jax.random.split(key, 3)
-    ids = jax.random.randint(pick, (size,), 0, len(labels))
-    batch = mirror_half(flip, images[ids]) if mirror else images[ids]
-    if protect is not None:
-        batch = protect_all(protect, keys, batch)
-    return batch, labels[ids]

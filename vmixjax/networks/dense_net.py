@@ -5,7 +5,9 @@ import jax.numpy as jnp
 from flax import nnx
 
 from vmixjax._grid import fold
+from vmixjax.networks import trainer
 from vmixjax.networks.inputs import pad_to
+from vmixjax.networks.trainer import Graph, Parameters
 from vmixjax.networks.unet import UNet
 
 CELL = 4
@@ -39,3 +41,10 @@ class DenseNet(nnx.Module):
         x = fold(pad_to(images, CELL), 2)
         x = fold(nnx.gelu(self.first(x)), 2)
         return self.unet(nnx.gelu(self.second(x))).astype(jnp.float32)
+
+
+def untrained(
+    key: jax.Array, channels: int, outputs: int, width: int
+) -> tuple[Graph, Parameters]:
+    """Makes what training begins with."""
+    return trainer.init_params(key, DenseNet, channels, outputs, width=width)

@@ -24,7 +24,8 @@ from vmixjax.dense.centres import (
     sides_to_boxes,
 )
 from vmixjax.methods import Protect
-from vmixjax.networks import dense_training
+from vmixjax.networks import protected_training
+from vmixjax.networks.dense_net import untrained
 from vmixjax.networks.inputs import centred, in_chunks
 from vmixjax.networks.trainer import Graph, Parameters
 
@@ -121,7 +122,7 @@ def train_detector(
     References:
       Ours; for what is learned, see `vmixjax.dense.centres`.
     """
-    images = _validate.images("images", images, fewest=dense_training.FEWEST_IMAGES)
+    images = _validate.images("images", images, fewest=protected_training.FEWEST_IMAGES)
     _checked(objects, images)
     labels = np.concatenate([one.labels for one in objects])
     least = int(labels.max(initial=0)) + 1
@@ -132,7 +133,7 @@ def train_detector(
     _validate.at_least("width", width, 1)
     init, train = jax.random.split(key)
     network = untrained_detector(init, images.shape[-1], classes, width=width)
-    parameters = dense_training.train(
+    parameters = protected_training.train(
         train,
         images,
         _targets(objects),
@@ -152,7 +153,7 @@ def untrained_detector(
     key: jax.Array, channels: int, classes: int, *, width: int = 32
 ) -> Detector:
     """Makes what `train_detector` begins with."""
-    return Detector(*dense_training.untrained(key, channels, classes + 4, width))
+    return Detector(*untrained(key, channels, classes + 4, width))
 
 
 def _checked(objects: Sequence[Boxes], images: jax.Array) -> None:

@@ -24,8 +24,7 @@ def pad_to(x: jax.Array, unit: int) -> jax.Array:
 
 def mirror_half(key: jax.Array, images: jax.Array) -> jax.Array:
     """Mirrors images (B, H, W, C) left to right, each with probability 1/2."""
-    flip = jax.random.bernoulli(key, shape=(len(images), 1, 1, 1))
-    return jnp.where(flip, images[:, :, ::-1], images)
+    return mirror(jax.random.bernoulli(key, shape=(len(images),)), images)
 
 
 def mirror(flips: jax.Array, images: jax.Array) -> jax.Array:

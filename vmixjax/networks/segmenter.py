@@ -21,7 +21,8 @@ from vmixjax.dense.masks import (
     pixel_loss,
 )
 from vmixjax.methods import Protect
-from vmixjax.networks import dense_training
+from vmixjax.networks import protected_training
+from vmixjax.networks.dense_net import untrained
 from vmixjax.networks.inputs import centred, in_chunks
 from vmixjax.networks.inputs import mirror as flipped
 from vmixjax.networks.trainer import Graph, Parameters
@@ -101,7 +102,7 @@ def train_segmenter(
     References:
       Ours.
     """
-    images = _validate.images("images", images, fewest=dense_training.FEWEST_IMAGES)
+    images = _validate.images("images", images, fewest=protected_training.FEWEST_IMAGES)
     masks = _checked(masks, images)
     least = _class_count(masks)
     classes = max(least, 1) if classes is None else classes
@@ -110,7 +111,7 @@ def train_segmenter(
     _validate.at_least("width", width, 1)
     init, train = jax.random.split(key)
     network = untrained_segmenter(init, images.shape[-1], classes, width=width)
-    parameters = dense_training.train(
+    parameters = protected_training.train(
         train,
         images,
         masks,
@@ -130,7 +131,7 @@ def untrained_segmenter(
     key: jax.Array, channels: int, classes: int, *, width: int = 32
 ) -> Segmenter:
     """Makes what `train_segmenter` begins with."""
-    return Segmenter(*dense_training.untrained(key, channels, classes, width))
+    return Segmenter(*untrained(key, channels, classes, width))
 
 
 def _checked(masks: jax.typing.ArrayLike, images: jax.Array) -> jax.Array:

@@ -3,8 +3,9 @@
 import contextlib
 import hashlib
 import os
+import struct
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, wait
 from pathlib import Path, PurePath
 
@@ -26,6 +27,9 @@ _MOST_NAME = 255
 
 _UNDER_WAY = 64
 """Files that may wait for the disk, in memory."""
+
+_LENGTH = struct.Struct(">Q")
+"""Of what comes before an image file in a record."""
 
 MOST_FILES = 2**14
 """To a shard: their names are noted together."""
@@ -138,6 +142,42 @@ class FilesWriter(Writer):
             file.write(content)
         check_stored(path, expected)
         self._files.parts[name] = path, expected
+
+
+def packed(first: bytes, image: bytes) -> bytes:
+    """Makes one record of an image file and what belongs to it, which comes first."""
+    return _LENGTH.pack(len(first)) + first + image
+
+
+def unpacked(record: bytes) -> tuple[bytes, bytes]:
+    """Gives what `packed` was given."""
+    (length,) = _LENGTH.unpack_from(record)
+    end = _LENGTH.size + length
+    return record[_LENGTH.size : end], record[end:]
+
+
+def write_last(root: Path, contents: Mapping[str, Iterable[bytes]]) -> dict[str, str]:
+    """Writes files that come after all shards; gives their SHA-256.
+
+    Args:
+      root: Folder to write to.
+      contents: For each path below it the content, piece by piece.
+    """
+    work, files = own_folder(root, WORK), Files()
+    try:
+        for name, pieces in contents.items():
+            path, digest = part_path(work), hashlib.sha256()
+            files.parts[name] = path, ""
+            with create_private(path) as file:
+                for piece in pieces:
+                    file.write(piece)
+                    digest.update(piece)
+            check_stored(path, digest.hexdigest())
+            files.parts[name] = path, digest.hexdigest()
+        files.publish(root)
+        return {name: digest for name, (_, digest) in files.parts.items()}
+    finally:
+        files.discard()
 
 
 @contextlib.contextmanager

@@ -1,9 +1,7 @@
 """Writes PNG files, and a file of boxes beside each."""
 
 import abc
-import hashlib
-import struct
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,32 +15,24 @@ from vmixjax.data.formats.image_files import (
     FilesWriter,
     file_path,
     files_written,
+    packed,
+    unpacked,
 )
 from vmixjax.data.inside import (
-    create_private,
     is_plain,
-    move_inside,
-    own_folder,
-    usual_mode,
 )
 from vmixjax.data.objects import OBJECTS, Boxes, Objects
 from vmixjax.data.writing import (
-    WORK,
     Files,
     Shard,
     Sink,
     Stored,
-    check_stored,
-    part_path,
     sequence_number,
 )
 from vmixjax.errors import ImageError, RunError
 
 MOST_IMAGES = MOST_FILES // 2
 """To a shard."""
-
-_LENGTH = struct.Struct(">Q")
-"""Of the sidecar, which a record begins with."""
 
 
 class SidecarSink(Sink):
@@ -137,11 +127,11 @@ class SidecarSink(Sink):
         """It is the sidecar and the image, one behind the other."""
         boxes = self._boxes(example)
         sidecar = self.render(boxes, example.image.shape, output)
-        return _LENGTH.pack(len(sidecar)) + sidecar + encode_png(example.image)
+        return packed(sidecar, encode_png(example.image))
 
     def reread(self, record: bytes, output: str) -> Stored:
         """Its reader takes the name from the path."""
-        sidecar, image = _parts(record)
+        sidecar, image = unpacked(record)
         check_length(image)
         shape, dtype = png_form(image)
         boxes = self.parse(sidecar, shape, output)
@@ -159,7 +149,7 @@ class SidecarSink(Sink):
         del shard
 
         def both(name: str, record: bytes) -> Iterable[tuple[str, bytes]]:
-            sidecar, image = _parts(record)
+            sidecar, image = unpacked(record)
             return (name, image), (self.sidecar_of(name), sidecar)
 
         with files_written(FilesWriter(self.root, files, disk, both)) as writer:
@@ -192,33 +182,6 @@ def check_splits(splits: Collection[str]) -> None:
                 f"the split {split} has a name that is none of a file; rename it, or "
                 f"leave it out with --splits"
             )
-
-
-def write_last(root: Path, contents: Mapping[str, bytes]) -> dict[str, str]:
-    """Writes files that come after all shards; gives their SHA-256.
-
-    Args:
-      root: Folder to write to.
-      contents: For each path below it the content.
-    """
-    written, moves = {}, []
-    work = own_folder(root, WORK)
-    for name, content in contents.items():
-        path = part_path(work)
-        with create_private(path) as file:
-            file.write(content)
-        written[name] = hashlib.sha256(content).hexdigest()
-        check_stored(path, written[name])
-        moves.append((f"{WORK}/{path.name}", name))
-    move_inside(root, moves, usual_mode(work))
-    return written
-
-
-def _parts(record: bytes) -> tuple[bytes, bytes]:
-    """The sidecar and the image of a record."""
-    (length,) = _LENGTH.unpack_from(record)
-    end = _LENGTH.size + length
-    return record[_LENGTH.size : end], record[end:]
 
 
 def _fit_names(names: tuple[str, ...] | None, format: str) -> tuple[str, ...]:

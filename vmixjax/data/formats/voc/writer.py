@@ -6,11 +6,11 @@ from pathlib import Path
 
 from vmixjax.data.example import Example, Schema
 from vmixjax.data.files import is_text
+from vmixjax.data.formats.image_files import write_last
 from vmixjax.data.formats.sidecars.sink import (
     SidecarSink,
     check_splits,
     is_image_file,
-    write_last,
 )
 from vmixjax.data.formats.voc.annotation import (
     FLAGS,
@@ -88,9 +88,9 @@ class VocSink(SidecarSink):
         """Writes the lists of splits, and that of classes."""
         check_splits(counts)
         lists = {
-            CLASSES: render_classes(self.names),
+            CLASSES: [render_classes(self.names)],
             **{
-                f"{LISTS}/{split}.txt": render_list(self._listed.get(split, []))
+                f"{LISTS}/{split}.txt": [render_list(self._listed.get(split, []))]
                 for split in counts
             },
         }

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePath
 
 from vmixjax.data.example import Example, Schema
-from vmixjax.data.formats.sidecars.sink import SidecarSink, check_splits, write_last
+from vmixjax.data.formats.image_files import write_last
+from vmixjax.data.formats.sidecars.sink import SidecarSink, check_splits
 from vmixjax.data.formats.yolo import description
 from vmixjax.data.formats.yolo.labels import meaning, parse, render
 from vmixjax.data.formats.yolo.reader import IMAGES, labels_of
@@ -62,4 +63,4 @@ class YoloSink(SidecarSink):
         """Writes `data.yaml`."""
         check_splits(counts)
         content = description.render(self.names, list(counts))
-        return write_last(self.root, {description.NAMES[0]: content})
+        return write_last(self.root, {description.NAMES[0]: [content]})

@@ -1,8 +1,8 @@
-"""The training of networks that say something of each place, as their images are."""
+"""The training of networks on images that are protected anew in every batch."""
 
 import functools
 from collections.abc import Callable
-from typing import Any, TypedDict
+from typing import Any
 
 import jax
 import optax
@@ -10,7 +10,6 @@ import optax
 from vmixjax import _validate
 from vmixjax.methods import Protect
 from vmixjax.networks import trainer
-from vmixjax.networks.dense_net import DenseNet
 from vmixjax.networks.inputs import mirror, protect_all
 from vmixjax.networks.trainer import Graph, Loss, Parameters
 
@@ -27,22 +26,10 @@ Mirrored = Callable[[jax.Array, Any], Any]
 so."""
 
 
-class DenseOptions(TypedDict, total=False):
-    """Options of `train_detector` and `train_segmenter`, all but classes."""
-
-    steps: int
-    batch_size: int
-    width: int
-    learning_rate: float
-    protect: Protect | None
-    mirror: bool
-
-
-def untrained(
-    key: jax.Array, channels: int, outputs: int, width: int
-) -> tuple[Graph, Parameters]:
-    """Makes what training begins with."""
-    return trainer.init_params(key, DenseNet, channels, outputs, width=width)
+def unmoved(flips: jax.Array, targets: Any) -> Any:
+    """Gives targets of whole images, which are the same for mirrored ones."""
+    del flips
+    return targets
 
 
 def train(
@@ -65,7 +52,7 @@ def train(
       key: of the batches and the keys of `protect`.
       images: uint8 (B, H, W, C).
       targets: arrays (B, …), a pytree.
-      network: as of `untrained`.
+      network: its static graph and first weights.
       loss: what to make small, of batches (images, targets). This and `mirrored` are
         part of programs: best defined once, in a module.
       mirrored: mirrors targets.
