@@ -1,7 +1,6 @@
 """Releases as Pascal VOC and YOLO have data sets: mixed, verified, killed, restored."""
 
 import io
-import os
 import shutil
 import signal
 import subprocess
@@ -14,6 +13,7 @@ import pytest
 import tensorflow_datasets as tfds
 from box_sets import MAKE, READ, write_voc
 from small_folders import tree
+from stills import after_each_flush
 from strangers import write_tfds
 
 from vmixjax.cli import main
@@ -224,24 +224,21 @@ def test_interrupted_anywhere_it_goes_on_to_the_same_bytes(
     tmp_path, secret, monkeypatch, kind
 ):
     src = MAKE[kind](tmp_path / "src", {"train": "abcd", "val": "e", "test": []})
-    whole, copies, flush = tmp_path / "whole", [], os.fsync
+    whole, copies = tmp_path / "whole", []
 
-    def copying(descriptor):
-        flush(descriptor)
-        # Other threads may be about to remove or rename what is there.
-        copy = tmp_path / f"copy-{len(copies)}"
-        copies.append(copy)
-        shutil.copytree(whole, copy, ignore_dangling_symlinks=True)
+    def copy():
+        copies.append(tmp_path / f"copy-{len(copies)}")
+        shutil.copytree(whole, copies[-1])
 
     options = [*OPTIONS, *secret, "--workers", "1"]
     with monkeypatch.context() as patch:
-        patch.setattr(os, "fsync", copying)
+        after_each_flush(patch, copy)
         assert run("mix", f"{kind}:{src}", whole, *options) == 0
     wanted = tree(whole)
     assert len(copies) > 15
-    for copy in copies[1::4] + copies[-3:]:
-        assert run("mix", f"{kind}:{src}", copy, *options) == 0
-        assert tree(copy) == wanted
+    for left in copies[1::4] + copies[-3:]:
+        assert run("mix", f"{kind}:{src}", left, *options) == 0
+        assert tree(left) == wanted
 
 
 def test_killed_it_goes_on_and_is_restored(tmp_path):

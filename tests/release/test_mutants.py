@@ -15,7 +15,6 @@ import sys
 import tarfile
 from functools import partial
 from pathlib import Path
-from threading import Lock
 
 import mutants
 import numpy as np
@@ -24,6 +23,7 @@ import pytest
 import tensorflow_datasets as tfds
 from array_record.python import array_record_module
 from PIL import Image
+from stills import after_each_flush
 from tensorflow_datasets.proto import tf_example_pb2
 from watched import Wrong, each_mutant, run, tree, write_decoys
 
@@ -82,17 +82,15 @@ def mix(*arguments):
 
 def mix_until(mixed, src, kind, secret):
     """Mixes, and keeps what is there once two of the shards are noted as done."""
-    whole, flush, lock = mixed.with_name(f"{mixed.name}-whole"), os.fsync, Lock()
+    whole = mixed.with_name(f"{mixed.name}-whole")
 
-    def copying(descriptor):
-        flush(descriptor)
-        with lock:
-            noted = len(list((whole / WORK).glob("*.json")))
-            if noted >= 3 and not mixed.exists():
-                shutil.copytree(whole, mixed)
+    def copy():
+        noted = len(list((whole / WORK).glob("*.json")))
+        if noted >= 3 and not mixed.exists():
+            shutil.copytree(whole, mixed)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(os, "fsync", copying)
+        after_each_flush(patch, copy)
         mix(
             src, whole, "--format", kind, *(["--secret-file", secret] if secret else [])
         )
