@@ -226,3 +226,18 @@ def test_mutants_are_boxes_or_refused():
         assert parse_objects(encode_objects(field, found))[1].alike(found)
     assert boxed > 30
     assert refused > 700
+
+
+def test_of_too_many_the_largest_are_taken_in_their_order_and_fewer_are_filled_up():
+    three = boxes(
+        [0, 0, 0.5, 0.5], [0, 0, 0.1, 0.1], [0, 0, 1, 1], labels=[1, 0, 1], n=[1, 2, 3]
+    )
+    corners, labels = three.padded(2)
+    np.testing.assert_array_equal(corners, three.corners[[0, 2]])
+    assert labels.tolist() == [1, 1]
+    corners, labels = three.padded(5)
+    np.testing.assert_array_equal(corners[:3], three.corners)
+    assert not corners[3:].any()
+    assert labels.tolist() == [1, 0, 1, -1, -1]
+    assert (corners.dtype, labels.dtype) == (np.float32, np.int32)
+    assert boxes().padded(1)[1].tolist() == [-1]

@@ -77,14 +77,14 @@ def test_each_image_is_protected_with_a_key_of_its_own_and_its_boxes_are_not():
     assert (again != images).any()
 
 
-def test_boxes_become_arrays_of_one_length_the_largest_first():
+def test_boxes_become_arrays_of_one_length():
     one = Boxes(
         np.array([[0, 0, 0.1, 0.1], [0, 0, 1, 1]], np.float32), np.array([1, 0])
     )
     none = Boxes(np.zeros((0, 4), np.float32), np.zeros(0, np.int64))
     corners, labels = detector._targets([one, none])
-    assert labels.tolist() == [[0, 1], [-1, -1]]
-    assert corners[0, 0].tolist() == [0, 0, 1, 1]
+    assert labels.tolist() == [[1, 0], [-1, -1]]
+    assert corners[0, 1].tolist() == [0, 0, 1, 1]
     many = Boxes(np.tile(one.corners, (80, 1)), np.tile(one.labels, 80))
     assert detector._targets([many])[1].shape == (1, detector.MOST_OBJECTS)
     assert detector._targets([none, none])[1].shape == (2, 1)

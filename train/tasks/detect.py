@@ -114,13 +114,9 @@ class Detect(Task):
                 f"{value.labels.max()}: with {self.classes} classes, they must be 0 to "
                 f"{self.classes - 1}"
             )
-        corners = value.corners * np.tile(self.shape[:2], 2).astype(np.float32)
-        size = np.prod(corners[:, 2:] - corners[:, :2], axis=1)
-        chosen = np.sort(np.argsort(-size, stable=True)[: self.config.data.boxes])
-        targets = self.blank()
-        targets["boxes"][: len(chosen)] = corners[chosen]
-        targets["box_labels"][: len(chosen)] = value.labels[chosen]
-        return targets
+        corners, labels = value.padded(self.config.data.boxes)
+        sides = np.tile(self.shape[:2], 2).astype(np.float32)
+        return {"boxes": corners * sides, "box_labels": labels}
 
     def blank(self) -> dict[str, np.ndarray]:
         """See `Task.blank`."""

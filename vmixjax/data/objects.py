@@ -67,6 +67,22 @@ class Boxes:
             for name, one in mine.items()
         )
 
+    def padded(self, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """Gives `count` objects, what training programs of one shape take.
+
+        Of more, the largest are taken, in their order; fewer are filled up.
+
+        Returns:
+          Corners (count, 4), and labels int32 (count,), -1 for what is no object.
+        """
+        sizes = np.prod(self.corners[:, 2:] - self.corners[:, :2], axis=1)
+        chosen = np.sort(np.argsort(-sizes, stable=True)[:count])
+        corners = np.zeros((count, 4), np.float32)
+        labels = np.full(count, -1, np.int32)
+        corners[: len(chosen)] = self.corners[chosen]
+        labels[: len(chosen)] = self.labels[chosen]
+        return corners, labels
+
     def arrays(self) -> dict[str, np.ndarray]:
         """Gives all that is known of the objects, by name."""
         # No name of what else is known begins so.

@@ -31,8 +31,8 @@ _THRESHOLD = 0.5
 _RARE = 2.19
 """Of logits of heat to begin with, below 0: a tenth, as centres are rare."""
 
-_HEAT_WEIGHT = 1.0
 _SIDES_WEIGHT = 2.0
+"""What the loss of sides counts, beside that of heat."""
 
 
 class Wanted(NamedTuple):
@@ -170,9 +170,7 @@ def detection_loss(
 
     asked = jax.vmap(one)(boxes, labels)
     found = sides_to_boxes(sides.astype(jnp.float32), cell)
-    return _HEAT_WEIGHT * heat_loss(heat, asked.heat) + _SIDES_WEIGHT * sides_loss(
-        found, asked
-    )
+    return heat_loss(heat, asked.heat) + _SIDES_WEIGHT * sides_loss(found, asked)
 
 
 def cell_of(size: tuple[int, int], outputs: jax.Array) -> tuple[float, float]:

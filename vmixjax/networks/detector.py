@@ -165,15 +165,9 @@ def _checked(objects: Sequence[Boxes], images: jax.Array) -> None:
 
 
 def _targets(objects: Sequence[Boxes]) -> Targets:
-    """Pads to the same number of boxes, the largest first."""
     most = min(max(1, *(len(one) for one in objects)), MOST_OBJECTS)
-    corners = np.zeros((len(objects), most, 4), np.float32)
-    labels = np.full((len(objects), most), -1, np.int32)
-    for i, one in enumerate(objects):
-        areas = np.prod(one.corners[:, 2:] - one.corners[:, :2], axis=1)
-        chosen = np.argsort(-areas, stable=True)[:most]
-        corners[i, : len(chosen)] = one.corners[chosen]
-        labels[i, : len(chosen)] = one.labels[chosen]
+    padded = [one.padded(most) for one in objects]
+    corners, labels = (np.stack(arrays) for arrays in zip(*padded, strict=True))
     return jnp.asarray(corners), jnp.asarray(labels)
 
 
