@@ -136,11 +136,11 @@ def _shift(config: Config, shape: tuple[int, ...]) -> Shift:
     """
     shortest = min(shape[:2])
     if config.mixing.where == "off" or config.data.shift == "pixels":
-        return Shift(max(1, shortest // 8), 1, "reflect")
+        return Shift(max(1, shortest // 8), 1, "reflect", config.data.shifted)
     side = whole_side(config)
     most = max(1, shortest // 8 // side) if 4 * side <= shortest else 0
     # Each edge is in its reflection too: else regions there would hold other sums.
-    return Shift(most * side, side, "symmetric")
+    return Shift(most * side, side, "symmetric", config.data.shifted)
 
 
 def _mean(image: jax.Array) -> jax.Array:

@@ -44,6 +44,9 @@ class Data:
     shift: Literal["regions", "pixels"] = "regions"
     """Shifts by whole regions, which tell whoever gets the batches nothing new; or by
     pixels, which undo the mixing: only for batches that stay on this machine."""
+    shifted: float = 1.0
+    """Share of images that are shifted, where they are: by few large regions, whole
+    ones are much."""
     jitter: float = 0.0
     """Strength, 0 to 1, of random changes of contrast, brightness and tint."""
     erase: float = 0.0
@@ -183,6 +186,7 @@ _RANGES = {
     "optimizer.distill": (0, 1),
     "optimizer.temperature": (1e-3, 1e6),
     "data.jitter": (0, 1),
+    "data.shifted": (0, 1),
     "data.erase": (0, 1),
     "batch_size": (1, 2**20),
     "steps": (1, 2**31 - 1),

@@ -10,6 +10,10 @@ import jax
 import jax.numpy as jnp
 
 
+_WHETHER = 7
+"""Folded into the key of a shift, which draws by how much."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Shift:
     """By how much images of one shape may be shifted.
@@ -18,14 +22,23 @@ class Shift:
       margin: Pixels that they can be moved by, at most, in each direction.
       unit: They are moved by multiples of it.
       edge: What lies beyond them, as `jnp.pad` calls it: "reflect" or "symmetric".
+      share: The share of images that are moved, by what may be nothing; 0 to 1.
     """
 
     margin: int
     unit: int
     edge: str
+    share: float = 1.0
 
     def draw(self, key: jax.Array) -> jax.Array:
         """Draws where in what is padded an image begins, int32 (2,), in pixels."""
+        start = self._drawn(key)
+        if self.share == 1:
+            return start
+        moves = jax.random.bernoulli(jax.random.fold_in(key, _WHETHER), self.share)
+        return jnp.where(moves, start, self.margin)
+
+    def _drawn(self, key: jax.Array) -> jax.Array:
         if self.edge == "symmetric":
             steps = self.margin // self.unit
             return self.unit * jax.random.randint(key, (2,), 0, 2 * steps + 1)

@@ -53,6 +53,12 @@ RECIPES: dict[str, Recipe] = {
         "mirrored, and shifted by whole regions",
         lambda c: changed(c, data={"augment": "crop-flip", "shift": "regions"}),
     ),
+    "seldom": Recipe(
+        "mirrored, and half of them shifted by whole regions",
+        lambda c: changed(
+            c, data={"augment": "crop-flip", "shift": "regions", "shifted": 0.5}
+        ),
+    ),
     "jitter": Recipe(
         "random contrast, brightness and tint",
         lambda c: changed(c, data={"jitter": 0.2}),

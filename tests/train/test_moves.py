@@ -1,5 +1,6 @@
 """Boxes and masks go where their images go, and images where they always went."""
 
+import dataclasses
 import itertools
 
 import dm_pix as pix
@@ -19,6 +20,8 @@ from vmixjax.dense.masks import IGNORED
 SHAPE = (32, 48, 3)
 COUNT = 24
 KEYS = inputs.image_keys(3, jnp.uint32(1), jnp.arange(COUNT))
+
+MANY = jax.random.split(jax.random.key(2), 1000)
 
 PIXELS = Shift(4, 1, "reflect")
 REGIONS = Shift(8, 4, "symmetric")
@@ -60,6 +63,20 @@ def test_a_box_is_where_its_picture_is(shift):
                 corners[i][2] - corners[i][0],
                 corners[i][3] - corners[i][1],
             ]
+
+
+@pytest.mark.parametrize("shift", [PIXELS, REGIONS], ids=["pixels", "regions"])
+def test_a_share_of_images_is_shifted_by_what_all_would_be(shift):
+    draws = [
+        np.asarray(jax.vmap(dataclasses.replace(shift, share=share).draw)(MANY))
+        for share in (1.0, 0.25, 0.0)
+    ]
+    moved = (draws[1] != shift.margin).any(1)
+    np.testing.assert_array_equal(draws[1][moved], draws[0][moved])
+    # Of those that are shifted, some are by nothing.
+    expected = 0.25 * (draws[0] != shift.margin).any(1).mean()
+    assert moved.mean() == pytest.approx(expected, abs=0.04)
+    assert (draws[2] == shift.margin).all()
 
 
 def test_never_is_not_even_asked_for():
