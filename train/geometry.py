@@ -9,7 +9,6 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
-
 _WHETHER = 7
 """Folded into the key of a shift, which draws by how much."""
 

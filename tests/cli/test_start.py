@@ -2,10 +2,12 @@
 
 import subprocess
 import sys
+from importlib.metadata import version
 
 import numpy as np
 import pytest
 
+from vmixjax.cli import main
 from vmixjax.data.codecs.png import write_png
 
 RUN = """
@@ -50,3 +52,8 @@ def test_a_command_imports_what_it_needs(tmp_path, arguments, needless):
     imported = set(run.stderr.splitlines()[-1].split())
     assert "vmixjax.cli.mix" in imported, run.stderr
     assert imported & needless == set()
+
+
+def test_its_version_is_that_of_what_is_installed(capsys):
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"vmixjax {version('vmixjax')}\n"

@@ -7,9 +7,10 @@ at once. Results go to standard output.
 
 import dataclasses
 import functools
+import importlib.metadata
 import sys
 
-from vmixjax.command_line import MENDS, Program
+from vmixjax.command_line import DONE, MENDS, Program
 from vmixjax.errors import RunError
 
 PROGRAM = Program(
@@ -33,6 +34,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(arguments: list[str]) -> int:
+    if arguments == ["--version"]:
+        print(f"{PROGRAM.name} {importlib.metadata.version(PROGRAM.name)}")
+        return DONE
+
     from vmixjax.cli.commands import COMMANDS
 
     place = arguments.index("--") if "--" in arguments else len(arguments)
