@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from train.config import Config, Optimizer
-from train.geometry import Move, Shift
+from train.geometry import Move, Shift, Zoom, mean_colour
 
 _Change = Callable[[jax.Array, jax.Array], jax.Array]
 """(key, image (H, W, C)) -> the image, changed at random."""
@@ -22,7 +22,7 @@ _Change = Callable[[jax.Array, jax.Array], jax.Array]
 _Targets = dict[str, Any]
 """Arrays by name."""
 
-_GEOMETRY, _COLOURS, _ERASED, _UPENDED = 1, 2, 3, 4
+_GEOMETRY, _COLOURS, _ERASED, _UPENDED, _ZOOMED = 1, 2, 3, 4, 9
 """Folded into an image's key: mixing uses the key itself."""
 
 
@@ -38,7 +38,8 @@ def augmented(
     """Shifts, mirrors, recolours and erases at random; images uint8 (B, H, W, C).
 
     Images that are mixed afterwards, or are already, are shifted by whole regions
-    unless the config says otherwise. Mirrored, they have the same regions, too.
+    unless the config says otherwise, and keep their size then. Mirrored, they have the
+    same regions, too.
 
     Args:
       config: What is done.
@@ -51,6 +52,7 @@ def augmented(
     augment = config.data.augment
     shape = images.shape[1:]
     shift = _shift(config, shape) if "crop" in augment else None
+    zooms = config.data.zoom != (1, 1) and _by_pixels(config)
     recoloured, erased = _recoloured(config.data.jitter), _erased(config, shape)
 
     def one(
@@ -64,8 +66,11 @@ def augmented(
             None if shift is None else shift.draw(crop_key),
             jax.random.bernoulli(flip_key) if "flip" in augment else None,
             jax.random.bernoulli(upend_key) if config.data.upend else None,
+            Zoom.draw(jax.random.fold_in(key, _ZOOMED), shape[:2], config.data.zoom)
+            if zooms
+            else None,
         )
-        image = move.picture(image, _mean(image) if fills else None)
+        image = move.picture(image, mean_colour(image) if fills else None)
         if config.data.jitter:
             image = recoloured(jax.random.fold_in(key, _COLOURS), image)
         if config.data.erase:
@@ -128,6 +133,11 @@ def whole_side(config: Config) -> int:
     return math.lcm(*(size for size, _ in config.mixing.ladder))
 
 
+def _by_pixels(config: Config) -> bool:
+    """Whether images need not keep their regions."""
+    return config.mixing.where == "off" or config.data.shift == "pixels"
+
+
 def _shift(config: Config, shape: tuple[int, ...]) -> Shift:
     """How images of a shape may be shifted: by up to an eighth of a side.
 
@@ -135,17 +145,12 @@ def _shift(config: Config, shape: tuple[int, ...]) -> Shift:
     none where one is more than a quarter: what would be left is no longer the image.
     """
     shortest = min(shape[:2])
-    if config.mixing.where == "off" or config.data.shift == "pixels":
+    if _by_pixels(config):
         return Shift(max(1, shortest // 8), 1, "reflect", config.data.shifted)
     side = whole_side(config)
     most = max(1, shortest // 8 // side) if 4 * side <= shortest else 0
     # Each edge is in its reflection too: else regions there would hold other sums.
     return Shift(most * side, side, "symmetric", config.data.shifted)
-
-
-def _mean(image: jax.Array) -> jax.Array:
-    """The mean colour of an image (H, W, C), of its type."""
-    return jnp.round(image.mean((0, 1))).astype(image.dtype)
 
 
 def _recoloured(strength: float) -> _Change:
@@ -183,7 +188,7 @@ def _erased(config: Config, shape: tuple[int, ...]) -> _Change:
         chosen = jax.random.bernoulli(chosen_key, config.data.erase)
         sides = jax.random.uniform(side_key, minval=0.125, maxval=0.5)
         inside = chosen & _rectangle(place_key, shape[:2], unit, sides)
-        return jnp.where(inside[:, :, None], _mean(image), image)
+        return jnp.where(inside[:, :, None], mean_colour(image), image)
 
     return erase
 

@@ -44,6 +44,9 @@ class Data:
     shift: Literal["regions", "pixels"] = "regions"
     """Shifts by whole regions, which tell whoever gets the batches nothing new; or by
     pixels, which undo the mixing: only for batches that stay on this machine."""
+    zoom: tuple[float, float] = (1.0, 1.0)
+    """Where shifts are by pixels, images are enlarged at random too, by factors between
+    these; below 1 they become smaller."""
     shifted: float = 1.0
     """Share of images that are shifted, where they are: by few large regions, whole
     ones are much."""
@@ -117,6 +120,9 @@ class Optimizer:
     """Decoupled, of all parameters with two axes or more."""
     adaptation: float = 0.5
     """Of ST-Adam: how far beta1 moves; 0 is Adam."""
+    dice: float = 0.0
+    """Of segmenters: what the Dice loss counts, which small classes weigh as much in as
+    large ones, beside cross-entropy."""
     label_smoothing: float = 0.0
     """The share of a label that is spread over all classes."""
     mixup: float = 0.0
@@ -179,6 +185,7 @@ _RANGES = {
     "optimizer.learning_rate": (0, 1e30),
     "optimizer.weight_decay": (0, 1e6),
     "optimizer.adaptation": (0, 1),
+    "optimizer.dice": (0, 1e6),
     "optimizer.label_smoothing": (0, 1),
     "optimizer.mixup": (0, 1e6),
     "optimizer.cutmix": (0, 1e6),
@@ -228,6 +235,12 @@ def check(config: Config) -> None:
         if isinstance(value, int | float) and not low <= value <= high:
             option = f"--{name.replace('_', '-')}"
             raise RunError(f"{option} must be {low} to {high}; got {value}")
+    least, most = config.data.zoom
+    if not 0.1 <= least <= most <= 10:
+        raise RunError(
+            f"--data.zoom must be two factors, the least first, 0.1 to 10; got {least} "
+            f"{most}"
+        )
     try:
         _ = config.mixing.config
     except (TypeError, ValueError) as error:

@@ -1,7 +1,7 @@
 """How images move when they are augmented, and what is said of places in them.
 
-Shifts and mirroring, drawn from a key; masks move as their images, boxes by the same
-numbers.
+Shifts, mirroring and scaling, drawn from a key; masks move as their images, boxes by
+the same numbers.
 """
 
 import dataclasses
@@ -51,6 +51,70 @@ class Shift:
 
 
 @dataclasses.dataclass(frozen=True)
+class Zoom:
+    """By how much an image is enlarged, and where it lies then; sides stay.
+
+    Attributes:
+      factor: Below 1 it becomes smaller.
+      start: Where the first row and column come to lie, in pixels, float32 (2,).
+    """
+
+    factor: jax.Array
+    start: jax.Array
+
+    @classmethod
+    def draw(
+        cls, key: jax.Array, size: tuple[int, ...], between: tuple[float, float]
+    ) -> "Zoom":
+        """Draws a factor, any ratio as likely, and a place in what there is room for.
+
+        Args:
+          key: Of the image.
+          size: (H, W).
+          between: The least factor and the greatest.
+        """
+        factor_key, place_key = jax.random.split(key)
+        low, high = jnp.log(jnp.asarray(between, jnp.float32))
+        factor = jnp.exp(jax.random.uniform(factor_key, minval=low, maxval=high))
+        room = jnp.asarray(size, jnp.float32) * (1 - factor)
+        return cls(factor, jax.random.uniform(place_key, (2,)) * room)
+
+    def picture(self, image: jax.Array) -> jax.Array:
+        """Enlarges an image uint8 (H, W, C); beyond it is its mean colour."""
+        enlarged = jax.image.scale_and_translate(
+            image.astype(jnp.float32),
+            image.shape,
+            (0, 1),
+            jnp.stack([self.factor, self.factor]),
+            self.start,
+            "linear",
+        )
+        _, inside = self._sources(image.shape)
+        seen = jnp.round(jnp.clip(enlarged, 0, 255)).astype(image.dtype)
+        return jnp.where(inside[:, :, None], seen, mean_colour(image))
+
+    def mask(self, mask: jax.Array, beyond: int) -> jax.Array:
+        """Enlarges a mask (H, W), by the nearest pixels; beyond it is what is said."""
+        (rows, columns), inside = self._sources(mask.shape)
+        return jnp.where(inside, mask[rows][:, columns], beyond).astype(mask.dtype)
+
+    def boxes(self, corners: jax.Array) -> jax.Array:
+        """Enlarges boxes (N, 4), in pixels."""
+        return corners * self.factor + jnp.tile(self.start, 2)
+
+    def _sources(
+        self, shape: tuple[int, ...]
+    ) -> tuple[tuple[jax.Array, jax.Array], jax.Array]:
+        """Rows and columns that are shown, and whether there are such, bool (H, W)."""
+        found, inside = [], []
+        for start, side in zip(self.start, shape, strict=False):
+            at = jnp.floor((jnp.arange(side) + 0.5 - start) / self.factor)
+            found.append(jnp.clip(at, 0, side - 1).astype(jnp.int32))
+            inside.append((at >= 0) & (at < side))
+        return (found[0], found[1]), inside[0][:, None] & inside[1]
+
+
+@dataclasses.dataclass(frozen=True)
 class Move:
     """A move of one image of a shape (H, W, C).
 
@@ -60,6 +124,7 @@ class Move:
       start: What `Shift.draw` gave.
       mirrored: Whether left and right are exchanged, bool; None for never.
       upended: Whether up and down are; None for never.
+      zoom: What is done afterwards, if anything.
     """
 
     size: tuple[int, ...]
@@ -67,9 +132,31 @@ class Move:
     start: jax.Array | None
     mirrored: jax.Array | None
     upended: jax.Array | None
+    zoom: Zoom | None = None
 
     def picture(self, image: jax.Array, beyond: jax.Array | None = None) -> jax.Array:
-        """Moves an image (H, W, C), or what is as large.
+        """Moves an image (H, W, C).
+
+        Args:
+          image: The image.
+          beyond: What is put beyond it by shifts, (C,), where it is not to be its
+            reflection.
+        """
+        image = self._turned(image, beyond)
+        return image if self.zoom is None else self.zoom.picture(image)
+
+    def mask(self, mask: jax.Array, beyond: int) -> jax.Array:
+        """Moves a mask (H, W) as its image, reflections included.
+
+        Args:
+          mask: The mask.
+          beyond: What is put beyond it where it becomes smaller.
+        """
+        mask = self._turned(mask[:, :, None], None)[:, :, 0]
+        return mask if self.zoom is None else self.zoom.mask(mask, beyond)
+
+    def _turned(self, image: jax.Array, beyond: jax.Array | None) -> jax.Array:
+        """Shifts and mirrors what is as large as the image.
 
         Args:
           image: The image.
@@ -102,4 +189,9 @@ class Move:
                 flipped = corners.at[:, axis].set(side - high)
                 flipped = flipped.at[:, axis + 2].set(side - low)
                 corners = jnp.where(turned, flipped, corners)
-        return corners
+        return corners if self.zoom is None else self.zoom.boxes(corners)
+
+
+def mean_colour(image: jax.Array) -> jax.Array:
+    """Gives the mean colour of an image (H, W, C), of its type."""
+    return jnp.round(image.mean((0, 1))).astype(image.dtype)

@@ -8,11 +8,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.ndimage
 
 from train import inputs
 from train.augmentations import augmented
 from train.config import Config, Data, Mixing
-from train.geometry import Move, Shift
+from train.geometry import Move, Shift, Zoom, mean_colour
 from train.tasks.detect import Detect
 from train.tasks.segment import Segment
 from vmixjax.dense.masks import IGNORED
@@ -139,6 +140,86 @@ def test_masks_and_boxes_are_augmented_with_their_images(config):
     if "crop" not in config.data.augment:
         np.testing.assert_array_equal(seen, shown)
     assert (inside == np.asarray(seen)[:, 8:24, 8:40]).all((1, 2, 3)).any()
+
+
+def zoom(factor, start):
+    return Zoom(jnp.float32(factor), jnp.float32(start))
+
+
+def test_twice_as_large_a_pixel_is_four_and_its_box_goes_with_it():
+    rng = np.random.default_rng(0)
+    image = rng.integers(0, 256, SHAPE).astype(np.uint8)
+    move = Move(SHAPE[:2], None, None, None, None, zoom(2, [-8, -10]))
+    mask = move.mask(jnp.asarray(image[..., 0]), IGNORED)
+    middle = image[4:20, 5:29, 0]
+    np.testing.assert_array_equal(mask, middle.repeat(2, 0).repeat(2, 1))
+    box = move.boxes(jnp.float32([[4, 5, 6, 9]]))
+    np.testing.assert_array_equal(box, [[0, 0, 4, 8]])
+    # Between two pixels linear: a quarter of the way from the nearer one.
+    seen = np.asarray(move.picture(jnp.asarray(image)), np.float64)[1:-1, 1:-1]
+    rows, columns = np.arange(1, 31) / 2 + 3.75, np.arange(1, 47) / 2 + 4.75
+    expected = scipy.ndimage.map_coordinates(
+        image[..., 1].astype(np.float64),
+        np.meshgrid(rows, columns, indexing="ij"),
+        order=1,
+    )
+    assert np.abs(seen[..., 1] - expected).max() <= 0.51
+
+
+def test_half_as_large_the_rest_is_of_the_mean_colour_and_of_no_class():
+    image = jnp.asarray(np.arange(np.prod(SHAPE)).reshape(SHAPE) % 251, jnp.uint8)
+    move = Move(SHAPE[:2], None, None, None, None, zoom(0.5, [4, 6]))
+    seen, mask = move.picture(image), move.mask(image[..., 0], IGNORED)
+    inside = painted([4, 6, 20, 30])
+    assert (np.asarray(seen)[~inside] == mean_colour(image)).all()
+    np.testing.assert_array_equal(mask == IGNORED, ~inside)
+    np.testing.assert_array_equal(mask[4:20, 6:30], np.asarray(image)[1::2, 1::2, 0])
+    assert move.boxes(jnp.float32([[0, 0, *SHAPE[:2]]])).tolist() == [[4, 6, 20, 30]]
+
+
+def test_factors_and_places_are_any_that_there_is_room_for():
+    drawn = jax.vmap(lambda key: vars(Zoom.draw(key, (32, 48), (0.5, 2.0))))(MANY)
+    factor, start = np.asarray(drawn["factor"]), np.asarray(drawn["start"])
+    assert 0.5 <= factor.min() < 0.51
+    assert 1.97 < factor.max() <= 2
+    # As often smaller as larger.
+    assert (factor > 1).mean() == pytest.approx(0.5, abs=0.05)
+    room = np.array([32, 48]) * (1 - factor[:, None])
+    share = start / room
+    assert 0 <= share.min() < 0.01
+    assert 0.99 < share.max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("where", "shift", "zooms"),
+    [
+        ("off", "regions", True),
+        ("step", "pixels", True),
+        ("step", "regions", False),
+        ("done", "regions", False),
+    ],
+)
+def test_only_images_that_need_not_keep_their_regions_are_scaled(where, shift, zooms):
+    config = Config(
+        data=Data(shift=shift, zoom=(0.5, 2.0)), mixing=Mixing(where, 4, ((4, 1),))
+    )
+    segment = Segment(config, SHAPE, 4)
+    rng = np.random.default_rng(0)
+    masks = rng.integers(0, 4, (COUNT, 8, 12)).astype(np.uint8)
+    masks = masks.repeat(4, 1).repeat(4, 2)
+    images = np.repeat(60 * masks[..., None], 3, -1)
+    seen, targets = jax.jit(
+        lambda *arrays: augmented(
+            config, *arrays, moved=segment.moved, fills=segment.fills
+        )
+    )(KEYS, images, {"mask": masks})
+    moved = np.asarray(targets["mask"])
+    assert (np.asarray(seen) != images).any() == zooms
+    assert (moved != masks).any() == zooms
+    # What is far from any edge shows what its mask says.
+    known = moved != IGNORED
+    right = np.abs(np.asarray(seen)[..., 0] - 60.0 * moved) < 2
+    assert right[known].mean() > 0.6
 
 
 def test_boxes_of_which_little_is_left_are_gone():

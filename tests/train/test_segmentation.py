@@ -1,5 +1,7 @@
 """Masks: their classes and sizes, and how much of them is told right."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -15,8 +17,10 @@ from vmixjax.errors import RunError
 CONFIG = Config(task="segment")
 
 
-def task(shape=(8, 12, 3), classes=3):
-    return Segment(CONFIG, shape, classes)
+def task(shape=(8, 12, 3), classes=3, **optimizer):
+    options = dataclasses.replace(CONFIG.optimizer, **optimizer)
+    config = dataclasses.replace(CONFIG, optimizer=options)
+    return Segment(config, shape, classes)
 
 
 def oracle(found, mask, classes):
@@ -99,6 +103,17 @@ def test_ignored_pixels_are_not_learned():
     assert weight.max() > 1.1 * weight.min()
     assert loss({"classes": logits}, {"mask": mask}) == pytest.approx(
         -np.average(np.log(own)[..., 0], weights=weight), rel=1e-4
+    )
+    shown = np.eye(3)[mask[0, :, :6]]
+    both, either = (one.sum((0, 1)) for one in (shares * shown, shares + shown))
+    dice = task(dice=2.0).loss
+    assert dice({"classes": logits}, {"mask": mask}) == pytest.approx(
+        float(loss({"classes": logits}, {"mask": mask}))
+        + 2 * np.mean(1 - (2 * both + 1) / (either + 1)),
+        rel=1e-4,
+    )
+    assert dice({"classes": logits}, {"mask": mask}) == dice(
+        {"classes": other}, {"mask": mask}
     )
     noted = one.noted({"classes": jnp.asarray(other)}, {"mask": jnp.asarray(mask)})
     right = other.argmax(-1)[:, :, :6] == mask[:, :, :6]

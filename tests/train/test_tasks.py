@@ -272,6 +272,8 @@ def test_a_release_has_the_same_boxes_and_masks(scenes, tmp_path, task):
         ("segment", ["--optimizer.cutmix", "1"], "--optimizer.cutmix 1.0 is for"),
         ("segment", ["--optimizer.label-smoothing", ".1"], "--optimizer.label-smooth"),
         ("segment", ["--optimizer.distill", "0.5"], "--optimizer.distill 0.5 is for"),
+        ("detect", ["--optimizer.dice", "1"], "--optimizer.dice 1.0 is for --task seg"),
+        ("segment", ["--data.zoom", "2", "1"], "--data.zoom must be two factors, the"),
         ("segment", ["--model.name", "cnn"], "--model.name cnn classifies whole"),
         ("segment", ["--data.image-shape", "30", "30"], "--data.image-shape 32 32"),
         ("detect", ["--data.source", "digits"], "digits has classes of images"),

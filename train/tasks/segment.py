@@ -114,7 +114,7 @@ class Segment(Task):
 
     def moved(self, targets: Targets, move: Move) -> Targets:
         """Masks move as images do, reflections included."""
-        return {"mask": move.picture(targets["mask"][:, :, None])[:, :, 0]}
+        return {"mask": move.mask(targets["mask"], IGNORED)}
 
     def build(self, shape: tuple[int, int, int], **options: Any) -> nnx.Module:
         """See `Task.build`."""
@@ -122,8 +122,11 @@ class Segment(Task):
         return build_dense(self.config.model, shape, outputs, **options)
 
     def loss(self, outputs: Any, asked: Targets) -> jax.Array:
-        """Cross-entropy of pixels whose class is known."""
-        return masks.pixel_loss(self._enlarged(outputs["classes"]), asked["mask"])
+        """Cross-entropy of pixels whose class is known, and Dice's loss beside it."""
+        logits = self._enlarged(outputs["classes"])
+        dice = self.config.optimizer.dice
+        loss = masks.pixel_loss(logits, asked["mask"])
+        return loss + dice * masks.dice_loss(logits, asked["mask"]) if dice else loss
 
     def noted(self, outputs: Any, targets: Targets) -> dict[str, jax.Array]:
         """The share of pixels that are right, of those whose class is known."""

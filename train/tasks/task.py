@@ -223,11 +223,20 @@ def only_classify(config: Config) -> None:
     Raises:
       RunError: With the option.
     """
-    options = config.optimizer
     for name in ("label_smoothing", "mixup", "cutmix", "distill"):
-        if getattr(options, name):
-            option = f"--optimizer.{name.replace('_', '-')}"
-            raise RunError(
-                f"{option} {getattr(options, name)} is for --task classify, and not "
-                f"for {config.task}: leave it out"
-            )
+        only_for("classify", config, name)
+
+
+def only_for(task: str, config: Config, name: str) -> None:
+    """Refuses an option of the optimizer that is another task's.
+
+    Raises:
+      RunError: With the option.
+    """
+    value = getattr(config.optimizer, name)
+    if value and config.task != task:
+        option = f"--optimizer.{name.replace('_', '-')}"
+        raise RunError(
+            f"{option} {value} is for --task {task}, and not for {config.task}: leave "
+            f"it out"
+        )
