@@ -22,7 +22,8 @@ class Axes:
     across: tuple[int, ...] = ()
     """Numbers of regions across the shorter side; by default as many as the config."""
     recipes: tuple[str, ...] = ("base",)
-    """Ways to learn from mixed images; those in train/recipes.py."""
+    """Ways to learn from mixed images; those in train/recipes.py, or several of them
+    together, with + between the names."""
     clean_recipes: tuple[str, ...] = ("base",)
     """Those from clean images; points are lost against the best of them."""
     optimizers: tuple[OptimizerName, ...] = ("adam",)

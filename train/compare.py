@@ -21,11 +21,11 @@ from train.fit import fit
 from train.forms import FORMS
 from train.label import probabilities
 from train.metrics import open_plot, points, read
-from train.recipes import RECIPES, changed
+from train.recipes import changed, named
 from train.releases import mix_once
 from vmixjax.atomic import atomic_path
 from vmixjax.config import Channels
-from vmixjax.errors import RunError, none_of
+from vmixjax.errors import RunError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Arm:
                 channels=self.channels,
                 form=self.form,
             )
-        config = RECIPES[self.recipe].change(
+        config = named(self.recipe).change(
             dataclasses.replace(config, mixing=mixing, seed=seed)
         )
         return changed(config, optimizer={"name": self.optimizer})
@@ -83,10 +83,8 @@ def arms_of(axes: Axes, config: Config, side: int) -> list[Arm]:
       RunError: A recipe that there is not, or not for these protocols, or regions that
         do not divide the images.
     """
-    for name in (*axes.recipes, *axes.clean_recipes):
-        if name not in RECIPES:
-            raise RunError(none_of("--recipes", name, RECIPES))
-    taught = next((name for name in axes.recipes if RECIPES[name].taught), None)
+    recipes = {name: named(name) for name in (*axes.recipes, *axes.clean_recipes)}
+    taught = next((name for name in axes.recipes if recipes[name].taught), None)
     if taught is not None and axes.protocols != ("release",):
         raise RunError(
             f"--recipes: {taught} is for releases, whose owner has a teacher: choose "
@@ -173,7 +171,7 @@ def _released(
     run: Config, arm: Arm, teacher: Path, splits: Mapping[str, data.Dataset], out: Path
 ) -> str:
     """Name of the release that an arm learns from, mixed unless it is there."""
-    taught = RECIPES[arm.recipe].taught
+    taught = named(arm.recipe).taught
     name = f"{arm.channels}-{arm.across}" + (f"-{teacher.name}" if taught else "")
     folder = out / "releases" / name
     soft_labels = functools.partial(probabilities, teacher) if taught else None

@@ -1,13 +1,15 @@
 """Recipes: ways to learn, each a change of a config, so that they can be compared.
 
-A recipe is an entry in `RECIPES`.
+A recipe is an entry in `RECIPES`; `"seldom+distill"` is two of them together.
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from train.config import Config
+from vmixjax.errors import RunError, none_of
 
 
 class Recipe(NamedTuple):
@@ -102,3 +104,21 @@ RECIPES: dict[str, Recipe] = {
     ),
 }
 """All recipes by name."""
+
+
+def named(name: str) -> Recipe:
+    """Gives the recipe of a name, or of names with + between them, one after another.
+
+    Raises:
+      RunError: There is none of a name.
+    """
+    parts = []
+    for one in name.split("+"):
+        if one not in RECIPES:
+            raise RunError(none_of("--recipes", one, RECIPES))
+        parts.append(RECIPES[one])
+    return Recipe(
+        "; ".join(part.about for part in parts),
+        lambda config: functools.reduce(lambda c, one: one.change(c), parts, config),
+        any(part.taught for part in parts),
+    )

@@ -11,7 +11,7 @@ from train.axes import Axes
 from train.checkpoints import read_run
 from train.compare import Arm, arms_of, draw, table
 from train.presets import PRESETS
-from train.recipes import RECIPES
+from train.recipes import RECIPES, named
 from vmixjax.errors import RunError
 
 SMALL = PRESETS["cifar10_small"]
@@ -101,6 +101,18 @@ def test_each_recipe_changes_something_and_says_what(name):
         assert changed.steps == config.steps
     assert recipe.about
     assert recipe.about[0] != "T"
+
+
+def test_recipes_are_taken_together():
+    both = named("seldom+distill")
+    assert both.taught
+    config = both.change(SMALL)
+    assert config.data == RECIPES["seldom"].change(SMALL).data
+    assert config.optimizer == RECIPES["distill"].change(SMALL).optimizer
+    # The last one has the last word.
+    assert named("seldom+flips").change(SMALL).data.augment == "flip"
+    with pytest.raises(RunError, match=r"--recipes.*nothing"):
+        named("seldom+nothing")
 
 
 ARM = {
