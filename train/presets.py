@@ -60,9 +60,14 @@ _CAMVID = dataclasses.replace(
     _BCCD,
     task="segment",
     data=Data(
-        "tfds:camvid_small", image_shape=(180, 240), augment="crop-flip", jitter=0.3
+        "tfds:camvid_small",
+        image_shape=(180, 240),
+        augment="crop-flip",
+        zoom=(0.8, 1.6),
+        jitter=0.3,
     ),
     model=Model("resnet18", width=16, widened=1.25, decoder=32),
+    optimizer=dataclasses.replace(_BCCD.optimizer, dice=1.0),
     steps=2_500,
     every=500,
 )
