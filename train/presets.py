@@ -40,7 +40,7 @@ _SMALL = dataclasses.replace(
 )
 
 # Blood cells under a microscope, 640 x 480: 205 images to learn from. A small network,
-# and small batches, which make more of few images: 6 minutes on one CPU core.
+# and small batches, which make more of few images: a quarter of an hour on a CPU core.
 _BCCD = Config(
     task="detect",
     data=Data(
@@ -50,8 +50,8 @@ _BCCD = Config(
     model=Model("resnet8", width=16, widened=1.25, decoder=32),
     optimizer=Optimizer(learning_rate=3e-3, weight_decay=0.02, average=0.99),
     batch_size=8,
-    steps=800,
-    every=200,
+    steps=2_000,
+    every=500,
 )
 # Streets from a car, 256 x 192: 367 images to learn from, 11 classes. A deeper network,
 # which sees more of what is around: 20 minutes on one CPU core. Clean images do better

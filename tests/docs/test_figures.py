@@ -78,12 +78,31 @@ def test_the_table_of_soft_labels_is_what_its_numbers_say():
         ("cifar10_small_step", 3, "train/results/notes.md"),
         ("cifar10_112", 1, "train/results/notes.md"),
         ("bccd", 1, "docs/tasks.md"),
+        ("bccd_800", 1, "docs/tasks.md"),
+        ("camvid", 1, "docs/tasks.md"),
     ],
 )
 def test_the_tables_of_training_are_what_their_numbers_say(preset, seeds, page):
     found = load(f"train/results/{preset}/compare.json")
     assert {len(arm["scores"]) for arm in found["arms"]} == {seeds}
     assert train.compare.table(found) in (ROOT / page).read_text()
+
+
+def test_the_table_of_tasks_is_what_results_and_audits_say():
+    rows = runpy.run_path(str(ROOT / "docs" / "tasks_table.py"))["rows"]()
+    assert len(rows) >= 2 + 1 + 1 + 2
+    assert "\n".join(rows) in (ROOT / "docs/tasks.md").read_text()
+
+
+def test_the_numbers_of_tasks_in_the_readme():
+    for preset, wanted, text in (
+        ("bccd", (24,), "AP at IoU 0.5 of {}, from clean images {}"),
+        ("camvid", (36, 18), "mean IoU of {} and {}, from clean images {}"),
+    ):
+        arms = load(f"train/results/{preset}/compare.json")["arms"]
+        mixed = (one(arms, form="regions", across=across) for across in wanted)
+        scores = [arm["mean"] for arm in (*mixed, one(arms, protocol="clean"))]
+        assert text.format(*(f"{score:.2f}" for score in scores)) in README
 
 
 def test_the_numbers_of_the_readme(cifar10):
