@@ -17,7 +17,7 @@ from train.metrics import Metrics, open_metrics
 from train.programs import programs_of
 from train.releases import as_released
 from train.step import Batch, State, Steps
-from train.tasks import TASKS
+from train.tasks import check_options
 from train.trained import started_from
 from vmixjax.command_line import counted, printable
 from vmixjax.errors import RunError
@@ -59,7 +59,7 @@ def fit(config: Config, workdir: Path, *, resume: bool = False) -> Outcome:
       RunError: Anything that keeps it from starting, and a loss that is not finite.
     """
     check(config)
-    TASKS[config.task].check(config)
+    check_options(config)
     config = as_released(config)
     mesh = devices.mesh(config.batch_size)
     spread = devices.spread(mesh)

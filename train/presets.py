@@ -54,7 +54,7 @@ _BCCD = Config(
     every=500,
 )
 # Streets from a car, 256 x 192: 367 images to learn from, 11 classes. A deeper network,
-# which sees more of what is around: 20 minutes on one CPU core. Clean images do better
+# which sees more of what is around: half an hour on a CPU core. Clean images do better
 # on patches: `--model.stem patch --model.patch-size 2`.
 _CAMVID = dataclasses.replace(
     _BCCD,

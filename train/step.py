@@ -16,7 +16,7 @@ from jax.sharding import Mesh, PartitionSpec
 from train import devices, inputs
 from train.config import Config
 from train.optimizers import optimizer_for
-from train.tasks import TASKS
+from train.tasks import TASKS, check_options
 from train.tasks.task import Targets
 
 _TEST = 2**32 - 1
@@ -66,7 +66,7 @@ class Steps:
     ) -> None:
         inputs.check_shape(config, shape)
         self.config, self.shape, self.classes, self.mesh = config, shape, classes, mesh
-        TASKS[config.task].check(config)
+        check_options(config)
         self.task = TASKS[config.task](config, shape, classes)
         self.optimizer = optimizer_for(config)
         # The graph is the same for all parameters; this makes none.

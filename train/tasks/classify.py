@@ -13,7 +13,7 @@ from flax import nnx
 from train.augmentations import blended
 from train.config import Optimizer
 from train.models import build
-from train.tasks.task import Targets, Task, only_for
+from train.tasks.task import Targets, Task
 from vmixjax.data import Field, Label
 from vmixjax.errors import RunError
 
@@ -40,11 +40,8 @@ class Classify(Task):
     needs = "the label a class (cls in a WebDataset)"
     score = "accuracy"
     title = "accuracy"
-
-    @classmethod
-    def check(cls, config: Any) -> None:
-        """See `Task.check`."""
-        only_for("segment", config, "dice")
+    # They blend or soften classes of whole images.
+    options = ("label_smoothing", "mixup", "cutmix", "distill")
 
     @classmethod
     def classes_of(cls, field: Field) -> tuple[str, ...] | None:

@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw
 from train.drawing import coloured, palette
 from train.geometry import Move
 from train.models import build_dense
-from train.tasks.task import Letterbox, Targets, Task, only_classify, only_for
+from train.tasks.task import Letterbox, Targets, Task
 from vmixjax.command_line import counted
 from vmixjax.data import Boxes, Field, Objects
 from vmixjax.dense import average_precision, centres
@@ -67,12 +67,6 @@ class Detect(Task):
     title = "AP at IoU 0.5"
     # The reflection of an object is one that no box is around.
     fills = True
-
-    @classmethod
-    def check(cls, config: Any) -> None:
-        """See `Task.check`."""
-        only_classify(config)
-        only_for("segment", config, "dice")
 
     @classmethod
     def classes_of(cls, field: Field) -> tuple[str, ...] | None:

@@ -13,7 +13,7 @@ from PIL import Image
 from train.drawing import coloured, palette
 from train.geometry import Move
 from train.models import build_dense
-from train.tasks.task import Letterbox, Targets, Task, only_classify
+from train.tasks.task import Letterbox, Targets, Task
 from vmixjax.data import Field, Mask
 from vmixjax.dense import masks
 from vmixjax.dense.masks import IGNORED
@@ -45,11 +45,7 @@ class Segment(Task):
     needs = "an image of the classes of pixels"
     score = "mean_iou"
     title = "mean IoU"
-
-    @classmethod
-    def check(cls, config: Any) -> None:
-        """See `Task.check`."""
-        only_classify(config)
+    options = ("dice",)
 
     @classmethod
     def classes_of(cls, field: Field) -> tuple[str, ...] | None:

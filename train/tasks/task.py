@@ -31,6 +31,7 @@ class Task:
       needs: What such a field must be, for people.
       score: What tests come to, 0 to 1; the best checkpoint has the highest.
       title: The same for people.
+      options: Of the optimizer, those that other tasks refuse.
       fills: Whether what lies beyond an image that is shifted is of its mean colour,
         instead of its reflection.
     """
@@ -40,20 +41,13 @@ class Task:
     needs: ClassVar[str]
     score: ClassVar[str]
     title: ClassVar[str]
+    options: ClassVar[tuple[str, ...]] = ()
     fills: ClassVar[bool] = False
 
     def __init__(
         self, config: Config, shape: tuple[int, int, int], classes: int
     ) -> None:
         self.config, self.shape, self.classes = config, shape, classes
-
-    @classmethod
-    def check(cls, config: Config) -> None:
-        """Refuses options that are for other tasks.
-
-        Raises:
-          RunError: With the option.
-        """
 
     @classmethod
     def classes_of(cls, field: Field) -> tuple[str, ...] | None:
@@ -215,28 +209,3 @@ class Letterbox:
             for side, whole in zip(size, shape, strict=True)
         )
         """Height and width of the scaled image, which is at the top and left."""
-
-
-def only_classify(config: Config) -> None:
-    """Refuses what blends or softens classes of whole images.
-
-    Raises:
-      RunError: With the option.
-    """
-    for name in ("label_smoothing", "mixup", "cutmix", "distill"):
-        only_for("classify", config, name)
-
-
-def only_for(task: str, config: Config, name: str) -> None:
-    """Refuses an option of the optimizer that is another task's.
-
-    Raises:
-      RunError: With the option.
-    """
-    value = getattr(config.optimizer, name)
-    if value and config.task != task:
-        option = f"--optimizer.{name.replace('_', '-')}"
-        raise RunError(
-            f"{option} {value} is for --task {task}, and not for {config.task}: leave "
-            f"it out"
-        )

@@ -18,9 +18,7 @@ from vmixjax.data.formats.image_files import (
     packed,
     unpacked,
 )
-from vmixjax.data.inside import (
-    is_plain,
-)
+from vmixjax.data.inside import is_plain
 from vmixjax.data.objects import OBJECTS, Boxes, Objects
 from vmixjax.data.writing import (
     Files,
