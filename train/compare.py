@@ -153,6 +153,8 @@ def compare(
                     "image": None,
                     "image_size": None,
                     "image_shape": None,
+                    "train_split": "train",
+                    "test_split": None,
                     "train_images": None,
                 }
                 run = changed(run, data=released)

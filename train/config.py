@@ -35,6 +35,10 @@ class Data:
     image_shape: tuple[int, int] | None = None
     """Or scale to lie inside so many pixels down and across, the rest grey: nothing is
     cut off."""
+    train_split: str = "train"
+    """What is learned from: a split, or several, such as train+validation."""
+    test_split: str | None = None
+    """What is for tests; by default test, or what there is of validation."""
     train_images: int | None = None
     """Learn from the first so many only."""
     augment: Literal["none", "flip", "crop", "crop-flip"] = "none"

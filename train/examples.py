@@ -186,12 +186,13 @@ def with_channels(image: np.ndarray, channels: int, name: str) -> np.ndarray:
     return np.repeat(image, channels // image.shape[2], -1)
 
 
-def labels_of(part: Part) -> np.ndarray:
-    """Reads the labels of a part's images, and not the images."""
-    labels = values_of([part], rows_of([part]), part.field, "labels")
+def labels_of(parts: Sequence[Part]) -> np.ndarray:
+    """Reads the labels of the images of a source's parts, and not the images."""
+    labels = values_of(parts, rows_of(parts), parts[0].field, "labels")
     if min(labels, default=0) < 0:
         raise RunError(
-            f"{part.where} has the label {min(labels)}: number the classes from 0 on"
+            f"{parts[0].where} has the label {min(labels)}: number the classes from 0 "
+            f"on"
         )
     return np.asarray(labels, np.int64)
 

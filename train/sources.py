@@ -6,7 +6,8 @@ images are learned from, which are for tests, and which classes there are.
 
 import difflib
 import functools
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 import grain
@@ -40,7 +41,7 @@ from vmixjax.data.splits import find_splits
 from vmixjax.errors import RunError
 
 _TESTS = ("test", "valid", "validation", "val", "dev", "eval")
-"""Names of splits that are for tests, the first that there is."""
+"""Names of splits that are for tests: the first that there is, and not learned from."""
 
 
 def open_examples(config: Config, split: Split) -> Labelled:
@@ -86,23 +87,23 @@ def _share(split: str, chosen: Split) -> str:
 def _by_labels(data: Data, name: str, split: Split) -> Labelled:
     """A data set whose images have labels, perhaps in splits."""
     source, field = _open_labelled(data, name, TASKS["classify"])
-    training, part, tests, origin = _parts(source, field, name, split)
+    training, parts, held_out, origin = _parts(data, source, field, name, split)
     label = source.fields[field]
     names = label.names if isinstance(label, Label) else None
-    if source.pixels is not None and names is not None and tests:
-        read = Read([part], rows_of([part]))
+    if source.pixels is not None and names is not None and held_out is None:
+        read = Read(parts, rows_of(parts))
         return Labelled(read, names, origin, source.splits, _soft_labels(read, source))
     classes, labels = np.unique(labels_of(training), return_inverse=True)
-    if part is not training:
-        found = labels_of(part)
+    if parts is not training:
+        found = labels_of(parts)
         if len(unknown := np.setdiff1d(found, classes)):
             raise RunError(
-                f"the split {part.split} of {name} has the class {unknown[0]}, which "
-                f"train lacks"
+                f"the split {origin} of {name} has the class {unknown[0]}, which "
+                f"{data.train_split} lacks"
             )
         labels = np.searchsorted(classes, found)
     told = tuple(names[number] if names else str(number) for number in classes)
-    read = alike([part], labels, None if tests else split, [training])
+    read = alike(parts, labels, held_out, training)
     soft_labels = _soft_labels(read, source)
     return Labelled(read, told, origin, source.splits, soft_labels)
 
@@ -115,14 +116,14 @@ def _soft_labels(read: Read, source: Source) -> Callable[[], np.ndarray] | None:
 def _by_annotations(data: Data, name: str, split: Split, task: type[Task]) -> Labelled:
     """A data set whose images have boxes or masks, perhaps in splits."""
     source, field = _open_labelled(data, name, task)
-    training, part, tests, origin = _parts(source, field, name, split)
+    training, parts, held_out, origin = _parts(data, source, field, name, split)
     kind = source.fields[field]
     classes = task.classes_of(kind)
     if not classes:
         # As with numbers of classes of images, those that there are.
-        found = values_of([training], rows_of([training]), field, "classes")
+        found = values_of(training, rows_of(training), field, "classes")
         classes = tuple(map(str, range(1 + max(map(task.greatest, found), default=0))))
-    read = alike([part], None, None if tests else split, [training])
+    read = alike(parts, None, held_out, training)
     examples = grain.MapDataset.source(read).map(
         lambda example: (example[0], task.learned(example[1], kind))
     )
@@ -130,18 +131,44 @@ def _by_annotations(data: Data, name: str, split: Split, task: type[Task]) -> La
 
 
 def _parts(
-    source: Source, field: str, name: str, split: Split
-) -> tuple[Part, Part, Sequence[str], str]:
-    """What is learned from, what a split is, those for tests, what it is called."""
-    tests = [test for test in _TESTS if test in source.splits]
-    if "train" not in source.splits:
+    data: Data, source: Source, field: str, name: str, split: Split
+) -> tuple[Sequence[Part], Sequence[Part], Split | None, str]:
+    """What is learned from, what a split is, its share if it is one, its name."""
+    learned, tests = _named_splits(data, source.splits, name)
+    training = [Part(source, one, name, field) for one in learned]
+    if tests is None:
+        return training, training, split, _share(data.train_split, split)
+    if split == "train":
+        return training, training, None, data.train_split
+    return training, [Part(source, tests, name, field)], None, tests
+
+
+def _named_splits(
+    data: Data, there: Collection[str], name: str
+) -> tuple[Sequence[str], str | None]:
+    """Names of what is learned from, and of what is for tests, unless it is a share.
+
+    Raises:
+      RunError: There is none of a name, or one is for both.
+    """
+    learned, tests = data.train_split.split("+"), data.test_split
+    asked = {
+        "--data.train-split": learned,
+        "--data.test-split": [tests] if tests else [],
+    }
+    for option, names in asked.items():
+        if missing := [one for one in names if one not in there]:
+            raise RunError(
+                f"{name} has the splits {', '.join(there)}, but no {missing[0]}: name "
+                f"others with {option}"
+            )
+    if len({*learned, tests}) <= len(learned):
         raise RunError(
-            f"{name} has the splits {', '.join(source.splits)}, but no train"
+            f"--data.train-split {data.train_split}, --data.test-split {tests}: name "
+            f"each split once"
         )
-    training = Part(source, "train", name, field)
-    part = training._replace(split=tests[0]) if tests and split == "test" else training
-    origin = part.split if tests else _share("train", split)
-    return training, part, tests, origin
+    left = [one for one in _TESTS if one in there and one not in learned]
+    return learned, tests or next(iter(left), None)
 
 
 def _open_labelled(data: Data, name: str, task: type[Task]) -> tuple[Source, str]:
@@ -172,38 +199,43 @@ def _by_folders(data: Data, name: str, split: Split) -> Labelled:
     root = Path(name)
     if not root.is_dir():
         raise RunError(f"--data.source folder:{root}: there is no such folder")
-    tops = _subfolders(root)
-    below = {Path(top, one) for top in tops for one in _subfolders(root / top)}
-    folders = {*map(Path, tops), *below}
-    there = find_splits(f"--data.source folder:{root}", folders, option=None)
-    tests = [test for test in _TESTS if test in there]
-    if there and "train" not in there:
-        raise RunError(f"{root} has the splits {', '.join(there)}, but no train")
-    named = root / "train" if there else root
-    top = root / tests[0] if tests and split == "test" else named
-    classes = _subfolders(named)
+    names = _subfolders(root)
+    below = {Path(top, one) for top in names for one in _subfolders(root / top)}
+    folders = {*map(Path, names), *below}
+    # Whoever names all of them knows which folders are splits.
+    named = (*data.train_split.split("+"), data.test_split) if data.test_split else ()
+    there = find_splits(
+        f"--data.source folder:{root}", folders, None, named, option=None
+    )
+    learned, tests = _named_splits(data, there, name) if there else ([""], None)
+    first = root / learned[0]
+    classes = _subfolders(first)
     if not classes:
-        raise RunError(f"{named} has no subfolders: make one for each class of images")
-    training, labels = _class_parts(named, classes)
-    parts = training
-    if top != named:
-        parts, labels = _class_parts(top, classes)
-    unknown = set(_subfolders(top)) - set(classes)
-    if unknown:
-        raise RunError(f"{top} has the class {min(unknown)}, which {named} lacks")
-    read = alike(parts, labels, None if tests else split, training)
+        raise RunError(f"{first} has no subfolders: make one for each class of images")
+    tops = [root / one for one in learned]
+    training, labels = _class_parts(tops, classes)
+    parts, origin = training, data.train_split
+    if tests is None:
+        origin = _share(data.train_split if there else "it", split)
+    elif split == "test":
+        tops, origin = [root / tests], tests
+        parts, labels = _class_parts(tops, classes)
+    for top in tops:
+        if unknown := set(_subfolders(top)) - set(classes):
+            raise RunError(f"{top} has the class {min(unknown)}, which {first} lacks")
+    read = alike(parts, labels, split if tests is None else None, training)
     counts = {one: sum(1 for _ in find_files(root / one)) for one in there}
-    origin = top.name if tests else _share("train" if there else "it", split)
     return Labelled(read, classes, origin, counts)
 
 
 def _class_parts(
-    top: Path, classes: Sequence[str]
+    tops: Sequence[Path], classes: Sequence[str]
 ) -> tuple[Sequence[Part], np.ndarray]:
     """What lies in folders of classes, and the number of the class of each image."""
     parts: list[Part] = []
     labels: list[int] = []
-    for label, folder in enumerate(top / name for name in classes):
+    for top, (label, name) in itertools.product(tops, enumerate(classes)):
+        folder = top / name
         if not folder.is_dir() or next(find_files(folder), None) is None:
             raise RunError(f"{folder}, a class, has no images: fill or remove it")
         source = open_source(f"folder:{folder}")

@@ -88,6 +88,66 @@ def test_a_lone_split_is_no_class(tmp_path):
     assert str(many) == "nine tenths of train, 18 images: 2 classes"
 
 
+def test_splits_are_those_that_are_named(tmp_path):
+    parts = itertools.product(("train", "valid", "test"), ("cat", "dog"))
+    root = write_folders(tmp_path / "folders", *map("/".join, parts), count=2)
+    (tmp_path / "tars").mkdir()
+    for seed, name in enumerate(("train", "valid", "test")):
+        write_tar(tmp_path / "tars" / f"{name}-0.tar", [0, 0, 1, 1], seed=200 * seed)
+    for source in (f"folder:{root}", f"webdataset:{tmp_path / 'tars'}"):
+        both = {"train_split": "train+valid"}
+        training, tests = (loaded(source, one, **both) for one in ("train", "test"))
+        assert (training.origin, len(training)) == ("train+valid", 8)
+        assert (tests.origin, len(tests)) == ("test", 4)
+        labels = [int(training[i]["label"]) for i in range(8)]
+        assert sorted(labels) == [0] * 4 + [1] * 4
+        alone = {
+            one: loaded(source, "test", test_split=one) for one in ("valid", "test")
+        }
+        assert [str(one).split(",")[0] for one in alone.values()] == ["valid", "test"]
+        images = [
+            {one[i]["image"].tobytes() for i in range(len(one))}
+            for one in (loaded(source, "train"), *alone.values(), training)
+        ]
+        # What is learned from is both, and none of what is for tests.
+        assert images[0] | images[1] == images[3]
+        assert not images[3] & images[2]
+
+
+def test_what_is_learned_from_is_not_for_tests_by_itself(tmp_path):
+    root = write_folders(tmp_path, "train/cat", "valid/cat", count=10)
+    tests = loaded(f"folder:{root}", "test", train_split="train+valid")
+    assert str(tests) == "every tenth image of train+valid, 2 images: cat (2)"
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        ({"train_split": "train+dev"}, "but no dev: name others with --data.train-sp"),
+        ({"test_split": "exam"}, "but no exam: name others with --data.test-split"),
+        ({"test_split": "train"}, "name each split once"),
+        ({"train_split": "train+train"}, "name each split once"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["folder", "webdataset"])
+def test_splits_that_there_are_not_are_told(tmp_path, options, line, kind):
+    if kind == "folder":
+        write_folders(tmp_path, "train/cat", "valid/cat")
+    else:
+        write_tar(tmp_path / "train-0.tar", [0])
+        write_tar(tmp_path / "valid-0.tar", [0])
+    with pytest.raises(RunError, match=line):
+        loaded(f"{kind}:{tmp_path}", "train", **options)
+
+
+def test_folders_of_any_names_are_splits_if_both_are_named(tmp_path):
+    parts = itertools.product(("learn", "exam"), ("cat", "dog"))
+    root = write_folders(tmp_path, *map("/".join, parts), count=2)
+    named = {"train_split": "learn", "test_split": "exam"}
+    tests = loaded(f"folder:{root}", "test", **named)
+    assert str(tests) == "exam, 4 images: cat (2), dog (2)"
+
+
 @pytest.mark.parametrize(
     ("folders", "line"),
     [
