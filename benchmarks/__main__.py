@@ -21,8 +21,10 @@ import vmixjax
 from benchmarks import folders, functions, peers, tables, training
 from benchmarks.measure import medians
 from benchmarks.photographs import megapixels, sizes_like_imagenet
+from benchmarks.presets import LEARNED
 from benchmarks.releases import CODECS, releases
 from train.config import Model
+from train.presets import PRESETS
 
 REGION = functions.REGION
 CONFIG = functions.ONE_LEVEL
@@ -122,21 +124,26 @@ def first_calls(_: Settings) -> list[dict[str, Any]]:
 
 
 def in_training(settings: Settings) -> list[dict[str, Any]]:
-    """Training steps of a ResNet on clean images and on mixed ones."""
+    """Training steps on clean images and on mixed ones: classes, boxes and masks."""
     if jax.default_backend() == "cpu":
         model, side, batch, region = Model("resnet18"), 32, 32, 4
     else:
         model, side, batch, region = Model("resnet50"), 224, 128, 16
-    ways = training.steps(model, side, batch, region)
-    seconds = medians(ways, times=settings.times, at_most=120)
-    return [
-        {
-            "step": f"{model.name}, {batch} x {side}^2, {name}",
-            "images per second": batch / taken,
-            "of clean": taken / seconds["clean"],
-        }
-        for name, taken in seconds.items()
-    ]
+    shape = (side, side, 3)
+    cases = {model.name: (training.of_model(model, batch, region), shape, 10)}
+    cases |= {name: (PRESETS[name], *LEARNED[name]) for name in ("bccd", "camvid")}
+    found: list[dict[str, Any]] = []
+    for name, (config, shape, classes) in cases.items():
+        made = training.steps(config, shape, classes)
+        runs = {title: step.run for title, step in made.items()}
+        seconds = medians(runs, times=settings.times, at_most=120)
+        count, sides = config.batch_size, f"{shape[0]} x {shape[1]}"
+        rows = training.rows(made, seconds, count)
+        found += [
+            {"step": f"{name}, {count} of {sides}, {title}", **row}
+            for title, row in rows.items()
+        ]
+    return found
 
 
 def in_releases(settings: Settings) -> list[dict[str, Any]]:

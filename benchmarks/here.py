@@ -82,21 +82,16 @@ def all_functions(only: list[str] | None) -> dict[str, Any]:
 
 
 def training_steps(model: str, side: int, batch: int, region: int) -> dict[str, Any]:
-    """A step on clean images, on mixed ones, and on mixed ones by regions."""
+    """Steps on clean images and on mixed ones, as they are and by regions."""
     # The functions need less than training does.
     from benchmarks import training
     from train.config import Model
 
-    ways = training.steps(Model(model), side, batch, region)
-    seconds = medians(ways, times=15, at_most=20)
-    return {
-        name: {
-            "milliseconds": 1e3 * taken,
-            "images per second": batch / taken,
-            "of clean": seconds["clean"] / taken,
-        }
-        for name, taken in seconds.items()
-    }
+    config = training.of_model(Model(model), batch, region)
+    made = training.steps(config, (side, side, 3), 10)
+    runs = {name: step.run for name, step in made.items()}
+    seconds = medians(runs, times=15, at_most=20)
+    return training.rows(made, seconds, batch)
 
 
 def steps(

@@ -3,14 +3,13 @@
 import dataclasses
 import math
 from collections.abc import Iterator
-from typing import Literal
 
 import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh
 
 from benchmarks import targets
-from benchmarks.training import FORMS
+from benchmarks.training import FORMS, variants
 from train import inputs
 from train.config import Config
 from train.presets import PRESETS
@@ -34,9 +33,6 @@ LEARNED: dict[str, tuple[Shape, int]] = {
     "digits": ((32, 32, 1), 10),
 }
 """Shapes of images, and numbers of classes, that the presets learn; largest first."""
-
-WHERE: dict[str, Literal["done", "step"]] = {"clean": "done", "mixed": "step"}
-
 
 Programs = Iterator[tuple[str, tuple[targets.Program, int]]]
 """Title, what it was compiled to, and bytes of a batch's images on each chip."""
@@ -76,22 +72,6 @@ def programs(preset: str, target: str, only: list[str] | None = None) -> Program
 def _own(config: Config) -> str:
     """The name of what the preset itself does with mixed images."""
     return next(name for name, form in FORMS.items() if form == config.mixing.form)
-
-
-def variants(config: Config) -> dict[str, Config]:
-    """A config on clean images and on mixed ones, as they are and in other forms.
-
-    Clean ones are augmented as mixed ones are, as if mixed already, so that nothing but
-    mixing differs.
-    """
-    return {
-        name.replace("mixed", kind): dataclasses.replace(
-            config,
-            mixing=dataclasses.replace(config.mixing, where=where, form=form),
-        )
-        for name, form in FORMS.items()
-        for kind, where in WHERE.items()
-    }
 
 
 def step_of(config: Config, shape: Shape, classes: int, mesh: Mesh) -> targets.Program:
