@@ -259,14 +259,20 @@ def draw(result: dict[str, Any], path: Path) -> None:
                 capsize=3,
                 label=name,
             )
+        ends: list[tuple[float, float, str]] = []
         for arm in arms:
             if not arm["across"]:
                 level, name = 100 * arm["mean"], arm["name"]
                 fineness.axhline(level, color=colours[name], ls="--", label=name)
             steps, scores = np.mean(arm["curves"], axis=0).T
             curves.plot(steps, 100 * scores, color=colours[arm["name"]], alpha=0.8)
-            told = f" {arm['across'] or 'clean'}"
-            curves.annotate(told, (steps[-1], 100 * scores[-1]), fontsize=7)
+            ends.append((100 * scores[-1], steps[-1], f" {arm['across'] or 'clean'}"))
+        low, high = curves.get_ylim()
+        place = low
+        for score, step, told in sorted(ends):
+            # One above the other, where curves end close by.
+            place = max(score, place + (high - low) / 25)
+            curves.annotate(told, (step, place), fontsize=7, va="center")
         ticks = sorted({arm["across"] for arm in mixed})
         fineness.set_xscale("log", base=2)
         fineness.set_xticks(ticks, [str(tick) for tick in ticks])
