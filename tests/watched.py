@@ -20,7 +20,7 @@ from pathlib import Path
 
 import mutants
 
-MUTANTS = int(os.environ.get("VMIXJAX_MUTANTS", "50"))
+MUTANTS = int(os.environ.get("VMIXJAX_MUTANTS", "35"))
 """Of each kind."""
 ONLY = os.environ.get("VMIXJAX_MUTANT")
 """The numbers of those to look at, if it is only these, with commas between."""

@@ -16,13 +16,16 @@ import tarfile
 from functools import partial
 from pathlib import Path
 
+import box_sets
 import mutants
 import numpy as np
 import oracle
 import pytest
+import strangers
 import tensorflow_datasets as tfds
 from array_record.python import array_record_module
 from PIL import Image
+from small_coco import write_coco
 from stills import after_each_flush
 from tensorflow_datasets.proto import tf_example_pb2
 from watched import Wrong, each_mutant, run, tree, write_decoys
@@ -34,8 +37,16 @@ from vmixjax.release.vault import FILE_NAME
 
 COUNT = 6
 OPTIONS = ["--tile-size", "8", "--shard-size", "2"]
-FORMATS = ("folder", "webdataset", "tfds")
-SOURCES = {"folder": "photos", "webdataset": "tars", "tfds": "pets"}
+SOURCES = {
+    "folder": "photos",
+    "webdataset": "tars",
+    "tfds": "tfds:pets",
+    "coco": "coco:cells",
+    "voc": "voc:streets",
+    "yolo": "yolo:yards",
+}
+FORMATS = tuple(SOURCES)
+BOXES = ("coco", "voc", "yolo")
 
 
 def picture(number):
@@ -56,6 +67,10 @@ def made(tmp_path_factory):
     write_tars(root / "tars")
     write_pets(root / "pets")
     write_pictures(root / "pictures")
+    names = {"train": ["anna-0", "anna-1", "anna-2", "anna-3"], "val": ["b-4", "b-5"]}
+    write_coco(root / "cells", train=4, val=2)
+    box_sets.write_voc(root / "streets", names)
+    box_sets.write_yolo(root / "yards", names)
     private(root / "secret", bytes(range(32)))
     private(root / "passphrase", b"open sesame\n")
     for kind in FORMATS:
@@ -65,7 +80,10 @@ def made(tmp_path_factory):
         back = root / f"back-{kind}"
         assert main(["unmix", *map(str, (mixed, back, "--vault", vault))]) == 0
         assert main(["verify", *map(str, (mixed, "--vault", vault))]) == 0
-        assert len(restored(back)) == COUNT
+        assert len(restored(back, kind)) == COUNT
+        one = ["--vault", vault, "--id", name_of(kind, 5)]
+        assert main(["unmix", *map(str, (mixed, root / f"one-{kind}", *one))]) == 0
+        assert restored(root / f"one-{kind}", kind) == restored(back, kind)[5:]
         # Killed: what is there when one shard is done and another one is not yet.
         mix_until(root / f"killed-{kind}", source(root, kind), kind, root / "secret")
         mix_until(root / f"forgotten-{kind}", source(root, kind), kind, None)
@@ -99,7 +117,8 @@ def mix_until(mixed, src, kind, secret):
 
 
 def source(root, kind):
-    return f"{'tfds:' if kind == 'tfds' else ''}{root / SOURCES[kind]}"
+    format, colon, name = SOURCES[kind].rpartition(":")
+    return f"{format}{colon}{root / name}"
 
 
 def write_photos(folder):
@@ -159,8 +178,10 @@ def write_pictures(folder):
         Image.fromarray(picture(number)).save(folder / f"{suffix}-{number}.{suffix}")
 
 
-def restored(folder):
-    """What is there, as a stranger reads it: names, pixels, labels and texts."""
+def restored(folder, kind):
+    """What is there, as a stranger reads it: names, pixels, labels, boxes and texts."""
+    if kind in BOXES:
+        return boxed(folder, kind)
     found = []
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
         if path.suffix == ".png":
@@ -183,6 +204,18 @@ def restored(folder):
     return found
 
 
+def boxed(folder, kind):
+    """What strangers read of images with boxes."""
+    if kind == "coco":
+        there = [(name, image, of) for name, image, of in strangers.read_coco(folder)]
+    else:
+        there = [
+            (name, image, (split, boxes))
+            for name, (split, image, boxes) in box_sets.READ[kind](folder).items()
+        ]
+    return sorted((name, digest_of(image), str(of)) for name, image, of in there)
+
+
 def features_of(folder, record):
     features = tf_example_pb2.Example.FromString(record).features.feature
     image = digest(features.pop("image").bytes_list.value[0])
@@ -193,9 +226,11 @@ def features_of(folder, record):
 
 
 def digest(data):
-    return hashlib.sha256(
-        np.asarray(Image.open(io.BytesIO(data))).tobytes()
-    ).hexdigest()
+    return digest_of(np.asarray(Image.open(io.BytesIO(data))))
+
+
+def digest_of(image):
+    return hashlib.sha256(image.tobytes()).hexdigest()
 
 
 def shown(item):
@@ -243,13 +278,13 @@ class Place:
 
     def unmix(self, number=None):
         """Restores all or one; whatever comes back must be right."""
-        originals = restored(self.made / f"back-{self.kind}")
+        originals = restored(self.made / f"back-{self.kind}", self.kind)
         one = [] if number is None else ["--id", name_of(self.kind, number)]
         status, _ = self.run(
             *("unmix", self.mixed, self.back, *self.opening(), *one),
             may_change=[self.back],
         )
-        found = restored(self.back) if self.back.exists() else []
+        found = restored(self.back, self.kind) if self.back.exists() else []
         shutil.rmtree(self.back, ignore_errors=True)
         wanted = originals if number is None else [originals[number]]
         if wrong := [one for one in found if one not in wanted]:
@@ -291,9 +326,15 @@ class Place:
 
 def name_of(kind, number):
     """What an original is called."""
-    if kind == "folder":
-        return f"{'cats' if number < 3 else 'dogs'}/anna-{number}.png"
-    return f"anna/{number}" if kind == "webdataset" else f"train/{number}"
+    stem, split = (f"anna-{number}", "train") if number < 4 else (f"b-{number}", "val")
+    return {
+        "folder": f"{'cats' if number < 3 else 'dogs'}/anna-{number}.png",
+        "webdataset": f"anna/{number}",
+        "tfds": f"train/{number}",
+        "coco": f"{split}/{number % 4:012}.png",
+        "voc": f"JPEGImages/{stem}.png",
+        "yolo": f"images/{split}/{stem}.png",
+    }[kind]
 
 
 @pytest.mark.parametrize("kind", FORMATS)
@@ -383,7 +424,7 @@ def test_notes_on_unfinished_releases(made, tmp_path):
         status = place.mix(*keep)
         if status == 0 and not secret:
             place.verify("--json", good=True)
-            if len(restored(place.mixed)) != COUNT:
+            if len(restored(place.mixed, place.kind)) != COUNT:
                 raise Wrong("mix ended well, but not with all images")
 
     each_mutant("unfinished", tmp_path, check)
@@ -435,6 +476,20 @@ def test_source_tfds(made, tmp_path):
             yield partial(mix_and_back, place, f"tfds:{pets}", kind)
 
     each_mutant("source-tfds", tmp_path, check)
+
+
+@pytest.mark.parametrize("kind", BOXES)
+def test_source_boxes(made, tmp_path, kind):
+    def check(dice, folder):
+        with Place(made, folder, kind, mixed=None) as place:
+            shutil.rmtree(place.vault)
+            name = source(made, kind).rpartition("/")[2]
+            boxes = shutil.copytree(made / name, place.home / name)
+            mutants.mutate_release(boxes, dice, place.lures)
+            to = dice.choice((kind, kind, *FORMATS))
+            yield partial(mix_and_back, place, f"{kind}:{boxes}", to)
+
+    each_mutant(f"source-{kind}", tmp_path, check)
 
 
 def mix_and_back(place, src, kind, *options):
