@@ -409,7 +409,7 @@ class Stop(KeyboardInterrupt):
 
 def stopping(patch, place):
     """Makes what ends a release stop before it begins, half-way, or once it is done."""
-    finish, store = CocoSink.finish, CocoSink._store
+    finish, entries = CocoSink.finish, CocoSink._entries
 
     def stopped(self, counts):
         if place == "before":
@@ -417,13 +417,13 @@ def stopping(patch, place):
         finish(self, counts)
         raise Stop
 
-    def half(self, name, *more):
-        if "val" in name:
+    def half(self, split, numbers):
+        if split == "val":
             raise Stop
-        store(self, name, *more)
+        return entries(self, split, numbers)
 
     if place == "half-way":
-        patch.setattr(CocoSink, "_store", half)
+        patch.setattr(CocoSink, "_entries", half)
     else:
         patch.setattr(CocoSink, "finish", stopped)
 

@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import hashlib
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from functools import partial
 from pathlib import Path
@@ -20,6 +20,7 @@ from vmixjax.data.formats.coco.boxes import AREA, CROWD, boxes_of, objects_of
 from vmixjax.data.formats.coco.finding import FOLDER, PREFIX
 from vmixjax.data.formats.coco.written import Entry, annotations_of, encode
 from vmixjax.data.formats.folder import FolderSink
+from vmixjax.data.formats.image_files import packed, unpacked, write_last
 from vmixjax.data.inside import create_private, open_inside, own_folder
 from vmixjax.data.objects import OBJECTS, Boxes, Objects
 from vmixjax.data.writing import (
@@ -34,9 +35,6 @@ from vmixjax.data.writing import (
     part_path,
 )
 from vmixjax.errors import ImageError, RunError
-
-_LENGTH = 8
-"""Bytes that say how long the line of an image is, in front of it and of its PNG."""
 
 _NOTHING = Boxes(np.empty((0, 4), np.float32), np.empty(0, np.int64))
 
@@ -98,16 +96,15 @@ class CocoSink(Sink):
         return path
 
     def encode(self, example: Example, output: str) -> bytes:
-        """It is a line about the image, its length before it, and the PNG file."""
+        """It is a line about the image, and the PNG file."""
         height, width = example.image.shape[:2]
         objects = objects_of(self._boxes(example), height, width)
         line = encode(Entry(output.partition("/")[2], height, width, objects))
-        length = len(line).to_bytes(_LENGTH, "big")
-        return length + line + encode_png(example.image)
+        return packed(line, encode_png(example.image))
 
     def reread(self, record: bytes, output: str) -> Stored:
         """Its reader takes the name from the line, and from the folder."""
-        line, image = _parts(record)
+        line, image = unpacked(record)
         stored = self._images.reread(image, output)
         try:
             entry = msgspec.json.decode(line, type=Entry)
@@ -183,30 +180,11 @@ class CocoSink(Sink):
             every = itertools.chain.from_iterable(of() for of in splits.values())
             labels = (one.label for entry in every for one in entry.objects)
             names = tuple(map(str, range(max(labels, default=-1) + 1)))
-        files = Files()
-        try:
-            for split, entries in splits.items():
-                self._store(f"{FOLDER}/{PREFIX}{split}.json", names, entries, files)
-            files.publish(self.root)
-            return {name: digest for name, (_, digest) in files.parts.items()}
-        finally:
-            files.discard()
-
-    def _store(
-        self,
-        name: str,
-        names: Sequence[str],
-        entries: Callable[[], Iterator[Entry]],
-        files: Files,
-    ) -> None:
-        path, digest = part_path(own_folder(self.root, WORK)), hashlib.sha256()
-        files.parts[name] = path, ""
-        with create_private(path) as file:
-            for piece in annotations_of(names, entries):
-                file.write(piece)
-                digest.update(piece)
-        check_stored(path, digest.hexdigest())
-        files.parts[name] = path, digest.hexdigest()
+        contents = {
+            f"{FOLDER}/{PREFIX}{split}.json": annotations_of(names, entries)
+            for split, entries in splits.items()
+        }
+        return write_last(self.root, contents)
 
     def _entries(self, split: str, numbers: Sequence[int]) -> Iterator[Entry]:
         """What was written of the images in shards of a split."""
@@ -223,7 +201,7 @@ class _Lines(Writer):
         self.digest = hashlib.sha256()
 
     def add(self, name: str, record: bytes) -> None:
-        line, image = _parts(record)
+        line, image = unpacked(record)
         self._file.write(line + b"\n")
         self.digest.update(line + b"\n")
         self._images.add(name, image)
@@ -234,9 +212,3 @@ def _canonical(names: tuple[str, ...] | None) -> tuple[str, ...] | None:
     if names is None or names == tuple(map(str, range(len(names)))):
         return None
     return names
-
-
-def _parts(record: bytes) -> tuple[bytes, bytes]:
-    """The line about an image, and its PNG file."""
-    stop = _LENGTH + int.from_bytes(record[:_LENGTH], "big")
-    return record[_LENGTH:stop], record[stop:]
