@@ -25,6 +25,26 @@ def test_a_file_is_read_up_to_its_limit(tmp_path):
         read_bounded(tmp_path / "none", 8)
 
 
+def test_what_was_never_written_is_not_read(tmp_path):
+    path = tmp_path / "file"
+    path.write_text("{}" + " " * 2**20)
+    with path.open("r+b") as file:
+        file.truncate(2**40)
+    with pytest.raises(RunError, match="is no text; use a copy"):
+        read_bounded(path, 2**41)
+    path.write_text("{}" * 2**20)
+    assert read_bounded(path, 2**22) == b"{}" * 2**20
+
+
+def test_links_are_followed_where_they_may_be_and_lead_somewhere(tmp_path):
+    (tmp_path / "file").write_text("words")
+    for name, to in (("link", "file"), ("loop", "other"), ("other", "loop")):
+        (tmp_path / name).symlink_to(to)
+    assert read_bounded(tmp_path / "link", 8, follow=True) == b"words"
+    with pytest.raises(RunError, match="is a link"):
+        read_bounded(tmp_path / "loop", 8, follow=True)
+
+
 def test_what_is_no_file_is_not_read(tmp_path):
     (tmp_path / "link").symlink_to("/dev/zero")
     os.mkfifo(tmp_path / "fifo")

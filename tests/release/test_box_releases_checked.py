@@ -134,3 +134,19 @@ def test_boxes_that_changed_are_changes_of_the_source(tmp_path, capsys, kind):
     assert "mix it into another folder" in line
     assert "--update" not in line
     assert run("mix", *arguments, *OPTIONS, "--update") == 2
+
+
+def test_an_image_of_another_split_is_not_restored_into_it(tmp_path, capsys):
+    src, mixed = MAKE["yolo"](tmp_path / "src", SPLITS), tmp_path / "mixed"
+    vault = ["--vault", tmp_path / "vault"]
+    assert run("mix", f"yolo:{src}", mixed, *OPTIONS, *vault) == 0
+    about = mixed / "data.yaml"
+    about.write_text(about.read_text().replace("val:", "sal:"))
+    back = tmp_path / "back"
+    capsys.readouterr()
+    assert run("unmix", mixed, back, *vault) == 1
+    assert "it was mixed as images/val/00000.png: bring it" in capsys.readouterr().err
+    assert {split for split, *_ in READ["yolo"](back).values()} == {"train"}
+    one = ["--id", "images/val/e-anna.png", *vault]
+    assert run("unmix", mixed, tmp_path / "one", *one) != 0
+    assert not (tmp_path / "one").exists()

@@ -13,18 +13,26 @@ from vmixjax.errors import RunError
 _T = TypeVar("_T")
 
 
-def read_bounded(path: Path, limit: int) -> bytes:
-    """Reads an ordinary file whole.
+_PIECE = 2**20
+"""Bytes that are looked at together."""
+
+
+def read_bounded(path: Path, limit: int, *, follow: bool = False) -> bytes:
+    """Reads an ordinary file of text whole.
 
     Args:
       path: Path of the file; a link is refused.
       limit: The most bytes that it may have.
+      follow: Whether links are followed after all.
 
     Raises:
       FileNotFoundError: It is not there.
-      RunError: It is a link, no ordinary file, or larger.
+      RunError: It is a link, no ordinary file, larger, or no text.
       OSError: It cannot be read.
     """
+    if follow:
+        # `Path.resolve` has an error of its own for links that lead to each other.
+        path = Path(os.path.realpath(path))
     if path.is_symlink():
         raise RunError(f"{path} is a link; put the file itself there")
     with open_ordinary(path, path, "put one there") as file:
@@ -34,6 +42,12 @@ def read_bounded(path: Path, limit: int) -> bytes:
                 f"{path} holds {size} bytes, more than there is to say; use a copy "
                 f"from before"
             )
+        if size > _PIECE:
+            # What was said to be so long, and never written, reads as zeros: that is
+            # known before it fills the memory.
+            if any(b"\0" in piece for piece in iter(lambda: file.read(_PIECE), b"")):
+                raise RunError(f"{path} is no text; use a copy from before")
+            file.seek(0)
         return file.read(size)
 
 

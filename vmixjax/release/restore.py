@@ -3,10 +3,12 @@
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
+from pathlib import PurePath
 
 import numpy as np
 
 from vmixjax.data.example import Example, Field
+from vmixjax.data.formats.format import Format
 from vmixjax.data.forms import from_form, is_formed
 from vmixjax.data.pixels import pixels_digest, unfit
 from vmixjax.data.writing import Shard, Sink
@@ -24,12 +26,16 @@ class Restore(Transform):
 
     Args:
       vault: Vault of their mixing.
-      sink: Sink of the format that they are in.
+      format: Format that they are in.
+      sink: Sink of it.
       fields: What belongs to each image of the release.
     """
 
-    def __init__(self, vault: Vault, sink: Sink, fields: Mapping[str, Field]) -> None:
+    def __init__(
+        self, vault: Vault, format: Format, sink: Sink, fields: Mapping[str, Field]
+    ) -> None:
         self._vault, self._sink, self._fields = vault, sink, fields
+        self._in_splits = format.in_splits
         self._given: set[int] = set()
 
     def prepare(self, example: Example, shard: Shard, index: int) -> Task:
@@ -73,6 +79,11 @@ class Restore(Transform):
             return ImageError(f"{name}: {error}")
         if entry is None:
             return _unknown(task)
+        if self._in_splits and not _in_one_folder(entry.output, task.output):
+            return ImageError(
+                f"{name} lies where another split has its images; it was mixed as "
+                f"{entry.output}: bring it, or what says of which split it is, back"
+            )
         if entry.belongings != belongings_of(self._sink, task.example):
             return ImageError(
                 f"{name} has another label, or other things beside its image, than "
@@ -131,6 +142,10 @@ class Restore(Transform):
             )
         self._given.add(given)
         return dataclasses.replace(result, output=output)
+
+
+def _in_one_folder(one: str, other: str) -> bool:
+    return PurePath(one).parent == PurePath(other).parent
 
 
 def _unknown(task: Task) -> ImageError:

@@ -114,7 +114,7 @@ def unmix_release(
             if image is None and format.has_order:
                 source = _in_source_order(src, source, vault)
             with progress.of(sum(shard.stop - shard.start for shard in shards)):
-                restored = _restore(shards, source, vault, sink, threads, tell)
+                restored = _restore(shards, source, vault, format, sink, threads, tell)
             if image is None:
                 _check_seen(src, vault, restored, strict, progress)
         finally:
@@ -157,12 +157,13 @@ def _restore(
     shards: Sequence[Shard],
     source: Source,
     vault: Vault,
+    format: Format,
     sink: Sink,
     threads: Threads,
     tell: Tell,
 ) -> int:
     """Restores shards, and ends the data set; gives the number of images."""
-    transform = Restore(vault, sink, source.fields)
+    transform = Restore(vault, format, sink, source.fields)
     counts: dict[str, list[tuple[int, int]]] = {}
     restored = 0
     for shard in shards:

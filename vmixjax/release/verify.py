@@ -169,7 +169,7 @@ class _Images:
         self.restore = (
             None
             if self.vault is None
-            else Restore(self.vault, self.sink, source.fields)
+            else Restore(self.vault, self.format, self.sink, source.fields)
         )
 
     def check(self, progress: Progress) -> None:

@@ -233,6 +233,15 @@ def test_lists_name_nothing_elsewhere(tmp_path, name):
         open_source(f"voc:{root}")
 
 
+def test_lists_that_link_to_each_other_are_none(tmp_path):
+    root = write_voc(tmp_path / "voc", {"train": ["a"]})
+    (root / "ImageSets/Main/train.txt").unlink()
+    for name, to in (("train.txt", "val.txt"), ("val.txt", "train.txt")):
+        (root / "ImageSets/Main" / name).symlink_to(to)
+    with pytest.raises(RunError, match="is a link; put the file itself there"):
+        open_source(f"voc:{root}")
+
+
 def test_links_out_of_the_folder_are_followed_where_named(tmp_path):
     root = write_voc(tmp_path / "voc", {"train": ["a", "b"]})
     away = tmp_path / "away"

@@ -63,6 +63,7 @@ class Format:
         numbers, and those behind images that were left out move up.
       has_order: Whether its records follow each other, as they were written; otherwise
         they are found by their names.
+      in_splits: Whether the folder of an image says of which split it is.
       most_images: The most images to a shard; None for any number.
     """
 
@@ -75,6 +76,7 @@ class Format:
     needs_pixels: bool = False
     has_names: bool = True
     has_order: bool = True
+    in_splits: bool = False
     most_images: int | None = None
 
 

@@ -15,5 +15,6 @@ FORMAT = Format(
     create=CocoSink,
     recognises=is_coco,
     is_release=is_release,
+    in_splits=True,
     most_images=_MOST_IMAGES,
 )

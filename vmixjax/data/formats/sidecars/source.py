@@ -178,8 +178,7 @@ class SidecarSource(Source):
         """
         with listed_file(self.root, sidecar, self.roots, "file") as path:
             try:
-                file = path.resolve() if path.is_symlink() else path
-                return read_bounded(file, MOST_BYTES)
+                return read_bounded(path, MOST_BYTES, follow=True)
             except RunError as error:
                 raise ImageError(str(error)) from error
             except OSError as error:

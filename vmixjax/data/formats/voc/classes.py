@@ -33,7 +33,7 @@ def read_classes(root: Path) -> tuple[str, ...] | None:
     if not path.is_file():
         return None
     try:
-        text = read_bounded(path.resolve(), _MOST_BYTES).decode("utf-8-sig")
+        text = read_bounded(path, _MOST_BYTES, follow=True).decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise RunError(f"{path} is no text in UTF-8; save it as such") from error
     names = [line.strip() for line in text.split("\n") if line.strip()]

@@ -214,7 +214,7 @@ class VocSource(SidecarSource):
     def _names(self, split: str) -> Iterator[str]:
         path = self.root / LISTS / f"{split}.txt"
         try:
-            data = read_bounded(path.resolve(), _MOST_LIST)
+            data = read_bounded(path, _MOST_LIST, follow=True)
         except OSError as error:
             raise RunError(f"{path} cannot be read; copy it again") from error
         for line in data.decode("utf-8", "surrogateescape").split("\n"):

@@ -18,5 +18,6 @@ FORMAT = Format(
     # A class that is added can change the numbers of others, in files that are as they
     # were: such a release is not brought up to date in place.
     has_order=True,
+    in_splits=True,
     most_images=MOST_IMAGES,
 )

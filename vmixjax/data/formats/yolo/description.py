@@ -97,7 +97,7 @@ def _quoted(text: str) -> str:
 
 def _text(path: Path) -> str:
     try:
-        return read_bounded(path.resolve(), _MOST_BYTES).decode("utf-8-sig")
+        return read_bounded(path, _MOST_BYTES, follow=True).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise RunError(f"{path} is no text in UTF-8; save it as such") from error
     except OSError as error:
