@@ -225,7 +225,11 @@ def table(result: dict[str, Any]) -> str:
     best = max(arm["mean"] for arm in arms if not arm["across"])
     title = f"test {result['title']}"
     broad = max(16, len(title))
-    lines = [f"{'':{width}}  across  {title:{broad}}  points lost  training"]
+    counts = {len(arm["scores"]) for arm in arms}
+    lines = [
+        f"{'':{width}}  across  {title:{broad}}  points lost  training"
+        + ("  seeds" if len(counts) > 1 else "")
+    ]
     for arm in arms:
         spread = arm["deviation"]
         about = f" ± {100 * spread:.2f}" if spread is not None else ""
@@ -236,6 +240,7 @@ def table(result: dict[str, Any]) -> str:
             f"{arm['name']:{width}}  {arm['across'] or '':>6}  "
             f"{measured:{broad}}  {lost:>11.2f}  "
             f"{f'{100 * learned:.1f} %' if learned is not None else '':>8}"
+            + (f"  {len(arm['scores']):>5}" if len(counts) > 1 else "")
         )
     return "\n".join(line.rstrip() for line in lines)
 

@@ -119,6 +119,7 @@ ARM = {
     "protocol": "release",
     "across": 8,
     "train_accuracy": 0.5,
+    "scores": [0.5],
     "curves": [[(1, 0.5)]],
 }
 
@@ -141,5 +142,9 @@ def test_the_table_has_points_lost_and_the_spread_over_seeds(tmp_path):
         ["release", "8", "87.00 % ± 0.20", "3.00", "50.0 %"],
         ["release", "16", "88.00 %", "2.00", "50.0 %"],
     ]
+    # Where not all have as many seeds, each says how many.
+    arms[3]["scores"] = [0.87, 0.88, 0.89]
+    told = [line.split()[-1] for line in table(result).split("\n")]
+    assert told == ["seeds", *(str(len(arm["scores"])) for arm in arms)]
     draw(result, tmp_path / "plot.png")
     assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
