@@ -283,7 +283,7 @@ def draw(result: dict[str, Any], path: Path) -> None:
         fineness.set_xticks(ticks, [str(tick) for tick in ticks])
         fineness.set(xlabel="regions across the image", ylabel=title)
         curves.set(xlabel="step", ylabel=title)
-        curves.margins(x=0.09)
+        curves.margins(x=0.12)
         for axes in (fineness, curves):
             axes.grid(alpha=0.3)
         fineness.legend(fontsize=7)
