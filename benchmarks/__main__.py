@@ -134,11 +134,8 @@ def in_training(settings: Settings) -> list[dict[str, Any]]:
     cases |= {name: (PRESETS[name], *LEARNED[name]) for name in ("bccd", "camvid")}
     found: list[dict[str, Any]] = []
     for name, (config, shape, classes) in cases.items():
-        made = training.steps(config, shape, classes)
-        runs = {title: step.run for title, step in made.items()}
-        seconds = medians(runs, times=settings.times, at_most=120)
+        rows = training.timed(config, shape, classes, times=settings.times, at_most=120)
         count, sides = config.batch_size, f"{shape[0]} x {shape[1]}"
-        rows = training.rows(made, seconds, count)
         found += [
             {"step": f"{name}, {count} of {sides}, {title}", **row}
             for title, row in rows.items()

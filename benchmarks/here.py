@@ -88,10 +88,7 @@ def training_steps(model: str, side: int, batch: int, region: int) -> dict[str, 
     from train.config import Model
 
     config = training.of_model(Model(model), batch, region)
-    made = training.steps(config, (side, side, 3), 10)
-    runs = {name: step.run for name, step in made.items()}
-    seconds = medians(runs, times=15, at_most=20)
-    return training.rows(made, seconds, batch)
+    return training.timed(config, (side, side, 3), 10, times=15, at_most=20)
 
 
 def steps(

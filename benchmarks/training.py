@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from benchmarks.measure import Way
+from benchmarks.measure import Way, medians
 from train import devices
 from train.config import Config, Data, FormName, Mixing, Model
 from train.step import Steps
@@ -61,9 +61,19 @@ def steps(config: Config, shape: tuple[int, int, int], classes: int) -> dict[str
     return {name: _step(one, shape, classes) for name, one in variants(config).items()}
 
 
-def beside_clean(name: str) -> str:
-    """Gives the name of the clean step that a step differs from by mixing alone."""
-    return name.replace("mixed", "clean")
+def timed(
+    config: Config,
+    shape: tuple[int, int, int],
+    classes: int,
+    *,
+    times: int,
+    at_most: float,
+) -> dict[str, dict[str, float]]:
+    """Times `steps` in turn, as `medians` does, and gives `rows`."""
+    made = steps(config, shape, classes)
+    runs = {name: step.run for name, step in made.items()}
+    seconds = medians(runs, times=times, at_most=at_most)
+    return rows(made, seconds, config.batch_size)
 
 
 def rows(
@@ -72,7 +82,7 @@ def rows(
     """What is told of each step, as times of the same step on clean images."""
     found = {}
     for name, step in made.items():
-        clean = beside_clean(name)
+        clean = name.replace("mixed", "clean")
         found[name] = {
             "milliseconds": 1e3 * seconds[name],
             "images per second": batch / seconds[name],

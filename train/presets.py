@@ -123,11 +123,11 @@ PRESETS: dict[str, Config] = {
     "coco": dataclasses.replace(
         _VOC,
         # What the boxes of its tests are is not published, nor of Cityscapes' masks.
-        data=Data(
-            "tfds:coco/2017",
+        data=dataclasses.replace(
+            _VOC.data,
+            source="tfds:coco/2017",
+            train_split="train",
             test_split="validation",
-            image_shape=(320, 320),
-            augment="crop-flip",
         ),
         model=Model("resnet50", decoder=128),
         steps=90_000,

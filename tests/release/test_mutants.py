@@ -207,7 +207,7 @@ def restored(folder, kind):
 def boxed(folder, kind):
     """What strangers read of images with boxes."""
     if kind == "coco":
-        there = [(name, image, of) for name, image, of in strangers.read_coco(folder)]
+        there = strangers.read_coco(folder)
     else:
         there = [
             (name, image, (split, boxes))

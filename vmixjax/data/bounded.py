@@ -30,7 +30,7 @@ def read_bounded(path: Path, limit: int, *, follow: bool = False) -> bytes:
       RunError: It is a link, no ordinary file, larger, or no text.
       OSError: It cannot be read.
     """
-    if follow:
+    if follow and path.is_symlink():
         # `Path.resolve` has an error of its own for links that lead to each other.
         path = Path(os.path.realpath(path))
     if path.is_symlink():
