@@ -99,6 +99,19 @@ RECIPES: dict[str, Recipe] = {
             else c
         ),
     ),
+    "vit": Recipe(
+        "a small ViT, each region a token",
+        lambda c: changed(
+            c,
+            model={"name": "vit_ti", "width": 36},
+            # Higher rates, which suit ResNets, leave a ViT behind.
+            optimizer={"learning_rate": 2e-3},
+        ),
+    ),
+    "convmixer": Recipe(
+        "a small ConvMixer, each region a token",
+        lambda c: changed(c, model={"name": "convmixer_256_8", "width": 128}),
+    ),
     "spread": Recipe(
         "a region as 2 x 2 places", lambda c: changed(c, model={"stem": "spread"})
     ),

@@ -7,10 +7,11 @@ from flax import nnx
 
 from train import inputs
 from train.config import Model
-from train.models import MODELS, build
+from train.models import MODELS, build, build_dense
 from train.models.resnet import resnet18
 from train.models.stems import PixelShuffleStem
 from train.presets import PRESETS
+from train.recipes import named
 from vmixjax.errors import RunError
 
 # Published for ImageNet's 1,000 classes and images of 224 x 224.
@@ -156,6 +157,51 @@ def test_a_set_of_pixels_has_no_order():
     assert not np.allclose(model(x), model(parted.reshape(x.shape)), atol=1e-5)
 
 
+@pytest.mark.parametrize("name", ["vit_ti", "convmixer_256_8", "resnet8"])
+def test_any_encoder_tells_places_that_are_small_regions(name):
+    """A ViT was asked for a stem that it has not."""
+
+    def outputs():
+        model = build_dense(
+            Model(name, width=48, decoder=8),
+            (6, 8, 48),
+            {"classes": 5},
+            region=4,
+            cell_size=4,
+            dtype=jnp.float32,
+            rngs=nnx.Rngs(0),
+        )
+        return model(jnp.zeros((2, 6, 8, 48)))
+
+    assert jax.eval_shape(outputs)["classes"].shape == (2, 6, 8, 5)
+
+
+@pytest.mark.parametrize("recipe", ["vit", "convmixer"])
+def test_a_region_can_be_a_token(recipe):
+    """And it takes about as many operations as the ResNet of the preset."""
+
+    def operations(config):
+        shape, cell_size = inputs.input_shape(config, (32, 32, 3))
+        assert shape == (8, 8, 48)
+        model = build(
+            config.model,
+            shape,
+            10,
+            region=inputs.region(config),
+            cell_size=cell_size,
+            dtype=jnp.float32,
+            rngs=nnx.Rngs(0),
+        )
+        model.eval()
+        graph, state = nnx.split(model)
+        run = jax.jit(lambda state, x: nnx.merge(graph, state)(x))
+        return run.lower(state, jnp.zeros((1, *shape))).cost_analysis()["flops"]
+
+    preset = PRESETS["cifar10_small"]
+    share = operations(named(recipe).change(preset)) / operations(preset)
+    assert 0.5 < share < 1.5
+
+
 def test_spread_gives_each_place_four():
     model = made("resnet8", (8, 8, 48), cell_size=4, width=16)
     model.eval()
@@ -196,6 +242,7 @@ def test_presets_squeeze_no_region_into_a_stem_for_pixels(name):
         ({"name": "vit_ti", "stem": "cifar"}, "one stem only"),
         ({"name": "vit_ti", "patch_size": 5}, "does not divide inputs of 16 x 16"),
         ({"name": "cnn", "width": 8}, "one width only"),
+        ({"name": "vit_ti", "width": 50}, "a multiple of 3, such as 51"),
     ],
 )
 def test_what_does_not_fit_is_refused(options, words):

@@ -100,8 +100,9 @@ def build_dense(
     Raises:
       RunError: The model says something of whole images only; or as `build`.
     """
-    cell = options["cell_size"]
-    if model.stem == "default" and 1 < cell < 2 * _FINE:
+    fine = 1 < options["cell_size"] < 2 * _FINE
+    entry = MODELS.get(model.name)
+    if fine and model.stem == "default" and entry and "stem" in entry.takes:
         # Spread, places would be finer than what is said of them.
         model = dataclasses.replace(model, stem="cifar")
     encoder = build(model, shape, 1, **options)

@@ -17,6 +17,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from train.models.layers import ModelEntry
+from vmixjax.errors import RunError
 
 
 class Block(nnx.Module):
@@ -40,9 +41,12 @@ class ViT(nnx.Module):
 
     Args:
       patch_size: Side of a patch in pixels; divides H and W.
-      width: Channels of a token.
+      width: Channels of a token, as many for each head.
       heads: Heads of attention.
       depth: Number of blocks.
+
+    Raises:
+      RunError: Heads do not divide the width.
     """
 
     def __init__(
@@ -56,6 +60,11 @@ class ViT(nnx.Module):
         depth: int = 12,
         **options: Any,
     ) -> None:
+        if width % heads:
+            raise RunError(
+                f"--model.width {width} has no equal share for each of {heads} heads: "
+                f"choose a multiple of {heads}, such as {heads * -(-width // heads)}"
+            )
         height, wide, channels = shape
         rngs: nnx.Rngs = options["rngs"]
         patch = (patch_size, patch_size)
@@ -97,7 +106,10 @@ class ViT(nnx.Module):
         return x
 
 
+vit_s = functools.partial(ViT, width=384, heads=6)
+vit_ti = functools.partial(ViT, width=192, heads=3)
+
 ENTRIES = (
-    ModelEntry("vit_s", functools.partial(ViT, width=384, heads=6), ("patch_size",)),
-    ModelEntry("vit_ti", functools.partial(ViT, width=192, heads=3), ("patch_size",)),
+    ModelEntry("vit_s", vit_s, ("patch_size", "width")),
+    ModelEntry("vit_ti", vit_ti, ("patch_size", "width")),
 )
