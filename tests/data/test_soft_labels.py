@@ -101,6 +101,10 @@ def test_what_is_no_such_file_is_refused(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(RunError, match="no ordinary file"):
         read_soft_labels(tmp_path / "pipe")
+    for one, other in (("here", "there"), ("there", "here")):
+        (tmp_path / one).symlink_to(other)
+    with pytest.raises(OSError, match="symbolic links"):
+        read_soft_labels(tmp_path / "here")
     for data in (b"", b"text", encode_npy(ROWS)):
         (tmp_path / "other").write_bytes(data)
         with pytest.raises(RunError, match=r"is no whole \.npz file; write it with"):

@@ -59,7 +59,9 @@ def read_npz(path: Path, limit: int) -> tuple[dict[str, np.ndarray], str]:
       RunError: It is no ordinary file.
       OSError: It is not there, or cannot be read.
     """
-    with open_ordinary(path.resolve(), path, "name another") as file:
+    # `Path.resolve` has an error of its own for links that lead to each other.
+    real = Path(os.path.realpath(path))
+    with open_ordinary(real, path, "name another") as file:
         size = os.fstat(file.fileno()).st_size
         if size > limit:
             raise ValueError(f"has {size} bytes, of {limit} at most")
