@@ -53,24 +53,9 @@ def build(
         raise RunError(none_of("--model.name", model.name, MODELS))
     entry = MODELS[model.name]
     patch_size = model.patch_size or max(1, region // cell_size)
+    if model.width is not None and "width" not in entry.takes:
+        raise RunError(f"--model.width: {entry.name} has one width only; leave it out")
     options: dict[str, Any] = {}
-    if "stem" in entry.takes:
-        options = stem_options(model.stem, shape, cell_size, patch_size)
-    elif model.stem != "default":
-        raise RunError(f"--model.stem: {entry.name} has one stem only; leave it out")
-    if "patch_size" in entry.takes:
-        options["patch_size"] = patch_size
-    if "patch_size" in options and any(side % patch_size for side in shape[:2]):
-        raise RunError(
-            f"--model.patch-size {patch_size} does not divide inputs of "
-            f"{shape[0]} x {shape[1]}"
-        )
-    if model.width is not None:
-        if "width" not in entry.takes:
-            raise RunError(
-                f"--model.width: {entry.name} has one width only; leave it out"
-            )
-        options["width"] = model.width
     coarse = cell_size > 1 or model.stem == "patch"
     if model.widened and coarse and {"stem", "width"} <= set(entry.takes):
         if model.width is None:
@@ -80,6 +65,19 @@ def build(
             )
         wide = model.width * model.widened
         options = widened_options(model.stem, wide, shape, cell_size, patch_size)
+    elif "stem" in entry.takes:
+        options = stem_options(model.stem, shape, cell_size, patch_size)
+    elif model.stem != "default":
+        raise RunError(f"--model.stem: {entry.name} has one stem only; leave it out")
+    if model.width is not None:
+        options.setdefault("width", model.width)
+    if "patch_size" in entry.takes:
+        options["patch_size"] = patch_size
+    if "patch_size" in options and any(side % patch_size for side in shape[:2]):
+        raise RunError(
+            f"--model.patch-size {patch_size} does not divide inputs of "
+            f"{shape[0]} x {shape[1]}"
+        )
     return entry.make(shape, classes, dtype=dtype, rngs=rngs, **options)
 
 
