@@ -51,9 +51,9 @@ class Data:
     zoom: tuple[float, float] = (1.0, 1.0)
     """Where shifts are by pixels, images are enlarged at random too, by factors between
     these; below 1 they become smaller."""
-    shifted: float = 1.0
-    """Share of images that are shifted, where they are: by few large regions, whole
-    ones are much."""
+    shifted: float | None = None
+    """Share of images that are shifted, where they are; by default half where it is by
+    whole regions, of which one is much, and all where it is by pixels."""
     jitter: float = 0.0
     """Strength, 0 to 1, of random changes of contrast, brightness and tint."""
     erase: float = 0.0
@@ -218,9 +218,9 @@ def from_values(values: dict[str, Any]) -> Config:
       ValueError: Options that there are not, or values that they cannot have.
     """
     data = values.get("data", {})
-    if isinstance(data, dict) and "augment" in data and "shift" not in data:
-        # Runs from before there was a choice shifted by pixels.
-        values = {**values, "data": {**data, "shift": "pixels"}}
+    if isinstance(data, dict) and "augment" in data:
+        # Runs from before there was a choice shifted by pixels, and all images.
+        values = {**values, "data": {"shift": "pixels", "shifted": 1.0, **data}}
     config = msgspec.convert(values, Config)
     if unknown := _flat(values).keys() - _flat(dataclasses.asdict(config)).keys():
         raise ValueError(f"there is no option {min(unknown)}")

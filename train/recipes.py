@@ -52,8 +52,10 @@ RECIPES: dict[str, Recipe] = {
         lambda c: changed(c, data={"augment": "flip"}),
     ),
     "shifts": Recipe(
-        "mirrored, and shifted by whole regions",
-        lambda c: changed(c, data={"augment": "crop-flip", "shift": "regions"}),
+        "mirrored, and all shifted by whole regions",
+        lambda c: changed(
+            c, data={"augment": "crop-flip", "shift": "regions", "shifted": 1.0}
+        ),
     ),
     "seldom": Recipe(
         "mirrored, and half of them shifted by whole regions",

@@ -70,6 +70,23 @@ def test_shifts_by_regions_tell_nothing_new_of_any_region(where):
     assert len(regions(by_pixels)) > 4 * len(regions(image[None]))
 
 
+def test_half_are_shifted_by_regions_and_all_by_pixels():
+    keys = inputs.image_keys(0, jnp.uint32(0), jnp.arange(400))
+    image = np.random.default_rng(0).integers(0, 256, (64, 64, 1), np.uint8)
+    images = jnp.broadcast_to(jnp.asarray(image), (400, *image.shape))
+
+    def share(**data):
+        """Of images that are not where they were, nor mirrored there."""
+        seen = np.asarray(augmented(shifting(**data), keys, images))
+        same = [(seen == one).all((1, 2, 3)) for one in (image, image[:, ::-1])]
+        return 1 - np.logical_or(*same).mean()
+
+    every = share(shifted=1.0)
+    assert share() == share(shifted=0.5) == pytest.approx(every / 2, abs=0.1)
+    by_pixels = share(shift="pixels")
+    assert by_pixels == share(shift="pixels", shifted=1.0) > 0.95
+
+
 def test_clean_images_are_shifted_by_pixels_whatever_is_said():
     keys, images = batch(2)
     either = [

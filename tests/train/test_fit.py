@@ -225,5 +225,6 @@ def test_configs_survive_json(tmp_path):
         assert from_values(values) == config
     assert not list(differences(Config(), Config()))
     before = dataclasses.asdict(Config())
-    del before["data"]["shift"]
-    assert from_values(before).data.shift == "pixels"
+    del before["data"]["shift"], before["data"]["shifted"]
+    data = from_values(before).data
+    assert (data.shift, data.shifted) == ("pixels", 1.0)
