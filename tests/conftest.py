@@ -1,16 +1,14 @@
-"""For all tests: how programs are compiled; for audits, a small budget and images.
+"""For all tests: commands leave the cache folder of who runs them alone.
 
-What the latter need is imported where they are used: most tests use neither.
+And, for audits, a small budget and images. What these need is imported where they are
+used: most tests use neither.
 """
 
 import os
 
 import pytest
 
-# Commands leave the cache folder of who runs them alone.
 os.environ["JAX_ENABLE_COMPILATION_CACHE"] = "0"
-# Most of the time would go into making programs fast that run once.
-os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
 
 TINY = {
     "images": 24,
@@ -34,12 +32,6 @@ TINY = {
     "shifted_images": 2,
     "view_rounds": 1,
 }
-
-
-@pytest.fixture
-def optimised(monkeypatch):
-    """Processes that are started compile as users have it."""
-    monkeypatch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", "0")
 
 
 @pytest.fixture

@@ -37,7 +37,6 @@ def test_a_mix_that_can_be_checked_by_eye():
     ("settings", "arguments"),
     [
         ({}, []),
-        ({"JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}, []),
         ({"JAX_ENABLE_X64": "1", "JAX_THREEFRY_PARTITIONABLE": "0"}, []),
         pytest.param(
             EIGHT_DEVICES,
@@ -49,7 +48,6 @@ def test_a_mix_that_can_be_checked_by_eye():
         (EIGHT_DEVICES, ["--mesh", "Auto", "default", "joint", "cifar"]),
     ],
 )
-@pytest.mark.usefixtures("optimised")
 def test_golden_vectors(settings, arguments):
     run = subprocess.run(
         [sys.executable, "-W", "error", HERE / "golden.py", *arguments],

@@ -2,10 +2,7 @@ import re
 import subprocess
 import sys
 
-import pytest
 
-
-@pytest.mark.usefixtures("optimised")
 def test_the_demo_from_the_command_line(tmp_path):
     run = subprocess.run(
         [sys.executable, "-W", "error", "-m", "vmixjax.cli", "demo", "--out", "here"],
