@@ -264,17 +264,20 @@ def draw(result: dict[str, Any], path: Path) -> None:
                 capsize=3,
                 label=name,
             )
-        ends: list[tuple[float, float, str]] = []
+        ends: dict[str, list[tuple[float, float]]] = {}
         for arm in arms:
             if not arm["across"]:
                 level, name = 100 * arm["mean"], arm["name"]
                 fineness.axhline(level, color=colours[name], ls="--", label=name)
             steps, scores = np.mean(arm["curves"], axis=0).T
             curves.plot(steps, 100 * scores, color=colours[arm["name"]], alpha=0.8)
-            ends.append((100 * scores[-1], steps[-1], f" {arm['across'] or 'clean'}"))
+            told = f" {arm['across'] or 'clean'}"
+            ends.setdefault(told, []).append((100 * scores[-1], steps[-1]))
         low, high = curves.get_ylim()
         place = low
-        for score, step, told in sorted(ends):
+        # Once for all curves of a fineness.
+        middles = sorted((*np.mean(ends[told], axis=0), told) for told in ends)
+        for score, step, told in middles:
             # One above the other, where curves end close by.
             place = max(score, place + (high - low) / 25)
             curves.annotate(told, (step, place), fontsize=7, va="center")
