@@ -144,14 +144,14 @@ def _shift(config: Config, shape: tuple[int, ...]) -> Shift:
     By whole regions, so that these stay the same regions, it is one where that is more;
     none where one is more than a quarter: what would be left is no longer the image.
     """
-    shortest, shifted = min(shape[:2]), config.data.shifted
+    shortest, share = min(shape[:2]), config.data.shifted
+    if share is None:
+        # By regions, half are better than all: see the notes on training.
+        share = 1.0 if _by_pixels(config) else 0.5
     if _by_pixels(config):
-        share = 1.0 if shifted is None else shifted
         return Shift(max(1, shortest // 8), 1, "reflect", share)
     side = whole_side(config)
     most = max(1, shortest // 8 // side) if 4 * side <= shortest else 0
-    # Better than all: see the notes on training.
-    share = 0.5 if shifted is None else shifted
     # Each edge is in its reflection too: else regions there would hold other sums.
     return Shift(most * side, side, "symmetric", share)
 

@@ -57,6 +57,18 @@ def made(name, shape=(16, 16, 1), *, dtype=jnp.float32, cell_size=1, **options):
     )
 
 
+def of_config(config, shape, cell_size):
+    return build(
+        config.model,
+        shape,
+        10,
+        region=inputs.region(config),
+        cell_size=cell_size,
+        dtype=jnp.float32,
+        rngs=nnx.Rngs(0),
+    )
+
+
 # The large ConvMixer is the small one, longer: its depthwise layers take a CPU minutes.
 @pytest.mark.parametrize("name", sorted(set(MODELS) - {"convmixer_768_32"}))
 def test_every_model_learns(name):
@@ -183,15 +195,7 @@ def test_a_region_can_be_a_token(recipe):
     def operations(config):
         shape, cell_size = inputs.input_shape(config, (32, 32, 3))
         assert shape == (8, 8, 48)
-        model = build(
-            config.model,
-            shape,
-            10,
-            region=inputs.region(config),
-            cell_size=cell_size,
-            dtype=jnp.float32,
-            rngs=nnx.Rngs(0),
-        )
+        model = of_config(config, shape, cell_size)
         model.eval()
         graph, state = nnx.split(model)
         run = jax.jit(lambda state, x: nnx.merge(graph, state)(x))
@@ -219,20 +223,10 @@ def test_presets_squeeze_no_region_into_a_stem_for_pixels(name):
     sides = config.data.image_shape or 2 * (config.data.image_size or 32,)
     shape, cell_size = inputs.input_shape(config, (*sides, 3))
 
-    def make():
-        return build(
-            config.model,
-            shape,
-            10,
-            region=inputs.region(config),
-            cell_size=cell_size,
-            dtype=jnp.float32,
-            rngs=nnx.Rngs(0),
-        )
-
     assert cell_size > 1
     if config.model.name.startswith("resnet"):
-        assert isinstance(nnx.eval_shape(make).stem, PixelShuffleStem)
+        model = nnx.eval_shape(lambda: of_config(config, shape, cell_size))
+        assert isinstance(model.stem, PixelShuffleStem)
 
 
 @pytest.mark.parametrize(
