@@ -273,7 +273,7 @@ def as_before(config, key, image):
 )
 def test_images_are_moved_as_they_always_were(where, shift, side):
     config = Config(
-        data=Data(augment="crop-flip", shift=shift),
+        data=Data(augment="crop-flip", shift=shift, shifted=1.0),
         mixing=Mixing(where, 16, ((side, 1),)),
     )
     rng = np.random.default_rng(0)
