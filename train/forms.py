@@ -31,11 +31,14 @@ class Form(NamedTuple):
       place: Whether a region is one place of the inputs; else they are as large as the
         images.
       channels: Modes of mixing that it is for.
+      keyless: Whether it is the same, bit for bit, before mixing and after, so that
+        nothing need be mixed for it.
     """
 
     make: Callable[[jax.Array, int, Channels], jax.Array]
     place: bool = True
     channels: tuple[Channels, ...] = ("independent", "shared", "joint")
+    keyless: bool = False
 
 
 def _plain(images: jax.Array, side: int, channels: Channels) -> jax.Array:
@@ -101,8 +104,8 @@ def _histogram(images: jax.Array, side: int, channels: Channels) -> jax.Array:
 
 FORMS: dict[FormName, Form] = {
     "plain": Form(_plain, place=False),
-    "canonical": Form(_canonical, place=False),
-    "regions": Form(_regions),
+    "canonical": Form(_canonical, place=False, keyless=True),
+    "regions": Form(_regions, keyless=True),
     "tuples": Form(_tuples, channels=("shared",)),
     "moments": Form(_moments),
     "histogram": Form(_histogram),

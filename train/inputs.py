@@ -92,14 +92,21 @@ def training(config: Config, task: Task) -> PrepareBoth:
         images, targets = augmented(
             config, keys, images, targets, moved=task.moved, fills=task.fills
         )
-        return form(config, mixed(config, keys, images)), targets
+        return seen(config, keys, images), targets
 
     return prepare
 
 
 def testing(config: Config) -> Prepare:
     """Makes what mixes and gives form to a batch, for tests and predictions."""
-    return lambda keys, images: form(config, mixed(config, keys, images))
+    return functools.partial(seen, config)
+
+
+def seen(config: Config, keys: jax.Array, images: jax.Array) -> jax.Array:
+    """Mixes images (B, H, W, C), each by its key, and gives form to them."""
+    if not _form(config).keyless:
+        images = mixed(config, keys, images)
+    return form(config, images)
 
 
 def form(config: Config, images: jax.Array) -> jax.Array:

@@ -8,6 +8,7 @@ import pytest
 import vmixjax
 from train import inputs
 from train.config import Config, Data, Mixing
+from train.forms import FORMS
 from train.tasks import TASKS
 from vmixjax.errors import RunError
 
@@ -69,21 +70,32 @@ def test_less_strength_is_less_vfe():
     assert vfe_at(0.0) <= vfe_at(0.5) <= vfe_at(1.0)
 
 
-@pytest.mark.parametrize("form", ["canonical", "regions"])
-@pytest.mark.parametrize("channels", ["independent", "shared", "joint"])
-def test_sorted_forms_are_the_same_for_every_key(form, channels):
-    of = config(form=form, channels=channels)
-    _, images = batch()
-    seen = [
-        inputs.testing(of)(
-            inputs.image_keys(seed, jnp.uint32(0), jnp.arange(3)), images
-        )
-        for seed in (1, 2)
-    ]
-    np.testing.assert_array_equal(*seen)
+@pytest.mark.parametrize(
+    ("form", "channels"),
+    [(name, channels) for name, form in FORMS.items() for channels in form.channels],
+)
+def test_forms_are_those_of_mixed_images(form, channels):
+    of = config(form=form, channels=channels, strength=0.5)
+    keys, images = batch()
+    mixed = inputs.mixed(of, keys, images)
+    assert (mixed != images).any()
+    seen = inputs.testing(of)(keys, images)
+    np.testing.assert_array_equal(seen, inputs.form(of, mixed))
+    # Those for which nothing is mixed are the same for any key, so for none.
+    if FORMS[form].keyless:
+        np.testing.assert_array_equal(seen, inputs.form(of, images))
     shape, cell_size = inputs.input_shape(of, SHAPE)
-    assert seen[0].shape == (3, *shape)
-    assert cell_size == (8 if form == "regions" else 1)
+    assert seen.shape == (3, *shape)
+    assert cell_size == (8 if FORMS[form].place else 1)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_nothing_is_mixed_for_forms_that_no_key_changes(form):
+    of = config(form=form, channels=FORMS[form].channels[0])
+    keys, images = batch()
+    traced = str(jax.make_jaxpr(inputs.testing(of))(keys, images))
+    # Drawing bits takes shifts of them; sorting takes none.
+    assert ("shift_right_logical" in traced) != FORMS[form].keyless
 
 
 def test_regions_hold_sorted_values_channel_by_channel():
