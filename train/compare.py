@@ -249,7 +249,11 @@ def draw(result: dict[str, Any], path: Path) -> None:
     """Draws scores against regions across, a line for each arm, and their course."""
     arms, title = result["arms"], f"test {result['title']}, %"
     mixed = [arm for arm in arms if arm["across"]]
-    colours = {name: f"C{i}" for i, name in enumerate(_names(arms))}
+    # There are ten colours: the next ten arms have other marks and lines.
+    styles = {
+        name: {"color": f"C{i % 10}", "marker": "os^"[i // 10 % 3]}
+        for i, name in enumerate(_names(arms))
+    }
     with open_plot(path) as (fineness, curves):
         for name in _names(mixed):
             line = [arm for arm in mixed if arm["name"] == name]
@@ -258,8 +262,7 @@ def draw(result: dict[str, Any], path: Path) -> None:
                 [arm["across"] for arm in line],
                 [100 * arm["mean"] for arm in line],
                 [100 * (arm["deviation"] or 0) for arm in line],
-                color=colours[name],
-                marker="o",
+                **styles[name],
                 markersize=4,
                 capsize=3,
                 label=name,
@@ -268,9 +271,11 @@ def draw(result: dict[str, Any], path: Path) -> None:
         for arm in arms:
             if not arm["across"]:
                 level, name = 100 * arm["mean"], arm["name"]
-                fineness.axhline(level, color=colours[name], ls="--", label=name)
+                colour = styles[name]["color"]
+                fineness.axhline(level, color=colour, ls="--", label=name)
             steps, scores = np.mean(arm["curves"], axis=0).T
-            curves.plot(steps, 100 * scores, color=colours[arm["name"]], alpha=0.8)
+            style = styles[arm["name"]]
+            curves.plot(steps, 100 * scores, **style, markersize=2, alpha=0.8)
             told = f" {arm['across'] or 'clean'}"
             ends.setdefault(told, []).append((100 * scores[-1], steps[-1]))
         low, high = curves.get_ylim()
@@ -289,7 +294,7 @@ def draw(result: dict[str, Any], path: Path) -> None:
         curves.margins(x=0.12)
         for axes in (fineness, curves):
             axes.grid(alpha=0.3)
-        fineness.legend(fontsize=7)
+        fineness.figure.legend(loc="outside lower center", ncols=5, fontsize=7)
 
 
 def _names(arms: Sequence[dict[str, Any]]) -> Iterator[str]:
