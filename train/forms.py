@@ -31,8 +31,8 @@ class Form(NamedTuple):
       place: Whether a region is one place of the inputs; else they are as large as the
         images.
       channels: Modes of mixing that it is for.
-      keyless: Whether it is the same, bit for bit, before mixing and after, so that
-        nothing need be mixed for it.
+      keyless: Whether it is the same, bit for bit, before mixing inside of such regions
+        and after, so that nothing need be mixed for it.
     """
 
     make: Callable[[jax.Array, int, Channels], jax.Array]

@@ -98,6 +98,20 @@ def test_nothing_is_mixed_for_forms_that_no_key_changes(form):
     assert ("shift_right_logical" in traced) != FORMS[form].keyless
 
 
+@pytest.mark.parametrize("form", [name for name in FORMS if FORMS[name].keyless])
+def test_images_are_mixed_where_regions_of_a_ladder_overlap(form):
+    of = Config(
+        mixing=Mixing(tile_size=12, ladder=((4, 1), (6, 1)), strength=0, form=form)
+    )
+    rng = np.random.default_rng(0)
+    images = jnp.asarray(rng.integers(0, 256, (2, 24, 36, 3)), jnp.uint8)
+    keys = inputs.image_keys(5, jnp.uint32(7), jnp.arange(2))
+    seen = inputs.testing(of)(keys, images)
+    mixed = inputs.mixed(of, keys, images)
+    np.testing.assert_array_equal(seen, inputs.form(of, mixed))
+    assert (seen != inputs.form(of, images)).any()
+
+
 def test_regions_hold_sorted_values_channel_by_channel():
     _, images = batch(1)
     seen = inputs.form(config(form="regions"), images)[0]
