@@ -269,12 +269,11 @@ def draw(result: dict[str, Any], path: Path) -> None:
             )
         ends: dict[str, list[tuple[float, float]]] = {}
         for arm in arms:
+            style = styles[arm["name"]]
             if not arm["across"]:
                 level, name = 100 * arm["mean"], arm["name"]
-                colour = styles[name]["color"]
-                fineness.axhline(level, color=colour, ls="--", label=name)
+                fineness.axhline(level, color=style["color"], ls="--", label=name)
             steps, scores = np.mean(arm["curves"], axis=0).T
-            style = styles[arm["name"]]
             curves.plot(steps, 100 * scores, **style, markersize=2, alpha=0.8)
             told = f" {arm['across'] or 'clean'}"
             ends.setdefault(told, []).append((100 * scores[-1], steps[-1]))

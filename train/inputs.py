@@ -92,17 +92,17 @@ def training(config: Config, task: Task) -> PrepareBoth:
         images, targets = augmented(
             config, keys, images, targets, moved=task.moved, fills=task.fills
         )
-        return seen(config, keys, images), targets
+        return _seen(config, keys, images), targets
 
     return prepare
 
 
 def testing(config: Config) -> Prepare:
     """Makes what mixes and gives form to a batch, for tests and predictions."""
-    return functools.partial(seen, config)
+    return functools.partial(_seen, config)
 
 
-def seen(config: Config, keys: jax.Array, images: jax.Array) -> jax.Array:
+def _seen(config: Config, keys: jax.Array, images: jax.Array) -> jax.Array:
     """Mixes images (B, H, W, C), each by its key, and gives form to them."""
     # Regions of a weaker level lie whole inside the largest ones, or they do not, as
     # 4 x 4 and 6 x 6 pixels: then even values that are sorted depend on the key.
