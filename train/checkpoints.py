@@ -9,6 +9,7 @@ import dataclasses
 import json
 import operator
 import os
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -34,6 +35,9 @@ from vmixjax.errors import RunError
 
 _RUN = "run.json"
 _FOLDER = "checkpoints"
+_REMOVED = "removed"
+"""Where those go that are no longer kept, to be removed: a run may be killed while that is
+done, but not while one is moved."""
 _MOST_BYTES = 2**24
 """Of what is said of a run; most of it are names of classes."""
 
@@ -99,6 +103,7 @@ def _begin(run: Run, workdir: Path, *, resume: bool) -> None:
         )
     if more:
         _write_run(dataclasses.replace(stored, config=config), path)
+    shutil.rmtree(workdir / _FOLDER / _REMOVED, ignore_errors=True)
 
 
 def _write_run(run: Run, path: Path) -> None:
@@ -161,11 +166,14 @@ class Checkpoints:
     folder: Path
     manager: ocp.CheckpointManager
     say: Callable[[str], None]
+    wrote: bool = False
 
     def save(
         self, state: State, batches: grain.DatasetIterator, accuracy: float
     ) -> None:
         """Begins to write one; the next call, or the end, waits for it."""
+        self.wrote = True
+        self._sweep()
         self.manager.save(
             int(state.step),
             args=ocp.args.Composite(
@@ -233,6 +241,16 @@ class Checkpoints:
             raise ValueError("the state is not as it was written")
         return state
 
+    def _sweep(self) -> None:
+        """Removes those that are no longer kept, but not the folder they lie in.
+
+        The last one may be on its way there.
+        """
+        removed = self.folder / _REMOVED
+        if jax.process_index() == 0 and removed.is_dir():
+            for path in removed.iterdir():
+                shutil.rmtree(path)
+
     def _set_aside(self, step: int) -> None:
         """So that training on can write this step again."""
         if jax.process_index() == 0:
@@ -260,6 +278,7 @@ def open_checkpoints(
     options = ocp.CheckpointManagerOptions(
         create=True,
         best_fn=accuracy,
+        todelete_subdir=_REMOVED,
         preservation_policy=policies.AnyPreservationPolicy(kept),
     )
     try:
@@ -272,8 +291,11 @@ def open_checkpoints(
             f"{folder} is damaged: remove its newest checkpoint, or train anew in "
             f"another folder"
         ) from error
+    saved = Checkpoints(folder, manager, say)
     with manager:
-        yield Checkpoints(folder, manager, say)
+        yield saved
+    if saved.wrote and jax.process_index() == 0:
+        shutil.rmtree(folder / _REMOVED, ignore_errors=True)
 
 
 def _check_notes(folder: Path) -> None:

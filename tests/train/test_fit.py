@@ -95,6 +95,31 @@ def test_killed_at_any_moment_it_ends_in_the_same_bits(whole, tmp_path):
     assert notes(workdir) == notes(whole)
 
 
+KILLED_WHILE_REMOVING = """
+import os, sys
+from train.__main__ import main
+unlink = os.unlink
+def stop(path, **options):
+    unlink(path, **options)
+    if os.path.basename(path) == "_CHECKPOINT_METADATA":
+        os._exit(9)
+os.unlink = stop
+main()
+"""
+
+
+def test_killed_while_a_checkpoint_is_removed_it_goes_on(whole, tmp_path):
+    workdir = tmp_path / "run"
+    command = [sys.executable, "-c", KILLED_WHILE_REMOVING, *COMMAND[3:], *OPTIONS]
+    killed = subprocess.run(
+        [*command, "--workdir", workdir], capture_output=True, check=False
+    )
+    assert killed.returncode == 9, killed.stderr
+    fit(SMALL, workdir, resume=True)
+    assert ends(workdir) == ends(whole)
+    assert {path.name for path in (workdir / "checkpoints").iterdir()} == {"16", "24"}
+
+
 @pytest.mark.parametrize("options", [[], ["--fsdp"]])
 def test_eight_devices_learn_the_same(whole, tmp_path, options):
     finish(run(tmp_path / "run", *options, devices=8))
