@@ -36,8 +36,8 @@ from vmixjax.errors import RunError
 _RUN = "run.json"
 _FOLDER = "checkpoints"
 _REMOVED = "removed"
-"""Where those go that are no longer kept, to be removed: a run may be killed while that is
-done, but not while one is moved."""
+"""Where those go that are no longer kept, to be removed: a run may be killed then, but
+not while one is moved."""
 _MOST_BYTES = 2**24
 """Of what is said of a run; most of it are names of classes."""
 
