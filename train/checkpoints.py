@@ -38,6 +38,7 @@ _FOLDER = "checkpoints"
 _REMOVED = "removed"
 """Where those go that are no longer kept, to be removed: a run may be killed then, but
 not while one is moved."""
+_TRIES = 3
 _MOST_BYTES = 2**24
 """Of what is said of a run; most of it are names of classes."""
 
@@ -213,6 +214,10 @@ class Checkpoints:
                     return self._restore(step, abstract, batches)
             except Exception as error:
                 # A damaged file can make Orbax and its parts raise nearly anything.
+                if not (self.folder / str(step)).exists():
+                    # A run that goes on no longer keeps it, and has newer ones.
+                    self.manager.reload()
+                    return self.restore(abstract, batches, best=best)
                 self.say(
                     f"the checkpoint of step {step} is damaged "
                     f"({type(error).__name__}); trying the one before it"
@@ -282,7 +287,7 @@ def open_checkpoints(
         preservation_policy=policies.AnyPreservationPolicy(kept),
     )
     try:
-        manager = ocp.CheckpointManager(folder, options=options)
+        manager = _managed(folder, options)
     except OSError:
         raise
     except Exception as error:
@@ -298,6 +303,19 @@ def open_checkpoints(
         shutil.rmtree(folder / _REMOVED, ignore_errors=True)
 
 
+def _managed(
+    folder: Path, options: ocp.CheckpointManagerOptions
+) -> ocp.CheckpointManager:
+    """A manager of what is there, also while a run goes on."""
+    for _ in range(_TRIES):
+        try:
+            return ocp.CheckpointManager(folder, options=options)
+        except FileNotFoundError:
+            # One was listed, and moved before it was looked at.
+            continue
+    return ocp.CheckpointManager(folder, options=options)
+
+
 def _check_notes(folder: Path) -> None:
     """Sees that Orbax can read what it reads of all before one is chosen."""
     there = folder.iterdir() if folder.is_dir() else ()
@@ -307,6 +325,8 @@ def _check_notes(folder: Path) -> None:
             read_json(step / "metrics" / "metrics", _Metrics, _MOST_BYTES)
             read_json(step / "_CHECKPOINT_METADATA", _Metadata, _MOST_BYTES)
         except (OSError, ValueError) as error:
+            if not step.exists():
+                continue
             raise RunError(
                 f"the notes on a checkpoint, {step}, are damaged: remove that folder, "
                 f"and go on from the one before"

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -12,11 +13,12 @@ import time
 import numpy as np
 import pytest
 
-from train.checkpoints import read_run
+from train.checkpoints import Checkpoints, read_run
 from train.config import Config, Data, Mixing, Model, Optimizer
 from train.fit import fit
 from train.metrics import read
 from train.presets import PRESETS
+from train.trained import best
 from vmixjax.errors import RunError
 
 SMALL = dataclasses.replace(PRESETS["digits"], batch_size=64, steps=24, every=8)
@@ -118,6 +120,24 @@ def test_killed_while_a_checkpoint_is_removed_it_goes_on(whole, tmp_path):
     fit(SMALL, workdir, resume=True)
     assert ends(workdir) == ends(whole)
     assert {path.name for path in (workdir / "checkpoints").iterdir()} == {"16", "24"}
+
+
+def test_what_a_run_removes_while_it_is_read_is_not_damaged(
+    whole, tmp_path, monkeypatch, capsys
+):
+    workdir = tmp_path / "run"
+    subprocess.run(["cp", "-r", whole, workdir], check=True)
+    restore = Checkpoints._restore
+
+    def removed_first(saved, step, *arguments):
+        if step == 24:
+            shutil.rmtree(saved.folder / "24")
+        return restore(saved, step, *arguments)
+
+    monkeypatch.setattr(Checkpoints, "_restore", removed_first)
+    _, state = best(read_run(workdir), SMALL, workdir, print)
+    assert int(state.step) == 16
+    assert "damaged" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("options", [[], ["--fsdp"]])
