@@ -104,15 +104,15 @@ def test_each_recipe_changes_something_and_says_what(name):
 
 
 def test_recipes_are_taken_together():
-    both = named("seldom+distill")
+    both = named("shifts+distill")
     assert both.taught
     config = both.change(SMALL)
-    assert config.data == RECIPES["seldom"].change(SMALL).data
+    assert config.data == RECIPES["shifts"].change(SMALL).data
     assert config.optimizer == RECIPES["distill"].change(SMALL).optimizer
     # The last one has the last word.
-    assert named("seldom+flips").change(SMALL).data.augment == "flip"
+    assert named("shifts+flips").change(SMALL).data.augment == "flip"
     with pytest.raises(RunError, match=r"--recipes.*nothing"):
-        named("seldom+nothing")
+        named("shifts+nothing")
 
 
 ARM = {
