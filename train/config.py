@@ -34,7 +34,7 @@ class Data:
     """Resize to squares of so many pixels a side, before anything else."""
     image_shape: tuple[int, int] | None = None
     """Or scale to lie inside so many pixels down and across, the rest grey: nothing is
-    cut off."""
+    cut off. What is mixed already is only filled up."""
     train_split: str = "train"
     """What is learned from: a split, or several, such as train+validation."""
     test_split: str | None = None

@@ -27,7 +27,7 @@ SPLITS: tuple[Split, ...] = ("train", "test")
 """Splits that runs use."""
 
 _GREY = 128
-"""What images that are scaled to a shape are filled with."""
+"""What images are filled up with to lie inside a shape."""
 
 Example = dict[str, np.ndarray]
 """image: uint8 (H, W, C); id: int32 (); targets of the task, such as label: int32 ();
@@ -85,12 +85,11 @@ class Dataset:
             those of such an image.
         """
         if image.shape != self.shape:
-            sizes = " and ".join(
-                f"{s[0]} x {s[1]} x {s[2]}" for s in (self.shape, image.shape)
-            )
+            shapes = self.shape, image.shape
+            sizes = " and ".join(f"{s[0]} x {s[1]} x {s[2]}" for s in shapes)
             raise RunError(
                 f"image {index} has another shape than the first ({sizes}): make them "
-                f"alike with {alike_option(self.task.config, self.shape)}"
+                f"alike with {alike_option(self.task.config, *shapes)}"
             )
         return self.task.targets(value, index)
 
@@ -101,8 +100,15 @@ def _example(
     return {"image": image, **targets, "id": np.asarray(index, np.int32)}
 
 
-def alike_option(config: Config, shape: tuple[int, ...]) -> str:
-    """Says by which option images of all sizes become as large as `shape`."""
+def alike_option(config: Config, *shapes: tuple[int, ...]) -> str:
+    """Says by which option images of all sizes become as large as the first shape.
+
+    Or, where they are mixed already, as the largest.
+    """
+    if config.mixing.where == "done":
+        height, width = (max(sides) for sides in list(zip(*shapes, strict=True))[:2])
+        return f"--data.image-shape {height} {width}, which fills up with grey"
+    shape = shapes[0]
     if config.task == "classify":
         return f"--data.image-size {min(shape[:2])}"
     return f"--data.image-shape {shape[0]} {shape[1]}"
@@ -129,25 +135,26 @@ def load(config: Config, split: Split) -> Dataset:
         raise RunError(
             f"--data.source {data.source} has no images in its {split} split"
         )
-    if data.image_size is not None:
-        size = data.image_size
-        if config.task != "classify":
-            raise RunError(
-                f"--data.image-size {size} would cut off what --task {config.task} is "
-                f"to find: use --data.image-shape {size} {size}"
-            )
+    size = data.image_size
+    if size is not None and config.task != "classify":
+        raise RunError(
+            f"--data.image-size {size} would cut off what --task {config.task} is "
+            f"to find: use --data.image-shape {size} {size}"
+        )
+    mixed = config.mixing.where == "done"
+    if size is not None:
         examples = grain.MapDataset.source(examples).map(
-            lambda example: (resize(example[0], size), example[1])
+            lambda example: (sized(example[0], data, mixed=mixed), example[1])
         )
     elif data.image_shape is not None:
         wanted = data.image_shape
 
-        def scaled(example: tuple[np.ndarray, Any]) -> tuple[np.ndarray, Any]:
+        def inside(example: tuple[np.ndarray, Any]) -> tuple[np.ndarray, Any]:
             image, value = example
-            box = Letterbox(image.shape[:2], wanted)
+            box = Letterbox(image.shape[:2], wanted, mixed=mixed)
             return letterboxed(image, box), kind.resized(value, box)
 
-        examples = grain.MapDataset.source(examples).map(scaled)
+        examples = grain.MapDataset.source(examples).map(inside)
     shape = examples[0][0].shape
     task = kind(config, shape, len(classes))
     dataset = Dataset(examples, shape, classes, task, origin, splits, soft_labels)
@@ -203,13 +210,38 @@ def test_batches(dataset: Dataset, batch_size: int) -> Iterator[Example]:
         }
 
 
+def sized(image: np.ndarray, data: Data, *, mixed: bool) -> np.ndarray:
+    """Brings an image (H, W, C) uint8 to the size that is asked for, if one is.
+
+    What is mixed already is filled up, and never scaled.
+
+    Raises:
+      RunError: It is mixed already, and not as large as asked for, or larger than.
+    """
+    size = data.image_size
+    if size is not None:
+        height, width = image.shape[:2]
+        if mixed and (height, width) != (size, size):
+            raise RunError(
+                f"an image of {height} x {width} is mixed already, and --data.image-"
+                f"size {size} would blend pixels that nobody knows the places of: use "
+                f"--data.image-size None --data.image-shape {height} {width}, which "
+                f"fills up with grey, or resize before mixing"
+            )
+        return resize(image, size)
+    if data.image_shape is not None:
+        box = Letterbox(image.shape[:2], data.image_shape, mixed=mixed)
+        return letterboxed(image, box)
+    return image
+
+
 def resize(image: np.ndarray, size: int) -> np.ndarray:
     """Brings the middle of an image (H, W, C) uint8 to `size` x `size` pixels."""
     return square(image, size, Image.Resampling.BILINEAR, whole=True)
 
 
 def letterboxed(image: np.ndarray, box: Letterbox) -> np.ndarray:
-    """Scales an image (H, W, C) uint8, and fills the rest with grey."""
+    """Brings an image (H, W, C) uint8 into a box, and fills the rest with grey."""
     height, width = box.inside
     channels = [
         np.asarray(

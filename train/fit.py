@@ -116,7 +116,7 @@ def _load(config: Config) -> tuple[data.Dataset, data.Dataset]:
     if test.shape != train.shape:
         raise RunError(
             f"test images are {test.shape} and training images {train.shape}: make "
-            f"them alike with {data.alike_option(config, train.shape)}"
+            f"them alike with {data.alike_option(config, train.shape, test.shape)}"
         )
     return train, test
 

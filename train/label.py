@@ -110,7 +110,7 @@ def _together(steps: Steps) -> int:
 
 def _batches(source: Source, steps: Steps) -> Iterator[tuple[list[str], np.ndarray]]:
     """Names and images, `_BATCH` at a time; the last are filled up with blank ones."""
-    shape, size = steps.shape, steps.config.data.image_size
+    shape, wanted = steps.shape, steps.config.data
     blank = np.zeros(shape, np.uint8)
     names: list[str] = []
     images: list[np.ndarray] = []
@@ -125,8 +125,7 @@ def _batches(source: Source, steps: Steps) -> Iterator[tuple[list[str], np.ndarr
             # What cannot be read cannot be mixed either.
             say(f"left out: {error}")
             continue
-        if size is not None:
-            image = data.resize(image, size)
+        image = data.sized(image, wanted, mixed=False)
         if image.shape != shape:
             raise RunError(
                 f"{example.name} is {image.shape[0]} x {image.shape[1]}, and the "

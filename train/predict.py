@@ -12,7 +12,7 @@ from train import checkpoints, data, devices
 from train.drawing import beside
 from train.examples import read_pixels
 from train.fit import Outcome, measure, say
-from train.tasks.task import Answer, Letterbox
+from train.tasks.task import Answer
 from train.trained import best
 from vmixjax.atomic import atomic_path
 from vmixjax.errors import RunError
@@ -111,13 +111,18 @@ def predict(
 
 
 def _query(path: Path, run: checkpoints.Run, *, mixed: bool = False) -> np.ndarray:
-    shape, wanted = run.shape, run.config.data.image_shape
+    shape, wanted = run.shape, run.config.data
     image = read_pixels(path, shape[2])
     if image.shape == shape:
         return image
-    if not mixed and wanted is not None:
-        return data.letterboxed(image, Letterbox(image.shape[:2], wanted))
-    if not mixed and shape[0] == shape[1] and run.config.task == "classify":
+    try:
+        image = data.sized(image, wanted, mixed=mixed)
+    except RunError as error:
+        raise RunError(f"{path}: {error}") from error
+    if image.shape == shape:
+        return image
+    square = shape[0] == shape[1] and run.config.task == "classify"
+    if square and not mixed:
         return data.resize(image, shape[0])
     mend = ", and resizing would undo what mixing means: resize before mixing"
     raise RunError(

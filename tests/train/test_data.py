@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from train import data
-from train.config import Config, Data
+from train.config import Config, Data, Mixing
 from train.tasks.classify import Classify
 from vmixjax.cli import main
 from vmixjax.data.codecs.png import write_png
@@ -74,6 +74,34 @@ def test_a_release_is_data(tmp_path, kind):
             assert (image != picture(i)).mean() > 0.3
             # A shuffle keeps the values.
             assert np.array_equal(np.sort(image, None), np.sort(picture(i), None))
+
+
+def test_what_is_mixed_is_filled_up_and_never_scaled(tree):
+    write_png(tree / "cats" / "99.png", picture(99, (12, 8, 3)))
+
+    def released(**options):
+        source = Data(f"folder:{tree}", **options)
+        mixing = Mixing("done", 4, ((4, 1),))
+        return data.load(Config(data=source, mixing=mixing), "train")
+
+    with pytest.raises(RunError, match=r"--data\.image-shape 12 12, which fills up"):
+        released()
+    found = released(image_shape=(12, 16))
+    for number, original in ((0, picture(1)), (10, picture(99, (12, 8, 3)))):
+        image = found[number]["image"]
+        there = np.zeros(image.shape, bool)
+        there[: original.shape[0], : original.shape[1]] = True
+        np.testing.assert_array_equal(image[there], original.ravel())
+        assert (image[~there] == 128).all()
+    smaller = r"cannot be made smaller: use --data\.image-shape 8 12"
+    with pytest.raises(RunError, match=smaller):
+        released(image_shape=(8, 8))
+    blended = r"--data\.image-size None --data\.image-shape 8 12"
+    with pytest.raises(RunError, match=blended):
+        released(image_size=8)
+    for path in tree.rglob("*.png"):
+        write_png(path, picture(0, (8, 8, 3)))
+    assert released(image_size=8).shape == (8, 8, 3)
 
 
 def test_a_folder_of_splits_is_as_it_is(tree, tmp_path):

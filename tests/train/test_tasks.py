@@ -9,14 +9,17 @@ import sys
 
 import numpy as np
 import pytest
-from small_scenes import COLOURS, COUNTS, OBJECTS, scene, write_scenes
+from small_scenes import COLOURS, COUNTS, OBJECTS, SIDE, scene, write_scenes
 
-from train import data
+from train import data, predict
 from train.__main__ import main
+from train.checkpoints import Run
 from train.config import Config, Data, Mixing
 from train.metrics import points, read
 from train.releases import as_released, mix_once
 from train.tasks.segment import IGNORED
+from vmixjax.data.codecs.png import write_png
+from vmixjax.errors import RunError
 
 TASKS = {"detect": "ap50", "segment": "mean_iou"}
 STEPS, EVERY = 60, 20
@@ -222,6 +225,34 @@ def test_letterboxes_keep_boxes_and_masks_where_they_belong(scenes, shape, insid
         doubled = mask.repeat(2, 0).repeat(2, 1)
         learned = np.array([0, 1, IGNORED, 2], np.uint8)[doubled]
         np.testing.assert_array_equal(other["mask"][: inside[0], : inside[1]], learned)
+
+
+def test_what_is_mixed_keeps_its_size_and_its_boxes_and_masks(scenes, tmp_path):
+    def released(task):
+        part = Data(scenes, boxes=4, image_shape=(40, 64))
+        return Config(task=task, data=part, mixing=Mixing("done", 4, ((4, 1),)))
+
+    boxes, masks = (data.load(released(task), "train") for task in TASKS)
+    for seed in range(4):
+        image, objects, mask = scene(seed)
+        np.testing.assert_array_equal(boxes[seed]["image"][:SIDE, :SIDE], image)
+        np.testing.assert_allclose(
+            boxes[seed]["boxes"][: len(objects)],
+            [box for _, box in objects],
+            atol=1e-4,
+        )
+        learned = np.array([0, 1, IGNORED, 2], np.uint8)[mask]
+        np.testing.assert_array_equal(masks[seed]["mask"][:SIDE, :SIDE], learned)
+        assert (masks[seed]["mask"][SIDE:] == IGNORED).all()
+    # Predictions are of images as they are in training.
+    write_png(tmp_path / "mixed.png", scene(0)[0])
+    run = Run(released("detect"), (40, 64, 3), OBJECTS)
+    seen = predict._query(tmp_path / "mixed.png", run, mixed=True)
+    np.testing.assert_array_equal(seen, boxes[0]["image"])
+    write_png(tmp_path / "large.png", scene(0, 48)[0])
+    words = r"large\.png: .* cannot be made smaller: use --data\.image-shape 48 64"
+    with pytest.raises(RunError, match=words):
+        predict._query(tmp_path / "large.png", run, mixed=True)
 
 
 def test_images_that_are_too_large_become_smaller_with_what_is_in_them(tmp_path):

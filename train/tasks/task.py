@@ -194,18 +194,31 @@ class Answer(Protocol):
 
 
 class Letterbox:
-    """How images are scaled to lie inside a shape, the rest filled.
+    """How images lie inside a shape, scaled or as they are, the rest filled.
 
     Args:
       size: Height and width of an image.
       shape: Those of what it is to be inside of.
+      mixed: Whether it is mixed already, and so cannot be scaled: that would blend
+        pixels of which nobody knows where they belong.
+
+    Raises:
+      RunError: It is mixed and too large.
     """
 
-    def __init__(self, size: tuple[int, int], shape: tuple[int, int]) -> None:
-        scale = min(shape[0] / size[0], shape[1] / size[1])
+    def __init__(
+        self, size: tuple[int, int], shape: tuple[int, int], *, mixed: bool = False
+    ) -> None:
+        if mixed and (size[0] > shape[0] or size[1] > shape[1]):
+            raise RunError(
+                f"an image of {size[0]} x {size[1]} is mixed already, and cannot be "
+                f"made smaller: use --data.image-shape {max(size[0], shape[0])} "
+                f"{max(size[1], shape[1])}, or resize before mixing"
+            )
+        scale = 1.0 if mixed else min(shape[0] / size[0], shape[1] / size[1])
         self.shape = shape
         self.inside = tuple(
             min(whole, max(1, round(side * scale)))
             for side, whole in zip(size, shape, strict=True)
         )
-        """Height and width of the scaled image, which is at the top and left."""
+        """Height and width that the image has then; it is at the top and left."""
