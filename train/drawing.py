@@ -17,10 +17,18 @@ def palette() -> np.ndarray:
     return np.round(255 * ordered).astype(np.uint8)
 
 
+_LARGE = 240
+"""Pixels of a side on which boxes and masks can be told apart."""
+
+
 def coloured(image: np.ndarray) -> Image.Image:
-    """Makes a picture of an image uint8 (H, W, C) that can be drawn on in colours."""
+    """Makes a picture of an image uint8 (H, W, C) that can be drawn on in colours.
+
+    Where that is small each pixel becomes several.
+    """
     channels = image if image.shape[2] == 3 else np.repeat(image[..., :1], 3, axis=2)
-    return Image.fromarray(np.ascontiguousarray(channels))
+    times = max(1, _LARGE // min(image.shape[:2]))
+    return Image.fromarray(channels.repeat(times, 0).repeat(times, 1))
 
 
 def beside(pictures: list[Image.Image]) -> Image.Image:

@@ -9,6 +9,7 @@ import sys
 
 import numpy as np
 import pytest
+from PIL import Image
 from small_scenes import COLOURS, COUNTS, OBJECTS, SIDE, scene, write_scenes
 
 from train import data, predict
@@ -172,6 +173,27 @@ def test_eight_devices_and_two_processes_learn_the_same(
     # Each image has its own answers.
     scores = [points(each, f"test_{TASKS[task]}")[-1][1] for each in (one, other)]
     assert scores[0] == pytest.approx(scores[1], abs=0.05)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_what_is_found_is_told_and_drawn_on_both_pictures(runs, tmp_path, task):
+    paths = [tmp_path / f"{seed}.png" for seed in (1, 2)]
+    for seed, path in enumerate(paths, 1):
+        write_png(path, scene(seed)[0])
+    told = predict.predict(
+        runs / f"{task}-step",
+        paths,
+        mixed=True,
+        draw=tmp_path / "drawn",
+        originals=paths[::-1],
+    )
+    assert [answer.path for answer in told] == [str(path) for path in paths]
+    drawn = sorted((tmp_path / "drawn").iterdir())
+    assert [path.name for path in drawn] == ["00000-1.png", "00001-2.png"]
+    large = SIDE * (240 // SIDE)
+    for path in drawn:
+        with Image.open(path) as picture:
+            assert picture.size == (2 * large + 8, large)
 
 
 def loaded(task, source, **options):

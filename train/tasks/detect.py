@@ -174,7 +174,7 @@ class Detect(Task):
         """See `Task.drawn`: boxes in colours of their classes."""
         picture = coloured(image)
         draw = ImageDraw.Draw(picture)
-        sides = np.tile(image.shape[:2], 2)
+        sides = np.tile(picture.size[::-1], 2)
         sure = _sure(answer)
         # The likeliest on top.
         for corners, label in zip(
