@@ -7,6 +7,7 @@ from pathlib import Path
 
 import jax
 import numpy as np
+from tqdm import tqdm
 
 from train import checkpoints, data, devices
 from train.drawing import beside
@@ -83,31 +84,37 @@ def predict(
     if mixed and config.mixing.where == "step":
         done = dataclasses.replace(config.mixing, where="done")
         config = dataclasses.replace(config, mixing=done, test_mixes=1)
-    images = [_query(path, run, mixed=mixed) for path in paths]
-    clean = images if not mixed else [_query(path, run) for path in originals]
     steps, state = best(run, config, workdir, say)
-    # Every device takes as many.
-    padding = -len(images) % steps.mesh.size
-    batch = np.stack(images + [np.zeros(run.shape, np.uint8)] * padding)
-    ids = np.arange(len(batch), dtype=np.int32)
-    seed = np.uint32(config.seed)
-    likely = jax.jit(steps.predictions)(state, batch, ids, seed)
-    told = jax.device_get(steps.task.answers(likely))
-    rows = [jax.tree.map(operator.itemgetter(i), told) for i in range(len(images))]
-    if draw is not None:
-        seen = np.asarray(jax.jit(steps.shown)(batch, ids, seed))
-        draw.mkdir(parents=True, exist_ok=True)
-        for i, (path, row) in enumerate(zip(paths, rows, strict=True)):
-            given = [seen[i], *clean[i : i + 1]]
+    likely, shown = jax.jit(steps.predictions), jax.jit(steps.shown)
+    seed, blank = np.uint32(config.seed), np.zeros(run.shape, np.uint8)
+    # A batch as of training, or a smaller one; every device takes as many.
+    shared = -(-len(paths) // steps.mesh.size) * steps.mesh.size
+    together = max(1, min(config.batch_size, shared))
+    starts = range(0, len(paths), together)
+    answers: list[Answer] = []
+    for start in tqdm(starts, "predicting", unit="batch", disable=len(starts) < 2):
+        some = paths[start : start + together]
+        images = [_query(path, run, mixed=mixed) for path in some]
+        batch = np.stack(images + [blank] * (together - len(some)))
+        ids = np.arange(start, start + together, dtype=np.int32)
+        told = jax.device_get(steps.task.answers(likely(state, batch, ids, seed)))
+        rows = [jax.tree.map(operator.itemgetter(i), told) for i in range(len(some))]
+        for path, row in zip(some, rows, strict=True):
+            answers.append(steps.task.answer(str(path), row, run.classes))
+        if draw is None:
+            continue
+        seen = np.asarray(shown(batch, ids, seed))
+        if mixed:
+            images = [_query(one, run) for one in originals[start : start + together]]
+        for i, (path, row) in enumerate(zip(some, rows, strict=True)):
+            given = [seen[i], *images[i : i + 1]]
             if np.array_equal(given[0], given[-1]):
                 given = given[:1]
             picture = beside([steps.task.drawn(one, row) for one in given])
-            with atomic_path(draw / f"{i:05d}-{path.stem}.png") as file:
+            draw.mkdir(parents=True, exist_ok=True)
+            with atomic_path(draw / f"{start + i:05d}-{path.stem}.png") as file:
                 picture.save(file, format="png")
-    return [
-        steps.task.answer(str(path), row, run.classes)
-        for path, row in zip(paths, rows, strict=True)
-    ]
+    return answers
 
 
 def _query(path: Path, run: checkpoints.Run, *, mixed: bool = False) -> np.ndarray:

@@ -177,19 +177,25 @@ def test_eight_devices_and_two_processes_learn_the_same(
 
 @pytest.mark.parametrize("task", TASKS)
 def test_what_is_found_is_told_and_drawn_on_both_pictures(runs, tmp_path, task):
-    paths = [tmp_path / f"{seed}.png" for seed in (1, 2)]
-    for seed, path in enumerate(paths, 1):
+    # More than are in a batch, and one.
+    seeds = [1, 2] + [1] * 7
+    paths = [tmp_path / f"{number}.png" for number in range(len(seeds))]
+    for seed, path in zip(seeds, paths, strict=True):
         write_png(path, scene(seed)[0])
+    write_png(tmp_path / "clean.png", scene(3)[0])
     told = predict.predict(
         runs / f"{task}-step",
         paths,
         mixed=True,
         draw=tmp_path / "drawn",
-        originals=paths[::-1],
+        originals=[tmp_path / "clean.png"] * len(paths),
     )
     assert [answer.path for answer in told] == [str(path) for path in paths]
     drawn = sorted((tmp_path / "drawn").iterdir())
-    assert [path.name for path in drawn] == ["00000-1.png", "00001-2.png"]
+    assert [path.name for path in drawn] == [f"{i:05}-{i}.png" for i in range(9)]
+    # The same image has the same answer, in whatever batch.
+    assert vars(told[0]) | {"path": ""} == vars(told[8]) | {"path": ""}
+    assert vars(told[0]) | {"path": ""} != vars(told[1]) | {"path": ""}
     large = SIDE * (240 // SIDE)
     for path in drawn:
         with Image.open(path) as picture:
