@@ -105,10 +105,10 @@ def build_dense(
         model = dataclasses.replace(model, stem="cifar")
     encoder = build(model, shape, 1, **options)
     if not isinstance(encoder, Encoder):
-        dense = ", ".join(MODELS)
+        others = ", ".join(name for name in MODELS if name != model.name)
         raise RunError(
-            f"--model.name {model.name} classifies whole images only: choose another "
-            f"of {dense}"
+            f"--model.name {model.name} classifies whole images only: choose one of "
+            f"{others}"
         )
     dtype, rngs = options["dtype"], options["rngs"]
     return DensePredictor(encoder, outputs, model.decoder, dtype=dtype, rngs=rngs)
