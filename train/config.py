@@ -24,8 +24,9 @@ class Data:
     """What is learned from."""
 
     source: str = "digits"
-    """digits, tfds:NAME, tfds:DIR that TFDS can read, folder:DIR/[SPLIT/]CLASS/, or
-    webdataset:PATH, which is a .tar file, a folder of them, or a .txt list."""
+    """digits, tfds:NAME, tfds:DIR that TFDS can read, folder:DIR/[SPLIT/]CLASS/,
+    webdataset:PATH, which is a .tar file, a folder of them, or a .txt list; or, with
+    boxes, coco:DIR, voc:DIR or yolo:DIR."""
     data_dir: str | None = None
     """Where TFDS keeps its data sets; by default where TFDS looks."""
     image: str | None = None

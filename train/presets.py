@@ -102,6 +102,19 @@ _VOC = Config(
     every=1_000,
 )
 
+# Of a size for a GPU or TPU; what helps is taken from the smaller ones for BCCD and
+# CamVid. Some hundreds or thousands of pictures are seen a hundred times, or ten.
+_BOXES = Config(
+    task="detect",
+    data=Data("coco:photos", augment="crop-flip", shifted=1.0),
+    mixing=Mixing(tile_size=8, ladder=((8, 1),)),
+    model=Model("resnet18", width=64, widened=1.0, decoder=128),
+    optimizer=Optimizer(learning_rate=1e-3, weight_decay=0.02, average=0.998),
+    batch_size=16,
+    steps=5_000,
+    every=500,
+)
+
 PRESETS: dict[str, Config] = {
     "digits": _DIGITS,
     "mnist": _MNIST,
@@ -131,6 +144,17 @@ PRESETS: dict[str, Config] = {
             steps=20_000,
             every=1_000,
         )
+    ),
+    # Boxes in one's own, and classes of their pixels: --data.source coco:DIR, voc:DIR,
+    # yolo:DIR, tfds:DIR or webdataset:DIR.
+    "boxes": _BOXES,
+    "masks": dataclasses.replace(
+        _BOXES,
+        task="segment",
+        data=dataclasses.replace(
+            _BOXES.data, source="webdataset:photos", jitter=0.3, erase=0.5
+        ),
+        optimizer=dataclasses.replace(_BOXES.optimizer, dice=1.0),
     ),
     # Name the folder of classes with --data.source folder:DIR.
     "imagenet100": Config(

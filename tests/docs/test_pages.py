@@ -11,6 +11,9 @@ import pytest
 
 import train.__main__
 import vmixjax.cli.commands
+from train import devices
+from train.config import Config
+from train.step import Steps
 
 ROOT = Path(__file__).parents[2]
 PAGES = {
@@ -54,12 +57,21 @@ def calls(page):
 ALL_CALLS = [(page, *call) for page in PAGES for call in calls(page)]
 
 
+def begun(options):
+    """Nothing is done, but that what is to be trained is something that can be."""
+    config = getattr(options, "config", None)
+    if isinstance(config, Config):
+        sides = config.data.image_shape or (12 * config.mixing.tile_size,) * 2
+        Steps(config, (*sides, 3), 10, devices.mesh(config.batch_size))
+    return 0
+
+
 @pytest.fixture
-def parse_only(monkeypatch):
+def begin_only(monkeypatch):
     """Commands that are understood and do nothing."""
     for commands in (vmixjax.cli.commands.COMMANDS, train.__main__.COMMANDS):
         for name, command in commands.items():
-            does_nothing = dataclasses.replace(command, run=lambda options: 0)
+            does_nothing = dataclasses.replace(command, run=begun)
             monkeypatch.setitem(commands, name, does_nothing)
 
 
@@ -72,7 +84,7 @@ def test_python_blocks_run(page, block):
 
 
 @pytest.mark.parametrize(("page", "program", "arguments"), ALL_CALLS)
-@pytest.mark.usefixtures("parse_only")
+@pytest.mark.usefixtures("begin_only")
 def test_commands_are_understood(page, program, arguments):
     try:
         status = MAINS[program].main(arguments)
