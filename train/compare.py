@@ -22,7 +22,7 @@ from train.forms import FORMS
 from train.label import probabilities
 from train.metrics import open_plot, points, read
 from train.recipes import changed, named
-from train.releases import mix_once
+from train.releases import as_released, mix_once
 from vmixjax.atomic import atomic_path
 from vmixjax.config import Channels
 from vmixjax.errors import RunError
@@ -132,8 +132,13 @@ def compare(
       What `compare.json` holds.
 
     Raises:
-      RunError: As `arms_of`, `fit` and `mix_once`.
+      RunError: The data set is a release; or as `arms_of`, `fit` and `mix_once`.
     """
+    if as_released(config).mixing.where == "done":
+        raise RunError(
+            f"--data.source {config.data.source} is mixed already, and only clean "
+            f"images tell what that costs: name those, or learn from it with fit"
+        )
     splits: dict[str, data.Dataset] = {
         one: data.load(config, one) for one in data.SPLITS
     }

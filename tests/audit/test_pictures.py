@@ -76,6 +76,12 @@ def test_too_few_images_are_refused(folder):
         load(folder / "dog")
 
 
+def test_releases_are_refused(folder):
+    (folder / "release.json").write_text("{}")
+    with pytest.raises(RunError, match=r"SRC .*photos is a release, of mixed images"):
+        load(folder)
+
+
 def test_no_such_folder(tmp_path):
     with pytest.raises(RunError, match="does not exist"):
         load(tmp_path / "nothing")

@@ -643,6 +643,18 @@ def test_names_that_lead_out_of_dst_are_left_out(tmp_path, capsys):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["deep", "pets.tar"]
 
 
+@pytest.mark.parametrize("kind", ["folder", "tfds", "webdataset"])
+def test_that_a_release_is_mixed_again_is_told(photos, tmp_path, capsys, kind):
+    mixed = tmp_path / "mixed"
+    assert main(["mix", str(photos), str(mixed), *OPTIONS, "--format", kind]) == 0
+    assert "is a release" not in capsys.readouterr().err
+    again = ["mix", f"{kind}:{mixed}", str(tmp_path / "again"), *OPTIONS]
+    assert main(again) == 0
+    assert f"SRC {mixed} is a release: its images are mixed already" in (
+        capsys.readouterr().err
+    )
+
+
 def test_a_release_does_not_lie_in_a_data_set_that_is_named(tmp_path, capsys):
     folder = tmp_path / "data" / "pets" / "1.0.0"
     features = {"image": tfds.features.Image(shape=(16, 16, 3))}

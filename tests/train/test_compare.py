@@ -39,6 +39,11 @@ def test_it_writes_a_table_and_goes_on(tmp_path, capsys):
     run = read_run(tmp_path / "release-regions-distill-4-0").config
     assert run.data.source.endswith("releases/independent-4-clean-0")
     assert (run.mixing.where, run.mixing.tile_size) == ("done", 8)
+    # Of a release nothing tells what it has cost.
+    release = ["--data.source", run.data.source, "--out", str(tmp_path / "other")]
+    assert main(["compare", *options, *release]) == 2
+    assert "is mixed already, and only clean images" in capsys.readouterr().err
+    assert not (tmp_path / "other").exists()
     # Nothing is trained again.
     before = (tmp_path / "clean-0" / "metrics.jsonl").read_text()
     assert main(["compare", *options]) == 0

@@ -23,6 +23,7 @@ from vmixjax.data import (
     without_alpha,
 )
 from vmixjax.data.example import class_field
+from vmixjax.data.writing import release_of
 from vmixjax.errors import ImageError, RunError
 
 FEWEST = 8
@@ -111,9 +112,15 @@ def load_pictures(
       are.
 
     Raises:
-      RunError: The source cannot be read, or has too few images.
+      RunError: The source cannot be read, is a release, or has too few images.
     """
     source = open_source(name, data_dir=data_dir, splits=splits, keep=None, image=image)
+    release = release_of(source.places)
+    if release is not None:
+        raise RunError(
+            f"{option} {release} is a release, of mixed images: an audit mixes images "
+            f"itself, and needs them clean"
+        )
     field, names = _label_field(source)
     taken = {field} if field else set()
     taken |= {x for x, one in source.fields.items() if isinstance(one, Objects | Mask)}

@@ -40,6 +40,15 @@ ASIDE = ".aside"
 """Suffix of files in that folder that shards leave to `Sink.finish`."""
 
 
+def release_of(places: Iterable[Path]) -> Path | None:
+    """Gives the folder of the release that files and folders of a source lie in."""
+    for place in places:
+        folder = place if place.is_dir() else place.parent
+        if (folder / MANIFEST).is_file():
+            return folder
+    return None
+
+
 @dataclasses.dataclass(frozen=True)
 class Shard:
     """A part of a split that is written as one.

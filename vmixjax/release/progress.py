@@ -9,6 +9,7 @@ from tqdm import tqdm
 
 from vmixjax._printable import printable
 from vmixjax.data.example import Source
+from vmixjax.data.writing import release_of
 from vmixjax.errors import ImageError, RunError
 
 _SECONDS = 30.0
@@ -98,6 +99,12 @@ def tell_of_source(source: Source, progress: Progress, *, strict: bool) -> None:
     Raises:
       RunError: Something is left out, and may not be.
     """
+    release = release_of(source.places)
+    if release is not None:
+        progress.say(
+            f"SRC {release} is a release: its images are mixed already, and whoever "
+            f"undoes what is mixed now has those"
+        )
     for line in source.remarks():
         progress.say(line)
     for line in source.left_out():
