@@ -13,7 +13,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -32,6 +32,7 @@ from vmixjax.atomic import atomic_path
 from vmixjax.data.bounded import read_json
 from vmixjax.data.files import is_text
 from vmixjax.errors import RunError
+from vmixjax.release.exclusive import exclusive
 
 _RUN = "run.json"
 _FOLDER = "checkpoints"
@@ -52,23 +53,28 @@ class Run:
     classes: tuple[str, ...]
 
 
-def begin(run: Run, workdir: Path, *, resume: bool) -> None:
+@contextmanager
+def begin(run: Run, workdir: Path, *, resume: bool) -> Iterator[None]:
     """Makes a folder the workdir of a run, or sees that it is the same run's.
 
-    Process 0 decides for all.
+    As long as the block lasts no other run can begin there. Process 0 decides for all.
 
     Raises:
       RunError: It holds a run already and `resume` is off, or a run with another config
-        or other data; that it goes on for more steps is no other config.
+        or other data; that it goes on for more steps is no other config. Or another
+        process works on it.
     """
     refusal = None
-    if jax.process_index() == 0:
-        try:
-            _begin(run, workdir, resume=resume)
-        except RunError as error:
-            refusal = error
-    if multihost_utils.broadcast_one_to_all(np.int32(refusal is not None)):
-        raise refusal or RunError("process 0 says why it cannot start")
+    with ExitStack() as held:
+        if jax.process_index() == 0:
+            try:
+                held.enter_context(exclusive(workdir, "--workdir"))
+                _begin(run, workdir, resume=resume)
+            except RunError as error:
+                refusal = error
+        if multihost_utils.broadcast_one_to_all(np.int32(refusal is not None)):
+            raise refusal or RunError("process 0 says why it cannot start")
+        yield
 
 
 def _begin(run: Run, workdir: Path, *, resume: bool) -> None:
@@ -162,7 +168,14 @@ class _Metadata(msgspec.Struct):
 
 @dataclasses.dataclass
 class Checkpoints:
-    """The checkpoints in a workdir; `open_checkpoints` makes one."""
+    """The checkpoints in a workdir; `open_checkpoints` makes one.
+
+    Attributes:
+      folder: Where they lie.
+      manager: Orbax's, of that folder.
+      say: Is told of damaged ones.
+      wrote: Whether any was saved here, rather than only read.
+    """
 
     folder: Path
     manager: ocp.CheckpointManager

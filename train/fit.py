@@ -62,14 +62,20 @@ def fit(config: Config, workdir: Path, *, resume: bool = False) -> Outcome:
     check_options(config)
     config = as_released(config)
     mesh = devices.mesh(config.batch_size)
-    spread = devices.spread(mesh)
     train, test = _load(config)
     steps = Steps(config, train.shape, len(train.classes), mesh)
     run = checkpoints.Run(config, train.shape, train.classes)
-    checkpoints.begin(run, workdir, resume=resume)
-    found = counted(train.splits) or "none"
-    say(f"splits: {found}; learning from {train}; testing on {test}")
+    with checkpoints.begin(run, workdir, resume=resume):
+        found = counted(train.splits) or "none"
+        say(f"splits: {found}; learning from {train}; testing on {test}")
+        return _learn(steps, train, test, workdir)
 
+
+def _learn(
+    steps: Steps, train: data.Dataset, test: data.Dataset, workdir: Path
+) -> Outcome:
+    """Trains from where the newest checkpoint is, or from the start."""
+    config, spread = steps.config, devices.spread(steps.mesh)
     programs = programs_of(steps, fsdp=config.fsdp)
     seed = programs.seed
     batches = data.training_batches(train, config.batch_size, config.seed)

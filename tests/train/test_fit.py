@@ -20,6 +20,7 @@ from train.metrics import read
 from train.presets import PRESETS
 from train.trained import best
 from vmixjax.errors import RunError
+from vmixjax.release.exclusive import exclusive
 
 SMALL = dataclasses.replace(PRESETS["digits"], batch_size=64, steps=24, every=8)
 OPTIONS = ["--batch-size", "64", "--steps", "24", "--every", "8"]
@@ -120,6 +121,17 @@ def test_killed_while_a_checkpoint_is_removed_it_goes_on(whole, tmp_path):
     fit(SMALL, workdir, resume=True)
     assert ends(workdir) == ends(whole)
     assert {path.name for path in (workdir / "checkpoints").iterdir()} == {"16", "24"}
+
+
+def test_one_run_at_a_time_works_on_a_folder(whole, tmp_path):
+    workdir = tmp_path / "run"
+    subprocess.run(["cp", "-r", whole, workdir], check=True)
+    before = sorted(workdir.rglob("*"))
+    words = "another run is working on --workdir .*run; wait until it ends"
+    with exclusive(workdir), pytest.raises(RunError, match=words):
+        fit(dataclasses.replace(SMALL, steps=32), workdir, resume=True)
+    assert sorted(workdir.rglob("*")) == before
+    assert read_run(workdir).config == SMALL
 
 
 def test_what_a_run_removes_while_it_is_read_is_not_damaged(

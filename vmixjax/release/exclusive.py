@@ -25,10 +25,14 @@ _FLAGS = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
 
 
 @contextlib.contextmanager
-def exclusive(root: Path) -> Iterator[None]:
+def exclusive(root: Path, option: str = "DST") -> Iterator[None]:
     """Keeps other runs from a folder, which is made if it is not there.
 
     What is empty when the block ends is removed.
+
+    Args:
+      root: The folder.
+      option: What complaints call it.
 
     Raises:
       RunError: Another run works on it, or a link is where the lock should be.
@@ -39,7 +43,7 @@ def exclusive(root: Path) -> Iterator[None]:
         return
     made = [path for path in (root, *root.parents) if not path.exists()]
     try:
-        descriptor = _locked(root)
+        descriptor = _locked(root, option)
     except OSError as error:
         # Nobody can write there, so no two can. What is refused later says why.
         if error.errno not in _READ_ONLY:
@@ -53,7 +57,7 @@ def exclusive(root: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _locked(root: Path) -> int:
+def _locked(root: Path, option: str) -> int:
     """A descriptor that holds the lock until it is closed."""
     while True:
         path = own_folder(root, WORK) / LOCK
@@ -72,8 +76,8 @@ def _locked(root: Path) -> int:
             if error.errno in _BUSY:
                 os.close(descriptor)
                 raise RunError(
-                    f"another run is working on DST {root}; wait until it ends, or "
-                    f"name another folder"
+                    f"another run is working on {option} {root}; wait until it ends, "
+                    f"or name another folder"
                 ) from error
         # Otherwise it is the lock of a run that has ended since, and removed it.
         with contextlib.suppress(FileNotFoundError):
