@@ -254,6 +254,7 @@ def draw(result: dict[str, Any], path: Path) -> None:
     """Draws scores against regions across, a line for each arm, and their course."""
     arms, title = result["arms"], f"test {result['title']}, %"
     mixed = [arm for arm in arms if arm["across"]]
+    ticks = sorted({arm["across"] for arm in mixed})
     # There are ten colours: the next ten arms have other marks and lines.
     styles = {
         name: {"color": f"C{i % 10}", "marker": "os^"[i // 10 % 3]}
@@ -278,6 +279,8 @@ def draw(result: dict[str, Any], path: Path) -> None:
             if not arm["across"]:
                 level, name = 100 * arm["mean"], arm["name"]
                 fineness.axhline(level, color=style["color"], ls="--", label=name)
+                # Such a line alone need not be inside of the axes.
+                fineness.update_datalim([(ticks[0], level)])
             steps, scores = np.mean(arm["curves"], axis=0).T
             curves.plot(steps, 100 * scores, **style, markersize=2, alpha=0.8)
             told = f" {arm['across'] or 'clean'}"
@@ -290,9 +293,9 @@ def draw(result: dict[str, Any], path: Path) -> None:
             # One above the other, where curves end close by.
             place = max(score, place + (high - low) / 25)
             curves.annotate(told, (step, place), fontsize=7, va="center")
-        ticks = sorted({arm["across"] for arm in mixed})
         fineness.set_xscale("log", base=2)
         fineness.set_xticks(ticks, [str(tick) for tick in ticks])
+        fineness.autoscale_view()
         fineness.set(xlabel="regions across the image", ylabel=title)
         curves.set(xlabel="step", ylabel=title)
         curves.margins(x=0.12)
