@@ -13,7 +13,7 @@ from train import checkpoints, data, devices
 from train.drawing import beside
 from train.examples import read_pixels
 from train.fit import Outcome, measure, say
-from train.tasks.task import Answer
+from train.tasks.task import Answer, Letterbox
 from train.trained import best
 from vmixjax.atomic import atomic_path
 from vmixjax.errors import RunError
@@ -94,18 +94,21 @@ def predict(
     answers: list[Answer] = []
     for start in tqdm(starts, "predicting", unit="batch", disable=len(starts) < 2):
         some = paths[start : start + together]
-        images = [_query(path, run, mixed=mixed) for path in some]
-        batch = np.stack(images + [blank] * (together - len(some)))
+        images, boxes = zip(
+            *(_query(path, run, mixed=mixed) for path in some), strict=True
+        )
+        batch = np.stack([*images, *[blank] * (together - len(some))])
         ids = np.arange(start, start + together, dtype=np.int32)
         told = jax.device_get(steps.task.answers(likely(state, batch, ids, seed)))
         rows = [jax.tree.map(operator.itemgetter(i), told) for i in range(len(some))]
-        for path, row in zip(some, rows, strict=True):
-            answers.append(steps.task.answer(str(path), row, run.classes))
+        for path, row, box in zip(some, rows, boxes, strict=True):
+            answers.append(steps.task.answer(str(path), row, run.classes, box))
         if draw is None:
             continue
         seen = np.asarray(shown(batch, ids, seed))
         if mixed:
-            images = [_query(one, run) for one in originals[start : start + together]]
+            owned = originals[start : start + together]
+            images = tuple(_query(one, run)[0] for one in owned)
         for i, (path, row) in enumerate(zip(some, rows, strict=True)):
             given = [seen[i], *images[i : i + 1]]
             if np.array_equal(given[0], given[-1]):
@@ -117,20 +120,26 @@ def predict(
     return answers
 
 
-def _query(path: Path, run: checkpoints.Run, *, mixed: bool = False) -> np.ndarray:
+def _query(
+    path: Path, run: checkpoints.Run, *, mixed: bool = False
+) -> tuple[np.ndarray, Letterbox]:
+    """What the model is given of an image file, and where the image lies in it."""
     shape, wanted = run.shape, run.config.data
     image = read_pixels(path, shape[2])
+    whole = Letterbox(shape[:2], shape[:2])
     if image.shape == shape:
-        return image
+        return image, whole
     try:
-        image = data.sized(image, wanted, mixed=mixed)
+        seen = data.sized(image, wanted, mixed=mixed)
     except RunError as error:
         raise RunError(f"{path}: {error}") from error
-    if image.shape == shape:
-        return image
+    if seen.shape == shape and wanted.image_size is not None:
+        return seen, whole
+    if seen.shape == shape:
+        return seen, Letterbox(image.shape[:2], shape[:2], mixed=mixed)
     square = shape[0] == shape[1] and run.config.task == "classify"
     if square and not mixed:
-        return data.resize(image, shape[0])
+        return data.resize(image, shape[0]), whole
     mend = ", and resizing would undo what mixing means: resize before mixing"
     raise RunError(
         f"{path} is {image.shape[0]} x {image.shape[1]}, but the model takes "

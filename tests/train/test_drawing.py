@@ -1,10 +1,19 @@
 import numpy as np
+import pytest
 from PIL import Image
 
 from train.config import Config
 from train.drawing import beside, coloured, palette
 from train.tasks.detect import Detect
 from train.tasks.segment import Segment
+from train.tasks.task import Letterbox
+
+FOUND = {
+    "corners": np.array([[0.25, 0.5, 0.75, 0.75], [0, 0, 0.1, 0.1]], np.float32),
+    "labels": np.array([1, 0]),
+    "scores": np.array([0.9, 0.01], np.float32),
+}
+"""A box, and one that is hardly likely."""
 
 
 def test_small_pictures_are_enlarged_and_large_ones_are_not():
@@ -18,15 +27,9 @@ def test_small_pictures_are_enlarged_and_large_ones_are_not():
 
 def test_boxes_are_drawn_where_they_are():
     image = np.zeros((60, 80, 3), np.uint8)
-    answer = {
-        "corners": np.array([[0.25, 0.5, 0.75, 0.75], [0, 0, 0.1, 0.1]], np.float32),
-        "labels": np.array([1, 0]),
-        "scores": np.array([0.9, 0.01], np.float32),
-    }
-    drawn = Detect(Config(task="detect"), image.shape, 2).drawn(image, answer)
+    drawn = Detect(Config(task="detect"), image.shape, 2).drawn(image, FOUND)
     pixels = np.asarray(drawn)
     rows, columns = pixels.any(-1).nonzero()
-    # What is hardly likely is not drawn.
     assert (rows.min(), rows.max()) == (60, 180)
     assert (columns.min(), columns.max()) == (160, 240)
     assert (pixels[60, 200] == palette()[1]).all()
@@ -49,3 +52,31 @@ def test_pictures_lie_beside_each_other():
     assert both.getpixel((0, 6)) == (255, 0, 0)
     assert both.getpixel((13, 3)) == (0, 0, 255)
     assert both.getpixel((7, 0)) == both.getpixel((18, 6)) == (255, 255, 255)
+
+
+@pytest.mark.parametrize(
+    ("size", "mixed", "expected"),
+    [
+        ((64, 64), False, (16, 32, 48, 48)),
+        # Half as large and above grey, or as it is: in pixels of the image itself.
+        ((96, 128), False, (32, 64, 96, 96)),
+        ((40, 64), True, (16, 32, 40, 48)),
+    ],
+)
+def test_boxes_are_told_in_pixels_of_the_image(size, mixed, expected):
+    shape = (64, 64)
+    task = Detect(Config(task="detect"), (*shape, 3), 2)
+    box = Letterbox(size, shape, mixed=mixed)
+    found = task.answer("x.png", FOUND, ("red", "blue"), box)
+    assert found.classes == ("blue",)
+    np.testing.assert_allclose(found.boxes, [expected])
+
+
+def test_shares_are_those_of_the_image():
+    task = Segment(Config(task="segment"), (64, 64, 3), 3)
+    classes = np.full((64, 64), 2)
+    classes[:48] = 0
+    classes[:12] = 1
+    box = Letterbox((96, 128), (64, 64))
+    told = task.answer("x.png", classes, ("road", "sky", "car"), box)
+    assert (told.classes, told.shares) == (("road", "sky"), (0.75, 0.25))

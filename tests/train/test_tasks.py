@@ -275,8 +275,9 @@ def test_what_is_mixed_keeps_its_size_and_its_boxes_and_masks(scenes, tmp_path):
     # Predictions are of images as they are in training.
     write_png(tmp_path / "mixed.png", scene(0)[0])
     run = Run(released("detect"), (40, 64, 3), OBJECTS)
-    seen = predict._query(tmp_path / "mixed.png", run, mixed=True)
+    seen, box = predict._query(tmp_path / "mixed.png", run, mixed=True)
     np.testing.assert_array_equal(seen, boxes[0]["image"])
+    assert box.inside == (SIDE, SIDE)
     write_png(tmp_path / "large.png", scene(0, 48)[0])
     words = r"large\.png: .* cannot be made smaller: use --data\.image-shape 48 64"
     with pytest.raises(RunError, match=words):

@@ -13,7 +13,7 @@ from flax import nnx
 from train.augmentations import blended
 from train.config import Optimizer
 from train.models import build
-from train.tasks.task import Targets, Task
+from train.tasks.task import Letterbox, Targets, Task
 from vmixjax.data import Field, Label
 from vmixjax.errors import RunError
 
@@ -107,8 +107,11 @@ class Classify(Task):
         """Probabilities (B, classes)."""
         return jax.nn.softmax(outputs)
 
-    def answer(self, path: str, answer: Any, classes: Sequence[str]) -> Classes:
+    def answer(
+        self, path: str, answer: Any, classes: Sequence[str], box: Letterbox
+    ) -> Classes:
         """See `Task.answer`."""
+        del box
         order = np.argsort(-answer, stable=True)
         names = tuple(classes[i] for i in order)
         return Classes(path, names, tuple(map(float, answer[order])))

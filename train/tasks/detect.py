@@ -35,7 +35,7 @@ _SURE = 0.3
 class ObjectsFound:
     """What a model finds in one image, the likeliest first.
 
-    Boxes are [top, left, bottom, right], in pixels of what the model is given.
+    Boxes are [top, left, bottom, right], in pixels of the image.
     """
 
     path: str
@@ -159,15 +159,19 @@ class Detect(Task):
         del targets
         return self.answers(likely)
 
-    def answer(self, path: str, answer: Any, classes: Sequence[str]) -> ObjectsFound:
+    def answer(
+        self, path: str, answer: Any, classes: Sequence[str], box: Letterbox
+    ) -> ObjectsFound:
         """See `Task.answer`."""
         sure = _sure(answer)
-        boxes = answer["corners"][sure] * np.tile(self.shape[:2], 2)
+        scale = np.divide(box.size, box.inside)
+        boxes = answer["corners"][sure] * np.tile(box.shape * scale, 2)
+        boxes = np.clip(boxes, 0, np.tile(box.size, 2))
         return ObjectsFound(
             path,
             tuple(classes[i] for i in answer["labels"][sure]),
             tuple(map(float, answer["scores"][sure])),
-            tuple(tuple(map(float, box)) for box in boxes),
+            tuple(tuple(map(float, one)) for one in boxes),
         )
 
     def drawn(self, image: np.ndarray, answer: Any) -> Image.Image:

@@ -140,9 +140,13 @@ class Segment(Task):
         """The likeliest class of each pixel, uint8 (B, H, W)."""
         return likely.argmax(-1).astype(jnp.uint8)
 
-    def answer(self, path: str, answer: Any, classes: Sequence[str]) -> Shares:
+    def answer(
+        self, path: str, answer: Any, classes: Sequence[str], box: Letterbox
+    ) -> Shares:
         """See `Task.answer`: the largest first."""
-        shares = np.bincount(answer.ravel(), minlength=len(classes)) / answer.size
+        height, width = box.inside
+        inside = answer[:height, :width]
+        shares = np.bincount(inside.ravel(), minlength=len(classes)) / inside.size
         order = [i for i in np.argsort(-shares, stable=True) if shares[i] > 0]
         names = tuple(classes[i] for i in order)
         return Shares(path, names, tuple(float(shares[i]) for i in order))

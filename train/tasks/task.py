@@ -145,13 +145,16 @@ class Task:
         """Computes what people are to know of each image, on the device."""
         return likely
 
-    def answer(self, path: str, answer: Any, classes: Sequence[str]) -> "Answer":
+    def answer(
+        self, path: str, answer: Any, classes: Sequence[str], box: "Letterbox"
+    ) -> "Answer":
         """Puts what `answers` gave of one image into words.
 
         Args:
           path: Path of the image.
           answer: Arrays of that image.
           classes: Names of the classes.
+          box: How the image lies in what the model was given.
         """
         raise NotImplementedError
 
@@ -216,7 +219,7 @@ class Letterbox:
                 f"{max(size[1], shape[1])}, or resize before mixing"
             )
         scale = 1.0 if mixed else min(shape[0] / size[0], shape[1] / size[1])
-        self.shape = shape
+        self.size, self.shape = size, shape
         self.inside = tuple(
             min(whole, max(1, round(side * scale)))
             for side, whole in zip(size, shape, strict=True)
