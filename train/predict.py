@@ -81,9 +81,11 @@ def predict(
             f"--originals are what the --mixed images were, as many: got "
             f"{len(originals)}, and {len(paths)} images"
         )
-    if mixed and config.mixing.where == "step":
-        done = dataclasses.replace(config.mixing, where="done")
-        config = dataclasses.replace(config, mixing=done, test_mixes=1)
+    if config.mixing.where != "off":
+        # As the images are, wherever those that it learned from were mixed.
+        mixing = dataclasses.replace(config.mixing, where="done" if mixed else "step")
+        mixes = 1 if mixed else config.test_mixes
+        config = dataclasses.replace(config, mixing=mixing, test_mixes=mixes)
     steps, state = best(run, config, workdir, say)
     likely, shown = jax.jit(steps.predictions), jax.jit(steps.shown)
     seed, blank = np.uint32(config.seed), np.zeros(run.shape, np.uint8)

@@ -202,6 +202,20 @@ def test_what_is_found_is_told_and_drawn_on_both_pictures(runs, tmp_path, task):
             assert picture.size == (2 * large + 8, large)
 
 
+def test_clean_pictures_are_mixed_for_what_learned_from_a_release(runs, tmp_path):
+    workdir = tmp_path / "run"
+    shutil.copytree(runs / "segment-step", workdir)
+    run = json.loads((workdir / "run.json").read_text())
+    run["config"]["mixing"]["where"] = "done"
+    (workdir / "run.json").write_text(json.dumps(run))
+    write_png(tmp_path / "clean.png", scene(3)[0])
+    predict.predict(workdir, [tmp_path / "clean.png"], draw=tmp_path / "drawn")
+    (drawn,) = (tmp_path / "drawn").iterdir()
+    with Image.open(drawn) as picture:
+        # What the model was given, and beside it what that was.
+        assert picture.width == 2 * picture.height + 8
+
+
 def loaded(task, source, **options):
     return data.load(Config(task=task, data=Data(source, boxes=4, **options)), "train")
 
