@@ -286,12 +286,17 @@ def draw(result: dict[str, Any], path: Path) -> None:
             told = f" {arm['across'] or 'clean'}"
             ends.setdefault(told, []).append((100 * scores[-1], steps[-1]))
         low, high = curves.get_ylim()
+        row = (high - low) / 25
         place = low
-        # Once for all curves of a fineness.
-        middles = sorted((*np.mean(ends[told], axis=0), told) for told in ends)
+        # Once for curves of a fineness that end close by each other.
+        middles = sorted(
+            (*np.mean(near, axis=0), told)
+            for told, each in ends.items()
+            for near in _clusters(each, 3 * row)
+        )
         for score, step, told in middles:
             # One above the other, where curves end close by.
-            place = max(score, place + (high - low) / 25)
+            place = max(score, place + row)
             curves.annotate(told, (step, place), fontsize=7, va="center")
         fineness.set_xscale("log", base=2)
         fineness.set_xticks(ticks, [str(tick) for tick in ticks])
@@ -302,6 +307,18 @@ def draw(result: dict[str, Any], path: Path) -> None:
         for axes in (fineness, curves):
             axes.grid(alpha=0.3)
         fineness.figure.legend(loc="outside lower center", ncols=5, fontsize=7)
+
+
+def _clusters(
+    points: list[tuple[float, float]], gap: float
+) -> list[list[tuple[float, float]]]:
+    """Parts points where their first values are further apart than a gap."""
+    ordered = sorted(points)
+    ends = [
+        i for i in range(1, len(ordered)) if ordered[i][0] - ordered[i - 1][0] > gap
+    ]
+    bounds = zip([0, *ends], [*ends, len(ordered)], strict=True)
+    return [ordered[start:stop] for start, stop in bounds]
 
 
 def _names(arms: Sequence[dict[str, Any]]) -> Iterator[str]:

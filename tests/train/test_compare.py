@@ -9,7 +9,7 @@ import pytest
 from train.__main__ import main
 from train.axes import Axes
 from train.checkpoints import read_run
-from train.compare import Arm, arms_of, draw, table
+from train.compare import Arm, _clusters, arms_of, draw, table
 from train.presets import PRESETS
 from train.recipes import RECIPES, named
 from vmixjax.errors import RunError
@@ -153,3 +153,11 @@ def test_the_table_has_points_lost_and_the_spread_over_seeds(tmp_path):
     assert told == ["seeds", *(str(len(arm["scores"])) for arm in arms)]
     draw(result, tmp_path / "plot.png")
     assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_ends_of_curves_that_lie_apart_have_labels_of_their_own():
+    ends = [(60.0, 9.0), (72.0, 9.0), (71.0, 9.0), (61.5, 9.0), (70.5, 9.0)]
+    low, high = _clusters(ends, 2.0)
+    assert [score for score, _ in low] == [60.0, 61.5]
+    assert [score for score, _ in high] == [70.5, 71.0, 72.0]
+    assert _clusters(ends[:1], 2.0) == [ends[:1]]
