@@ -110,8 +110,8 @@ RECIPES: dict[str, Recipe] = {
         ),
     ),
     "convmixer": Recipe(
-        "a ConvMixer, each region a token, as narrow as takes as long on a CPU",
-        lambda c: changed(c, model={"name": "convmixer_256_8", "width": 32}),
+        "a small ConvMixer, each region a token",
+        lambda c: changed(c, model={"name": "convmixer_256_8", "width": 128}),
     ),
     "spread": Recipe(
         "a region as 2 x 2 places", lambda c: changed(c, model={"stem": "spread"})
