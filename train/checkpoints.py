@@ -70,6 +70,8 @@ def begin(run: Run, workdir: Path, *, resume: bool) -> Iterator[None]:
             try:
                 held.enter_context(exclusive(workdir, "--workdir"))
                 _begin(run, workdir, resume=resume)
+                removed = workdir / _FOLDER / _REMOVED
+                held.callback(shutil.rmtree, removed, ignore_errors=True)
             except RunError as error:
                 refusal = error
         if multihost_utils.broadcast_one_to_all(np.int32(refusal is not None)):
@@ -110,7 +112,6 @@ def _begin(run: Run, workdir: Path, *, resume: bool) -> None:
         )
     if more:
         _write_run(dataclasses.replace(stored, config=config), path)
-    shutil.rmtree(workdir / _FOLDER / _REMOVED, ignore_errors=True)
 
 
 def _write_run(run: Run, path: Path) -> None:
@@ -168,25 +169,16 @@ class _Metadata(msgspec.Struct):
 
 @dataclasses.dataclass
 class Checkpoints:
-    """The checkpoints in a workdir; `open_checkpoints` makes one.
-
-    Attributes:
-      folder: Where they lie.
-      manager: Orbax's, of that folder.
-      say: Is told of damaged ones.
-      wrote: Whether any was saved here, rather than only read.
-    """
+    """The checkpoints in a workdir; `open_checkpoints` makes one."""
 
     folder: Path
     manager: ocp.CheckpointManager
     say: Callable[[str], None]
-    wrote: bool = False
 
     def save(
         self, state: State, batches: grain.DatasetIterator, accuracy: float
     ) -> None:
         """Begins to write one; the next call, or the end, waits for it."""
-        self.wrote = True
         self._sweep()
         self.manager.save(
             int(state.step),
@@ -309,11 +301,8 @@ def open_checkpoints(
             f"{folder} is damaged: remove its newest checkpoint, or train anew in "
             f"another folder"
         ) from error
-    saved = Checkpoints(folder, manager, say)
     with manager:
-        yield saved
-    if saved.wrote and jax.process_index() == 0:
-        shutil.rmtree(folder / _REMOVED, ignore_errors=True)
+        yield Checkpoints(folder, manager, say)
 
 
 def _managed(

@@ -142,19 +142,13 @@ def load(config: Config, split: Split) -> Dataset:
             f"to find: use --data.image-shape {size} {size}"
         )
     mixed = config.mixing.where == "done"
-    if size is not None:
-        examples = grain.MapDataset.source(examples).map(
-            lambda example: (sized(example[0], data, mixed=mixed), example[1])
-        )
-    elif data.image_shape is not None:
-        wanted = data.image_shape
+    if size is not None or data.image_shape is not None:
 
-        def inside(example: tuple[np.ndarray, Any]) -> tuple[np.ndarray, Any]:
-            image, value = example
-            box = Letterbox(image.shape[:2], wanted, mixed=mixed)
-            return letterboxed(image, box), kind.resized(value, box)
+        def alike(example: tuple[np.ndarray, Any]) -> tuple[np.ndarray, Any]:
+            image, box = sized(example[0], data, mixed=mixed)
+            return image, kind.resized(example[1], box)
 
-        examples = grain.MapDataset.source(examples).map(inside)
+        examples = grain.MapDataset.source(examples).map(alike)
     shape = examples[0][0].shape
     task = kind(config, shape, len(classes))
     dataset = Dataset(examples, shape, classes, task, origin, splits, soft_labels)
@@ -210,10 +204,16 @@ def test_batches(dataset: Dataset, batch_size: int) -> Iterator[Example]:
         }
 
 
-def sized(image: np.ndarray, data: Data, *, mixed: bool) -> np.ndarray:
+def sized(
+    image: np.ndarray, data: Data, *, mixed: bool
+) -> tuple[np.ndarray, Letterbox]:
     """Brings an image (H, W, C) uint8 to the size that is asked for, if one is.
 
     What is mixed already is filled up, and never scaled.
+
+    Returns:
+      The image, and where in it the image that was given lies; all over it, where only
+      the middle of that is left.
 
     Raises:
       RunError: It is mixed already, and not as large as asked for, or larger than.
@@ -228,11 +228,10 @@ def sized(image: np.ndarray, data: Data, *, mixed: bool) -> np.ndarray:
                 f"--data.image-size None --data.image-shape {height} {width}, which "
                 f"fills up with grey, or resize before mixing"
             )
-        return resize(image, size)
-    if data.image_shape is not None:
-        box = Letterbox(image.shape[:2], data.image_shape, mixed=mixed)
-        return letterboxed(image, box)
-    return image
+        return resize(image, size), Letterbox((size, size), (size, size))
+    wanted = data.image_shape or image.shape[:2]
+    box = Letterbox(image.shape[:2], wanted, mixed=mixed)
+    return letterboxed(image, box), box
 
 
 def resize(image: np.ndarray, size: int) -> np.ndarray:
@@ -242,6 +241,8 @@ def resize(image: np.ndarray, size: int) -> np.ndarray:
 
 def letterboxed(image: np.ndarray, box: Letterbox) -> np.ndarray:
     """Brings an image (H, W, C) uint8 into a box, and fills the rest with grey."""
+    if image.shape[:2] == box.shape:
+        return image
     height, width = box.inside
     channels = [
         np.asarray(

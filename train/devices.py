@@ -31,6 +31,11 @@ def mesh(batch_size: int, on: Sequence[jax.Device] | None = None) -> Mesh:
     return jax.make_mesh((count,), (AXIS,), axis_types=(AxisType.Auto,), devices=on)
 
 
+def shared(mesh: Mesh, count: int) -> int:
+    """Rounds a count of images up, so that each device takes as many."""
+    return -(-count // mesh.size) * mesh.size
+
+
 def has_bfloat16(mesh: Mesh) -> bool:
     """Whether its devices, which need not be there, compute faster in bfloat16.
 

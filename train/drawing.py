@@ -5,6 +5,9 @@ import functools
 import numpy as np
 from PIL import Image
 
+_LARGE = 240
+"""Pixels of a side on which boxes and masks can be told apart."""
+
 
 @functools.cache
 def palette() -> np.ndarray:
@@ -15,10 +18,6 @@ def palette() -> np.ndarray:
     colours = np.asarray(colormaps["tab20"].colors)  # type: ignore[attr-defined]
     ordered = np.concatenate([colours[::2], colours[1::2]])
     return np.round(255 * ordered).astype(np.uint8)
-
-
-_LARGE = 240
-"""Pixels of a side on which boxes and masks can be told apart."""
 
 
 def coloured(image: np.ndarray) -> Image.Image:

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
-from train import checkpoints, data
+from train import checkpoints, data, devices
 from train.examples import with_channels
 from train.fit import say
 from train.step import Steps
@@ -105,7 +105,7 @@ def _teller(
 
 def _together(steps: Steps) -> int:
     """How many images are asked about at once: as many for each device."""
-    return -(-_BATCH // steps.mesh.size) * steps.mesh.size
+    return devices.shared(steps.mesh, _BATCH)
 
 
 def _batches(source: Source, steps: Steps) -> Iterator[tuple[list[str], np.ndarray]]:
@@ -125,7 +125,7 @@ def _batches(source: Source, steps: Steps) -> Iterator[tuple[list[str], np.ndarr
             # What cannot be read cannot be mixed either.
             say(f"left out: {error}")
             continue
-        image = data.sized(image, wanted, mixed=False)
+        image, _ = data.sized(image, wanted, mixed=False)
         if image.shape != shape:
             raise RunError(
                 f"{example.name} is {image.shape[0]} x {image.shape[1]}, and the "

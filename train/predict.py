@@ -90,8 +90,8 @@ def predict(
     likely, shown = jax.jit(steps.predictions), jax.jit(steps.shown)
     seed, blank = np.uint32(config.seed), np.zeros(run.shape, np.uint8)
     # A batch as of training, or a smaller one; every device takes as many.
-    shared = -(-len(paths) // steps.mesh.size) * steps.mesh.size
-    together = max(1, min(config.batch_size, shared))
+    shared = devices.shared(steps.mesh, max(1, len(paths)))
+    together = min(config.batch_size, shared)
     starts = range(0, len(paths), together)
     answers: list[Answer] = []
     for start in tqdm(starts, "predicting", unit="batch", disable=len(starts) < 2):
@@ -128,20 +128,15 @@ def _query(
     """What the model is given of an image file, and where the image lies in it."""
     shape, wanted = run.shape, run.config.data
     image = read_pixels(path, shape[2])
-    whole = Letterbox(shape[:2], shape[:2])
-    if image.shape == shape:
-        return image, whole
     try:
-        seen = data.sized(image, wanted, mixed=mixed)
+        seen, box = data.sized(image, wanted, mixed=mixed)
     except RunError as error:
         raise RunError(f"{path}: {error}") from error
-    if seen.shape == shape and wanted.image_size is not None:
-        return seen, whole
     if seen.shape == shape:
-        return seen, Letterbox(image.shape[:2], shape[:2], mixed=mixed)
+        return seen, box
     square = shape[0] == shape[1] and run.config.task == "classify"
     if square and not mixed:
-        return data.resize(image, shape[0]), whole
+        return data.resize(image, shape[0]), Letterbox(shape[:2], shape[:2])
     mend = ", and resizing would undo what mixing means: resize before mixing"
     raise RunError(
         f"{path} is {image.shape[0]} x {image.shape[1]}, but the model takes "
