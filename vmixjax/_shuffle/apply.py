@@ -7,14 +7,14 @@ are compiled functions, which take several times as long to trace.
 import functools
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from vmixjax._shuffle.bits import Bits, digits, draw
+from vmixjax._shuffle.bits import DIGIT_BITS, Bits, digits, draw
 from vmixjax._shuffle.layout import Materialize, TileRows, in_memory, zero_rows
 from vmixjax._shuffle.stages import Stage, by_rolls, stages, steps
 from vmixjax.config import MixConfig
@@ -76,7 +76,7 @@ def _reach(stage: Stage) -> int:
     """How far along a row a stage across looks, to either side."""
     if _manner(stage) != "across":
         return 0
-    return len(steps(stage)) * (stage.digit.base - 1) * stage.digit.stride
+    return (stage.digit.base - 1) * stage.digit.stride
 
 
 def _asked(random: jax.Array, bit: int) -> jax.Array:
@@ -143,8 +143,8 @@ def _apply_across(
     """Stages whose digits count along a row: neighbours at a distance trade places.
 
     The pixel rows of each row of tiles are laid end to end, with a margin for reading
-    beyond; nothing comes from there, since the bits there are zero. What the first
-    `stored` stages make is put in memory: computed in two halves and joined, it is.
+    beyond; no group reaches there. What the first `stored` stages make is put in
+    memory: computed in two halves and joined, it is.
     """
     count, tile, width = values.shape
     line = jnp.concatenate([edge, values, edge], 1).reshape(count, -1)
@@ -152,11 +152,16 @@ def _apply_across(
         _apply_to_line, bits=bits, length=tile * width, inverse=inverse
     )
     middle = count // 2
-    if stored and middle:
-        halo = sum(map(_reach, run[stored:]))
+    while stored and middle:
+        # What is costly to compute is put in memory by itself.
+        costly = (i for i, s in enumerate(run[:stored], 1) if s.digit.base > 2)
+        some = next(costly, stored)
+        halo = sum(map(_reach, run[some:]))
         halves = (slice(0, middle), slice(middle, count))
-        results = [apply(line, rows, run[:stored], halo=halo) for rows in halves]
-        line, run = jnp.concatenate(results), run[stored:]
+        results = [apply(line, rows, run[:some], halo=halo) for rows in halves]
+        line, run, stored = jnp.concatenate(results), run[some:], stored - some
+        # Were it split there again, XLA would see that halves need no joining.
+        middle -= 1
     return apply(line, slice(None), run, halo=0).reshape(count, tile, width)
 
 
@@ -186,18 +191,53 @@ def _apply_to_line(
 
     unread = rows
     for stage in run:
-        base, stride = stage.digit.base, stage.digit.stride
-        random = bits.across[stage.byte, stage.slot]
-        for step, bit in steps(stage, inverse):
-            wanted -= (base - 1) * stride
-            moved = read(values, unread, 0)
-            for digit in range(base):
-                other = (digit + step) % base
-                there = read(values, unread, (other - digit) * stride)
-                drawn = read(random, rows, (stage.slot - digit) * stride)
-                moved = lax.select(_asked(drawn, bit), there, moved)
-            values, unread = moved, slice(None)
+        wanted -= _reach(stage)
+        random = functools.partial(read, bits.across[stage.byte], rows)
+        moved = read(values, unread, 0)
+        for far, asked in _sources(stage, random, inverse):
+            moved = lax.select(asked, read(values, unread, far), moved)
+        values, unread = moved, slice(None)
     return values
+
+
+def _sources(
+    stage: Stage, read: Callable[[int], jax.Array], inverse: bool
+) -> list[tuple[int, jax.Array]]:
+    """Tells from where a stage across takes values that do not stay.
+
+    All turns of a digit are done at once, though told by bits as they are done step by
+    step elsewhere: so a value is looked for once, and not at each step among all.
+
+    Args:
+      stage: The stage.
+      read: Reads its bits, so far along from each place.
+      inverse: Whether to undo it.
+
+    Returns:
+      (how far along, which places take their values from there), each place once.
+    """
+    base, stride = stage.digit.base, stage.digit.stride
+    if base == 2:
+        bit = 1 << stage.bit
+        return [(d * stride, _asked(read(min(d, 0) * stride), bit)) for d in (1, -1)]
+    nought, digit_bits = np.uint8(0), np.uint8(DIGIT_BITS)
+    digit = lax.shift_right_logical(read(0), digit_bits)
+    turn = read(stage.slot * stride)
+    for own in range(1, base):
+        there = read((stage.slot - own) * stride)
+        turn = lax.select(lax.eq(digit, np.uint8(own)), there, turn)
+    turn = lax.bitwise_and(turn, np.uint8((1 << DIGIT_BITS) - 1))
+    if inverse:
+        turn = lax.select(lax.eq(turn, nought), turn, lax.sub(np.uint8(base), turn))
+    beyond = lax.ge(lax.add(digit, turn), np.uint8(base))
+    turn = lax.bitwise_or(
+        turn, lax.shift_left(lax.convert_element_type(beyond, np.uint8), digit_bits)
+    )
+    return [
+        (far * stride, lax.eq(turn, np.uint8(code)))
+        for ahead in range(1, base)
+        for far, code in ((ahead, ahead), (ahead - base, ahead | 1 << DIGIT_BITS))
+    ]
 
 
 def _apply_by_rolls(

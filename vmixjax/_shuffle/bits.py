@@ -16,6 +16,9 @@ from vmixjax.config import MixConfig
 WORD_BYTES = 4
 """Rows of a column that a word holds."""
 
+DIGIT_BITS = 3
+"""What holds a digit of a base that is not turned by rolls, or how far it turns."""
+
 
 class Bits(NamedTuple):
     """Bytes of which each stage tests some bits; see `Stage`.
@@ -25,14 +28,16 @@ class Bits(NamedTuple):
 
     Attributes:
       down: for stages down, by byte: uint8 (N, T, W * C).
-      across: for stages across, by byte and slot: uint8, rows of (N, T, W * C) end to
-        end, with rows of zeros before and after. Set only at the places of the slot.
+      across: for stages across, by byte: uint8, rows of (N, T, W * C) end to end, with
+        rows of zeros before and after. For binary digits set only where the digit is
+        zero; for others, all places of a group hold numbers, of which each stage reads
+        those of its slot, and above these `DIGIT_BITS` their digits.
       rolls: for stages by rolls, by byte and slot: uint8 (N, T, W * C), the same for
         the whole of a group.
     """
 
     down: dict[int, jax.Array]
-    across: dict[tuple[int, int], jax.Array]
+    across: dict[int, jax.Array]
     rolls: dict[tuple[int, int], jax.Array]
 
 
@@ -84,8 +89,8 @@ def draw(
         if any(s.digit.down for s in readers):
             bits.down[byte] = jnp.concatenate(numbers, 1)
         across = [s for s in readers if not s.digit.down]
-        for slot, line in _across(numbers, across, zeros).items():
-            bits.across[byte, slot] = line
+        if across:
+            bits.across[byte] = _across(numbers, across[0], zeros)
     return bits
 
 
@@ -289,22 +294,13 @@ def _same_in_blocks(rows: jax.Array, block: int, here: jax.Array) -> jax.Array:
     return jnp.stack(lines, 2).reshape(count, tile, width)
 
 
-def _across(
-    numbers: list[jax.Array], readers: list[Stage], zeros: jax.Array
-) -> dict[int, jax.Array]:
-    """Rows end to end, between zeros, by slot: only the numbers at its places."""
-    slots = {s.slot: s for s in readers}
-    if len(slots) > 1:
-        numbers = [jnp.concatenate(numbers, 1)]
-    lines = {}
-    for slot, stage in slots.items():
-        of_slot = numbers
-        if stage.digit.base > 2:
-            here = digits(stage, zeros.shape[2]) == slot
-            of_slot = [part * here.astype(np.uint8) for part in numbers]
-        line = jnp.concatenate([zeros, *of_slot, zeros], 1)
-        lines[slot] = line.reshape(line.shape[0], -1)
-    return lines
+def _across(numbers: list[jax.Array], reader: Stage, zeros: jax.Array) -> jax.Array:
+    """Rows end to end, between zeros; see `Bits`."""
+    if reader.digit.base > 2:
+        high = (digits(reader, zeros.shape[2]) << DIGIT_BITS).astype(np.uint8)
+        numbers = [part | high for part in numbers]
+    line = jnp.concatenate([zeros, *numbers, zeros], 1)
+    return line.reshape(line.shape[0], -1)
 
 
 def _of_slot(rows: jax.Array, stage: Stage, materialize: Materialize) -> jax.Array:
