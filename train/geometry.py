@@ -162,19 +162,28 @@ class Move:
           image: The image.
           beyond: What is put beyond it, (C,), where it is not to be its reflection.
         """
-        if self.shift is not None:
-            margin = self.shift.margin
-            sides = ((margin, margin), (margin, margin), (0, 0))
-            padded = jnp.pad(image, sides, self.shift.edge)
-            if beyond is not None:
-                inside = jnp.pad(jnp.ones(image.shape[:2], bool), sides[:2])
-                padded = jnp.where(inside[:, :, None], padded, beyond)
-            start = (*self.start, 0)  # type: ignore[misc]
-            image = jax.lax.dynamic_slice(padded, start, image.shape)
-        for axis, turned in ((1, self.mirrored), (0, self.upended)):
-            if turned is not None:
-                image = jnp.where(turned, jnp.flip(image, axis), image)
-        return image
+        for axis, turned in self._turns():
+            image = jnp.where(turned, jnp.flip(image, axis), image)
+        if self.shift is None:
+            return image
+        assert self.start is not None
+        start, margin = self.start, self.shift.margin
+        # Shifted last, and so the other way: compilers do what is costly once for each
+        # that reads it, and each mirroring would read it twice.
+        for axis, turned in self._turns():
+            other_way = start.at[axis].set(2 * margin - start[axis])
+            start = jnp.where(turned, other_way, start)
+        sides = ((margin, margin), (margin, margin), (0, 0))
+        padded = jnp.pad(image, sides, self.shift.edge)
+        if beyond is not None:
+            inside = jnp.pad(jnp.ones(image.shape[:2], bool), sides[:2])
+            padded = jnp.where(inside[:, :, None], padded, beyond)
+        return jax.lax.dynamic_slice(padded, (*start, 0), image.shape)
+
+    def _turns(self) -> list[tuple[int, jax.Array]]:
+        """Axes along which there may be mirroring, and whether there is."""
+        turns = ((1, self.mirrored), (0, self.upended))
+        return [(axis, turned) for axis, turned in turns if turned is not None]
 
     def boxes(self, corners: jax.Array) -> jax.Array:
         """Moves boxes (N, 4), in pixels: they may lie beyond the image then."""
@@ -182,13 +191,12 @@ class Move:
             assert self.start is not None
             away = (self.start - self.shift.margin).astype(corners.dtype)
             corners = corners - jnp.tile(away, 2)
-        for axis, turned in ((1, self.mirrored), (0, self.upended)):
-            if turned is not None:
-                low, high = corners[:, axis], corners[:, axis + 2]
-                side = self.size[axis]
-                flipped = corners.at[:, axis].set(side - high)
-                flipped = flipped.at[:, axis + 2].set(side - low)
-                corners = jnp.where(turned, flipped, corners)
+        for axis, turned in self._turns():
+            low, high = corners[:, axis], corners[:, axis + 2]
+            side = self.size[axis]
+            flipped = corners.at[:, axis].set(side - high)
+            flipped = flipped.at[:, axis + 2].set(side - low)
+            corners = jnp.where(turned, flipped, corners)
         return corners if self.zoom is None else self.zoom.boxes(corners)
 
 
