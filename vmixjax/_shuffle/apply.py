@@ -46,7 +46,7 @@ def apply_stages(
     bits = draw(
         rows, in_order, config, channels, margin=margin, materialize=materialize
     )
-    edge = zero_rows(rows.key, margin, width, values.dtype)
+    edge = materialize(zero_rows(rows.key, margin, width, values.dtype))
     if inverse:
         runs = [run[::-1] for run in reversed(runs)]
     # Across, the margin is joined on first, in memory; otherwise, nothing is.

@@ -75,7 +75,7 @@ def draw(
     Bits across lie between `margin` rows of zeros before, and as many after.
     """
     source = _source(rows, stages, config, channels, materialize)
-    zeros = zero_rows(rows.key, margin, source.level.shape[2], jnp.uint8)
+    zeros = materialize(zero_rows(rows.key, margin, source.level.shape[2], jnp.uint8))
     bits = Bits({}, {}, {})
     for byte in sorted({s.byte for s in stages}):
         readers = [s for s in stages if s.byte == byte]
