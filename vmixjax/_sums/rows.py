@@ -33,16 +33,16 @@ def image_sums(
     image: jax.Array, quantise: Intensity, config: MixConfig, bits: int
 ) -> Sums:
     """See `vmixjax._sums.image_sums`."""
-    values = quantise(image)
-    inside, border = as_it_is(values, config.tile_size, bits)
+    # Quantised anew by each that reads it: kept for all, it would be as wide an image.
+    inside, border = _as_it_is(image, quantise, config.tile_size, bits)
     return Sums(
         inside=inside,
         border=border,
         pixels={
-            region: _sums_of_regions(values, region, bits)
+            region: _sums_of_regions(image, quantise, region, bits)
             for region in smallest_regions(config)
         },
-        blocks=sums_of_blocks(values, config, bits),
+        blocks=sums_of_blocks(quantise(image), config, bits),
     )
 
 
@@ -105,18 +105,28 @@ def energies_of_rows(
     Returns:
       int64 (N, k). Of unsigned integers it is C * (2^bits - 1)^2 times the VFE.
     """
-    wide = integers(2 * (bits + 1), 2 * tile)
+    wide = _wide(tile, bits)
     columns = squares_down(lines, tile, channels, lambda x: x.astype(wide))
     return _of_tiles(columns, tile * channels)
 
 
-def as_it_is(values: jax.Array, tile: int, bits: int) -> tuple[jax.Array, jax.Array]:
+def _wide(tile: int, bits: int) -> jnp.dtype:
+    """What holds the squared differences of a column of a tile."""
+    return integers(2 * (bits + 1), 2 * tile)
+
+
+def _as_it_is(
+    image: jax.Array, quantise: Intensity, tile: int, bits: int
+) -> tuple[jax.Array, jax.Array]:
     """Energy inside each tile and at its right and bottom border, as it is."""
-    lines, channels = _lines(values, tile), values.shape[2]
-    bottom = jnp.square(lines[:, -1].astype(jnp.int64))
+    lines, channels = _lines(image, tile), image.shape[2]
+    wide = _wide(tile, bits)
+    columns = squares_down(lines, tile, channels, lambda x: quantise(x).astype(wide))
+    bottom = jnp.square(quantise(lines[:, -1]).astype(jnp.int64))
     border = _of_tiles(bottom, tile * channels)
-    border += _sum_of_squares(cut(values, tile)[:, :, :, -1], (1, 3), bits)
-    return energies_of_rows(lines, tile, channels, bits) - border, border
+    right = quantise(cut(image, tile)[:, :, :, -1])
+    border += _sum_of_squares(right, (1, 3), bits)
+    return _of_tiles(columns, tile * channels) - border, border
 
 
 def _of_tiles(columns: jax.Array, length: int) -> jax.Array:
@@ -172,9 +182,11 @@ def sums_of_blocks(
     }
 
 
-def _sums_of_regions(values: jax.Array, region: int, bits: int) -> PixelSums:
-    height, width, channels = values.shape
-    lines = _lines(values, region)
+def _sums_of_regions(
+    image: jax.Array, quantise: Intensity, region: int, bits: int
+) -> PixelSums:
+    height, width, channels = image.shape
+    lines = quantise(_lines(image, region))
     wide = integers(2 * bits, region)
 
     def columns(x: jax.Array, bits: int) -> jax.Array:
