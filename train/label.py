@@ -8,12 +8,14 @@ import numpy as np
 from tqdm import tqdm
 
 from train import checkpoints, data, devices
+from train.config import Config
 from train.examples import with_channels
 from train.fit import say
 from train.step import Steps
-from train.trained import best
+from train.trained import best, told_of
 from vmixjax.atomic import atomic_path
 from vmixjax.data import Source, open_source
+from vmixjax.data.writing import release_of
 from vmixjax.errors import ImageError, RunError
 
 _BATCH = 256
@@ -59,10 +61,16 @@ def label(
         keep=None,
         image=image or config.data.image,
     )
-    steps, tell = _teller(run, workdir)
+    mixed = release_of(opened.places) is not None
+    if mixed and config.mixing.where == "off":
+        raise RunError(
+            f"--source {name} is a release, and --workdir {workdir} learned from clean "
+            f"images, as these were: name what the release was made of"
+        )
+    steps, tell = _teller(told_of(config, mixed=mixed), run, workdir)
     names: list[str] = []
     told: list[np.ndarray] = []
-    for some, images in _batches(opened, steps):
+    for some, images in _batches(opened, steps, mixed=mixed):
         names += some
         told.append(tell(images)[: len(some)])
     if not names:
@@ -83,18 +91,19 @@ def probabilities(workdir: Path, dataset: data.Dataset) -> np.ndarray:
     Raises:
       RunError: There is no run or no checkpoint.
     """
-    steps, tell = _teller(checkpoints.read_run(workdir), workdir)
+    run = checkpoints.read_run(workdir)
+    steps, tell = _teller(run.config, run, workdir)
     batches = data.test_batches(dataset, _together(steps))
     told = np.concatenate([tell(batch["image"]) for batch in batches])
     return told[: len(dataset)]
 
 
 def _teller(
-    run: checkpoints.Run, workdir: Path
+    config: Config, run: checkpoints.Run, workdir: Path
 ) -> tuple[Steps, Callable[[np.ndarray], np.ndarray]]:
     """The steps of a run, and what tells (B, classes) of images (B, H, W, C)."""
-    steps, state = best(run, run.config, workdir, say)
-    jitted, seed = jax.jit(steps.predictions), np.uint32(run.config.seed)
+    steps, state = best(run, config, workdir, say)
+    jitted, seed = jax.jit(steps.predictions), np.uint32(config.seed)
 
     def tell(images: np.ndarray) -> np.ndarray:
         ids = np.arange(len(images), dtype=np.int32)
@@ -108,7 +117,9 @@ def _together(steps: Steps) -> int:
     return devices.shared(steps.mesh, _BATCH)
 
 
-def _batches(source: Source, steps: Steps) -> Iterator[tuple[list[str], np.ndarray]]:
+def _batches(
+    source: Source, steps: Steps, *, mixed: bool
+) -> Iterator[tuple[list[str], np.ndarray]]:
     """Names and images, `_BATCH` at a time; the last are filled up with blank ones."""
     shape, wanted = steps.shape, steps.config.data
     blank = np.zeros(shape, np.uint8)
@@ -125,7 +136,7 @@ def _batches(source: Source, steps: Steps) -> Iterator[tuple[list[str], np.ndarr
             # What cannot be read cannot be mixed either.
             say(f"left out: {error}")
             continue
-        image, _ = data.sized(image, wanted, mixed=False)
+        image, _ = data.sized(image, wanted, mixed=mixed)
         if image.shape != shape:
             raise RunError(
                 f"{example.name} is {image.shape[0]} x {image.shape[1]}, and the "

@@ -14,7 +14,7 @@ from train.drawing import beside
 from train.examples import read_pixels
 from train.fit import Outcome, measure, say
 from train.tasks.task import Answer, Letterbox
-from train.trained import best
+from train.trained import best, told_of
 from vmixjax.atomic import atomic_path
 from vmixjax.errors import RunError
 
@@ -75,17 +75,12 @@ def predict(
         another size; or there is nothing to draw.
     """
     run = checkpoints.read_run(workdir)
-    config = run.config
+    config = told_of(run.config, mixed=mixed)
     if originals and (len(originals) != len(paths) or not mixed):
         raise RunError(
             f"--originals are what the --mixed images were, as many: got "
             f"{len(originals)}, and {len(paths)} images"
         )
-    if config.mixing.where != "off":
-        # As the images are, wherever those that it learned from were mixed.
-        mixing = dataclasses.replace(config.mixing, where="done" if mixed else "step")
-        mixes = 1 if mixed else config.test_mixes
-        config = dataclasses.replace(config, mixing=mixing, test_mixes=mixes)
     steps, state = best(run, config, workdir, say)
     likely, shown = jax.jit(steps.predictions), jax.jit(steps.shown)
     seed, blank = np.uint32(config.seed), np.zeros(run.shape, np.uint8)

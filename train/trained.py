@@ -1,5 +1,6 @@
 """What runs have learned: their best states, for use and as a start of others."""
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,21 @@ from train.config import Config
 from train.programs import programs_of
 from train.step import State, Steps
 from vmixjax.errors import RunError
+
+
+def told_of(config: Config, *, mixed: bool) -> Config:
+    """Gives the config by which a model tells of images that it did not learn from.
+
+    Args:
+      config: The model's.
+      mixed: Whether they are mixed already; if not, and the model learned from mixed
+        ones, they are mixed first, wherever those were.
+    """
+    if config.mixing.where == "off":
+        return config
+    mixing = dataclasses.replace(config.mixing, where="done" if mixed else "step")
+    mixes = 1 if mixed else config.test_mixes
+    return dataclasses.replace(config, mixing=mixing, test_mixes=mixes)
 
 
 def best(

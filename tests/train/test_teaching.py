@@ -162,6 +162,27 @@ def test_a_run_can_start_from_another(owner, tmp_path):
         fit(other, tmp_path / "other")
 
 
+def test_a_teacher_is_told_of_images_as_it_learned_them(owner, tmp_path):
+    images, release = str(owner / "images"), f"tfds:{owner / 'release'}"
+    with pytest.raises(RunError, match=r"--source \S+ is a release, and --workdir"):
+        label(owner / "teacher", tmp_path / "soft.npz", source=release)
+    config = dataclasses.replace(SHORT, data=Data(release), mixing=Mixing(form="plain"))
+    fit(config, tmp_path / "run")
+    run = read_run(tmp_path / "run")
+    assert run.config.mixing.where == "done"
+    label(tmp_path / "run", tmp_path / "mixed.npz", source=release)
+    label(tmp_path / "run", tmp_path / "clean.npz", source=images)
+    clean = np.load(tmp_path / "clean.npz")
+    # What it would say of them as they are.
+    unmixed = data.load(read_run(owner / "teacher").config, "train")
+    for row in probabilities(tmp_path / "run", unmixed):
+        assert not np.isclose(clean["probabilities"], row, atol=1e-5).all(1).any()
+    learned = data.load(run.config, "train")
+    mixed = np.load(tmp_path / "mixed.npz")["probabilities"]
+    for row in probabilities(tmp_path / "run", learned):
+        assert np.isclose(mixed, row, atol=1e-5).all(1).any()
+
+
 def test_what_is_labelled_has_the_size_that_the_teacher_knows(owner, tmp_path):
     from PIL import Image
 
