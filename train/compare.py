@@ -9,7 +9,7 @@ import platform
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import jax
 import numpy as np
@@ -273,7 +273,7 @@ def draw(result: dict[str, Any], path: Path) -> None:
                 capsize=3,
                 label=name,
             )
-        ends: dict[str, list[tuple[float, float]]] = {}
+        ends: list[_End] = []
         for arm in arms:
             style = styles[arm["name"]]
             if not arm["across"]:
@@ -284,20 +284,16 @@ def draw(result: dict[str, Any], path: Path) -> None:
             steps, scores = np.mean(arm["curves"], axis=0).T
             curves.plot(steps, 100 * scores, **style, markersize=2, alpha=0.8)
             told = f" {arm['across'] or 'clean'}"
-            ends.setdefault(told, []).append((100 * scores[-1], steps[-1]))
+            ends.append(_End(100 * scores[-1], steps[-1], told))
         low, high = curves.get_ylim()
         row = (high - low) / 25
         place = low
-        # Once for curves of a fineness that end close by each other.
-        middles = sorted(
-            (*np.mean(near, axis=0), told)
-            for told, each in ends.items()
-            for near in _clusters(each, 3 * row)
-        )
-        for score, step, told in middles:
+        for near in _side_by_side(ends, 3 * row):
             # One above the other, where curves end close by.
-            place = max(score, place + row)
-            curves.annotate(told, (step, place), fontsize=7, va="center")
+            place = max(float(np.mean([end.score for end in near])), place + row)
+            curves.annotate(
+                near[0].told, (near[0].step, place), fontsize=7, va="center"
+            )
         fineness.set_xscale("log", base=2)
         fineness.set_xticks(ticks, [str(tick) for tick in ticks])
         fineness.autoscale_view()
@@ -309,16 +305,24 @@ def draw(result: dict[str, Any], path: Path) -> None:
         fineness.figure.legend(loc="outside lower center", ncols=5, fontsize=7)
 
 
-def _clusters(
-    points: list[tuple[float, float]], gap: float
-) -> list[list[tuple[float, float]]]:
-    """Parts points where their first values are further apart than a gap."""
-    ordered = sorted(points)
-    ends = [
-        i for i in range(1, len(ordered)) if ordered[i][0] - ordered[i - 1][0] > gap
-    ]
-    bounds = zip([0, *ends], [*ends, len(ordered)], strict=True)
-    return [ordered[start:stop] for start, stop in bounds]
+class _End(NamedTuple):
+    """Where a curve ends, and what is told of it there."""
+
+    score: float
+    step: float
+    told: str
+
+
+def _side_by_side(ends: Sequence[_End], gap: float) -> list[list[_End]]:
+    """Ends of which the same is told, within a gap, and no other between them."""
+    near: list[list[_End]] = []
+    for end in sorted(ends):
+        before = near[-1][-1] if near else None
+        if before and before.told == end.told and end.score - before.score <= gap:
+            near[-1].append(end)
+        else:
+            near.append([end])
+    return near
 
 
 def _names(arms: Sequence[dict[str, Any]]) -> Iterator[str]:

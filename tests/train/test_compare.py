@@ -9,7 +9,7 @@ import pytest
 from train.__main__ import main
 from train.axes import Axes
 from train.checkpoints import read_run
-from train.compare import Arm, _clusters, arms_of, draw, table
+from train.compare import Arm, _End, _side_by_side, arms_of, draw, table
 from train.presets import PRESETS
 from train.recipes import RECIPES, named
 from vmixjax.errors import RunError
@@ -155,9 +155,16 @@ def test_the_table_has_points_lost_and_the_spread_over_seeds(tmp_path):
     assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_ends_of_curves_that_lie_apart_have_labels_of_their_own():
-    ends = [(60.0, 9.0), (72.0, 9.0), (71.0, 9.0), (61.5, 9.0), (70.5, 9.0)]
-    low, high = _clusters(ends, 2.0)
-    assert [score for score, _ in low] == [60.0, 61.5]
-    assert [score for score, _ in high] == [70.5, 71.0, 72.0]
-    assert _clusters(ends[:1], 2.0) == [ends[:1]]
+def test_ends_of_curves_share_a_label_where_no_other_lies_between():
+    eights, fours = (60.0, 72.0, 71.0, 61.5, 70.5), (71.5, 50.0)
+    ends = [_End(score, 9.0, "8") for score in eights]
+    ends += [_End(score, 9.0, "4") for score in fours]
+    found = _side_by_side(ends, 2.0)
+    assert [(near[0].told, [end.score for end in near]) for near in found] == [
+        ("4", [50.0]),
+        ("8", [60.0, 61.5]),
+        ("8", [70.5, 71.0]),
+        ("4", [71.5]),
+        ("8", [72.0]),
+    ]
+    assert _side_by_side([], 2.0) == []
