@@ -61,7 +61,10 @@ def label(
         keep=None,
         image=image or config.data.image,
     )
-    mixed = release_of(opened.places) is not None
+    if name == config.data.source:
+        mixed = config.mixing.where == "done"
+    else:
+        mixed = release_of(opened.places) is not None
     if mixed and config.mixing.where == "off":
         raise RunError(
             f"--source {name} is a release, and --workdir {workdir} learned from clean "

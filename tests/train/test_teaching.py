@@ -183,6 +183,18 @@ def test_a_teacher_is_told_of_images_as_it_learned_them(owner, tmp_path):
         assert np.isclose(mixed, row, atol=1e-5).all(1).any()
 
 
+def test_what_a_teacher_learned_from_is_told_of_as_it_was(owner, tmp_path):
+    # Mixed already, as the run was told, though it is no release.
+    source = f"folder:{owner / 'images'}"
+    mixing = Mixing("done", tile_size=8, ladder=((8, 1),), form="plain")
+    fit(dataclasses.replace(SHORT, data=Data(source), mixing=mixing), tmp_path / "run")
+    label(tmp_path / "run", tmp_path / "soft.npz")
+    told = np.load(tmp_path / "soft.npz")["probabilities"]
+    learned = data.load(read_run(tmp_path / "run").config, "train")
+    for row in probabilities(tmp_path / "run", learned):
+        assert np.isclose(told, row, atol=1e-5).all(1).any()
+
+
 def test_what_is_labelled_has_the_size_that_the_teacher_knows(owner, tmp_path):
     from PIL import Image
 
