@@ -43,10 +43,9 @@ def apply_stages(
     reach = max(sum(map(_reach, run)) for run in runs)
     margin = -(-reach // width)
     materialize: Materialize = in_memory if materialized else lambda x: x
-    bits = draw(
-        rows, in_order, config, channels, margin=margin, materialize=materialize
-    )
-    edge = materialize(zero_rows(rows.key, margin, width, values.dtype))
+    zeros = materialize(zero_rows(rows.key, margin, width))
+    bits = draw(rows, in_order, config, channels, zeros=zeros, materialize=materialize)
+    edge = zeros.astype(values.dtype)
     if inverse:
         runs = [run[::-1] for run in reversed(runs)]
     # Across, the margin is joined on first, in memory; otherwise, nothing is.

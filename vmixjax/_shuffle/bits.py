@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from vmixjax._shuffle.cipher import BLOCK_WORDS, KEY_WORDS, unrolled
-from vmixjax._shuffle.layout import Materialize, TileRows, zero_rows
+from vmixjax._shuffle.layout import Materialize, TileRows
 from vmixjax._shuffle.prng import Purpose
 from vmixjax._shuffle.stages import Stage, by_rolls, random_bytes
 from vmixjax.config import MixConfig
@@ -67,15 +67,14 @@ def draw(
     config: MixConfig,
     channels: int,
     *,
-    margin: int,
+    zeros: jax.Array,
     materialize: Materialize,
 ) -> Bits:
     """All random bits of some rows of tiles, whose values are not looked at.
 
-    Bits across lie between `margin` rows of zeros before, and as many after.
+    Bits across lie between `zeros`, uint8 (N, some rows, W * C).
     """
     source = _source(rows, stages, config, channels, materialize)
-    zeros = materialize(zero_rows(rows.key, margin, source.level.shape[2], jnp.uint8))
     bits = Bits({}, {}, {})
     for byte in sorted({s.byte for s in stages}):
         readers = [s for s in stages if s.byte == byte]

@@ -57,12 +57,12 @@ def in_memory(x: jax.Array) -> jax.Array:
     return jnp.concatenate([x[..., :half] | zero, x[..., half:] | zero], -1)
 
 
-def zero_rows(key: jax.Array, rows: int, width: int, dtype: jnp.dtype) -> jax.Array:
-    """Zeros (N, rows, width) that the compiler does not know to be zeros.
+def zero_rows(key: jax.Array, rows: int, width: int) -> jax.Array:
+    """Zeros, uint8 (N, rows, width), that the compiler does not know to be zeros.
 
     Known ones would make it pad, and test each value anew for being in the padding.
     They come from the key so that they are batched, and sharded, as it is. They are to
     be read from memory: to look each up in the key is slow.
     """
     zero = key[:, :1, :1] & jax.lax.optimization_barrier(np.uint32(0))
-    return jnp.broadcast_to(zero.astype(dtype), (key.shape[0], rows, width))
+    return jnp.broadcast_to(zero.astype(jnp.uint8), (key.shape[0], rows, width))

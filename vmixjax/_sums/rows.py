@@ -92,27 +92,27 @@ def squares_down(
 
 
 def energies_of_rows(
-    lines: jax.Array, tile: int, channels: int, bits: int
+    lines: jax.Array,
+    tile: int,
+    channels: int,
+    bits: int,
+    quantise: Intensity = lambda x: x,
 ) -> jax.Array:
     """Sums squared differences inside tiles, of all channels together.
 
     Args:
-      lines: Integers (N, T, k * T * C), rows of tiles.
+      lines: (N, T, k * T * C), rows of tiles.
       tile: Side T of a tile.
       channels: Channels C.
       bits: Bits of a value.
+      quantise: Makes values integers, if they are none.
 
     Returns:
       int64 (N, k). Of unsigned integers it is C * (2^bits - 1)^2 times the VFE.
     """
-    wide = _wide(tile, bits)
-    columns = squares_down(lines, tile, channels, lambda x: x.astype(wide))
+    wide = integers(2 * (bits + 1), 2 * tile)
+    columns = squares_down(lines, tile, channels, lambda x: quantise(x).astype(wide))
     return _of_tiles(columns, tile * channels)
-
-
-def _wide(tile: int, bits: int) -> jnp.dtype:
-    """What holds the squared differences of a column of a tile."""
-    return integers(2 * (bits + 1), 2 * tile)
 
 
 def _as_it_is(
@@ -120,13 +120,12 @@ def _as_it_is(
 ) -> tuple[jax.Array, jax.Array]:
     """Energy inside each tile and at its right and bottom border, as it is."""
     lines, channels = _lines(image, tile), image.shape[2]
-    wide = _wide(tile, bits)
-    columns = squares_down(lines, tile, channels, lambda x: quantise(x).astype(wide))
     bottom = jnp.square(quantise(lines[:, -1]).astype(jnp.int64))
     border = _of_tiles(bottom, tile * channels)
     right = quantise(cut(image, tile)[:, :, :, -1])
     border += _sum_of_squares(right, (1, 3), bits)
-    return _of_tiles(columns, tile * channels) - border, border
+    energies = energies_of_rows(lines, tile, channels, bits, quantise)
+    return energies - border, border
 
 
 def _of_tiles(columns: jax.Array, length: int) -> jax.Array:
