@@ -111,7 +111,9 @@ RECIPES: dict[str, Recipe] = {
     ),
     "convmixer": Recipe(
         "a small ConvMixer, each region a token",
-        lambda c: changed(c, model={"name": "convmixer_256_8", "width": 128}),
+        # As long a step as the others on a CPU, which is slow at convolutions of one
+        # channel each: of as many operations it is one of 128.
+        lambda c: changed(c, model={"name": "convmixer_256_8", "width": 32}),
     ),
     "spread": Recipe(
         "a region as 2 x 2 places", lambda c: changed(c, model={"stem": "spread"})
