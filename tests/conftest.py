@@ -34,6 +34,23 @@ TINY = {
 }
 
 
+@pytest.fixture(scope="module")
+def few_optimizations():
+    """Compiles in half of the time what runs once, here and in processes.
+
+    What computes much is slower by it, and digests that must never change are of
+    programs as everybody has them: tests of those do without.
+    """
+    import jax
+
+    before = jax.config.read("jax_disable_most_optimizations")
+    jax.config.update("jax_disable_most_optimizations", True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+        yield
+    jax.config.update("jax_disable_most_optimizations", before)
+
+
 @pytest.fixture
 def tiny(monkeypatch):
     """A quick budget for audits, that takes seconds."""
