@@ -1,14 +1,32 @@
-"""For all tests: commands leave the cache folder of who runs them alone.
+"""For all tests: commands leave the cache folder of who runs them alone, and some
+programs are compiled soon.
 
 And, for audits, a small budget and images. What these need is imported where they are
 used: most tests use neither.
 """
 
 import os
+from pathlib import Path
 
 import pytest
 
 os.environ["JAX_ENABLE_COMPILATION_CACHE"] = "0"
+
+SOON_COMPILED = {
+    "_shuffle",
+    "cli",
+    "methods",
+    "release",
+    "test_jax_settings.py",
+    "test_keys.py",
+    "test_laws.py",
+    "test_mixing.py",
+    "test_planning.py",
+    "train",
+}
+"""Tests that compile much and compute little: it takes them a half or a third of the
+time. What computes much would take longer; and digests that must never change are of
+programs as everybody compiles them."""
 
 TINY = {
     "images": 24,
@@ -34,13 +52,13 @@ TINY = {
 }
 
 
-@pytest.fixture(scope="module")
-def few_optimizations():
-    """Compiles in half of the time what runs once, here and in processes.
-
-    What computes much is slower by it, and digests that must never change are of
-    programs as everybody has them: tests of those do without.
-    """
+@pytest.fixture(scope="module", autouse=True)
+def _soon_compiled(request):
+    """Has what runs once compiled with few optimizations, here and in processes."""
+    place, *_ = request.path.relative_to(Path(__file__).parent).parts
+    if place not in SOON_COMPILED:
+        yield
+        return
     import jax
 
     before = jax.config.read("jax_disable_most_optimizations")

@@ -14,8 +14,6 @@ from hypothesis import strategies as st
 import vmixjax
 from vmixjax._shuffle.prng import full_length
 
-pytestmark = pytest.mark.usefixtures("few_optimizations")
-
 SECRET = bytes(range(32))
 CONFIG = vmixjax.MixConfig(4, ((4, 1),))
 IMAGE = np.arange(8 * 8 * 3, dtype=np.uint8).reshape(8, 8, 3)

@@ -4,13 +4,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import oracle
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import vmixjax
-
-pytestmark = pytest.mark.usefixtures("few_optimizations")
 
 CONFIG = vmixjax.MixConfig(4, ((2, 1), (4, 1)))
 SHAPE = (2, 8, 12, 3)

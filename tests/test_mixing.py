@@ -8,8 +8,6 @@ from hypothesis import strategies as st
 
 import vmixjax
 
-pytestmark = pytest.mark.usefixtures("few_optimizations")
-
 PHOTO = oracle.smooth_image(64, 96)
 CONFIG = vmixjax.MixConfig(16, ((8, 2), (16, 1)))
 PLAN = vmixjax.full_plan(PHOTO.shape, CONFIG)

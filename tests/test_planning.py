@@ -12,8 +12,6 @@ from skimage import data
 import vmixjax
 from vmixjax.planning import plan_at
 
-pytestmark = pytest.mark.usefixtures("few_optimizations")
-
 PHOTO = oracle.smooth_image(64, 96)
 PHOTO[:32, :32] //= 8
 SMALL = vmixjax.MixConfig(16, ((4, 2), (4, 1), (8, 1), (16, 1)))
