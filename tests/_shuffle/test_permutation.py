@@ -216,6 +216,33 @@ def test_a_platform_runs_what_the_table_has_for_it(monkeypatch):
     assert called == [((1, 16, 8, 3), (1, 8), (1, 2, 1), False)]
 
 
+def test_nobody_waits_for_what_other_platforms_run(monkeypatch):
+    def never(*_):
+        raise AssertionError("traced on a CPU, which does otherwise")
+
+    monkeypatch.setattr(at_once, "permute_image", never)
+    config = vmixjax.MixConfig(6, ((6, 3),))
+    image = jnp.zeros((2, 12, 6, 3), jnp.uint8)
+    words = full_length(jax.random.split(jax.random.key(0), 2))
+    levels = jnp.ones((2, 2, 1), jnp.uint8)
+    alone = jax.jit(lambda w, x, y: permute(w, x, y, config, False))
+    batched = jax.jit(jax.vmap(alone))
+    assert batched(words, image, levels).shape == image.shape
+
+
+def test_platforms_mix_alike_where_nothing_is_compiled():
+    config = vmixjax.MixConfig(4, ((4, 2), (4, 1)), "joint")
+    rng = np.random.default_rng(0)
+    images = jnp.asarray(rng.integers(0, 256, (2, 8, 4, 3), np.uint8))
+    words = full_length(jax.random.split(jax.random.key(0), 2))
+    levels = jnp.asarray([[[1], [2]], [[2], [0]]], jnp.uint8)
+    batch = Batch(images, words, levels)
+    expected = at_once.permute_images(batch, config, False)
+    with jax.disable_jit():
+        for one in (*platforms.IMPLEMENTATIONS.values(), platforms.DEFAULT):
+            np.testing.assert_array_equal(one(batch, config, False), expected)
+
+
 def test_compiled_mix_has_no_sort_and_needs_little_memory():
     for config in (vmixjax.MixConfig(), vmixjax.MixConfig(28, ((28, 1),), "joint")):
         side = 4 * config.tile_size

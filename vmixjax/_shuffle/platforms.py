@@ -39,10 +39,7 @@ def _kernel(platform: str, module: str, *, exported: bool) -> Implementation:
       exported: Whether JAX exports such kernels: it does if later versions can still
         run them.
     """
-    primitive = Primitive(f"shuffle_{platform}")
-
-    # Of the images' own type, so of their sharding too.
-    primitive.def_abstract_eval(lambda images, *_, **__: images)
+    primitive = _primitive(platform)
 
     def lower(ctx: Any, *arrays: Any, **how: Any) -> Any:
         made = ctx.module_context
@@ -72,11 +69,42 @@ def _kernel(platform: str, module: str, *, exported: bool) -> Implementation:
 
     def implementation(batch: Batch, config: MixConfig, inverse: bool) -> jax.Array:
         if not _is_for_kernels(batch.images, config):
-            return at_once.permute_images(batch, config, inverse)
+            return DEFAULT(batch, config, inverse)
         mixed: jax.Array = primitive.bind(*batch, config=config, inverse=inverse)
         return mixed
 
     return implementation
+
+
+def _traced_late(name: str, made: Implementation) -> Implementation:
+    """An implementation that is traced only where a program is made with it.
+
+    Of a platform that a program is not made for, nobody waits for it.
+    """
+    primitive = _primitive(name)
+    mlir.register_lowering(primitive, _lowered(made))
+
+    def implementation(batch: Batch, config: MixConfig, inverse: bool) -> jax.Array:
+        if not _is_known_and_whole(batch.images):
+            return made(batch, config, inverse)
+        mixed: jax.Array = primitive.bind(*batch, config=config, inverse=inverse)
+        return mixed
+
+    return implementation
+
+
+def _primitive(name: str) -> Primitive:
+    """One that takes a batch's arrays and gives images like its own."""
+    primitive = Primitive(f"shuffle_{name}")
+    # Of the images' own type, so of their sharding too.
+    primitive.def_abstract_eval(lambda images, *_, **__: images)
+    # Not compiled, as under `jax.disable_jit`.
+    primitive.def_impl(
+        lambda *arrays, config, inverse: at_once.permute_images(
+            Batch(*arrays), config, inverse
+        )
+    )
+    return primitive
 
 
 def _lowered(implementation: Implementation) -> Callable[..., Any]:
@@ -94,12 +122,17 @@ def _lowered(implementation: Implementation) -> Callable[..., Any]:
 def _is_for_kernels(images: jax.Array, config: MixConfig) -> bool:
     """Whether kernels are made for such images."""
     return (
-        all(isinstance(size, int) for size in images.shape)  # not a symbol
+        _is_known_and_whole(images)
         and images.size < _MOST_VALUES
         and images.dtype.itemsize <= _MOST_BYTES
         and can_pack(config, images.shape[-1])
-        and not any(jax.typeof(images).sharding.spec)  # explicitly split
     )
+
+
+def _is_known_and_whole(images: jax.Array) -> bool:
+    """Whether sizes are numbers, not symbols, and images not split explicitly."""
+    known = all(isinstance(size, int) for size in images.shape)
+    return known and not any(jax.typeof(images).sharding.spec)
 
 
 def _is_one_device(context: Any) -> bool:
@@ -116,13 +149,13 @@ def _is_one_device(context: Any) -> bool:
 
 
 IMPLEMENTATIONS: dict[str, Implementation] = {
-    "cpu": chunks.permute_images,
+    "cpu": _traced_late("cpu", chunks.permute_images),
     "cuda": _kernel("cuda", "vmixjax._shuffle.triton", exported=False),
     "tpu": _kernel("tpu", "vmixjax._shuffle.mosaic", exported=True),
 }
 """By JAX's name of the platform, such as `"cuda"`, `"rocm"` or `"tpu"`."""
 
-DEFAULT: Implementation = at_once.permute_images
+DEFAULT: Implementation = _traced_late("anywhere", at_once.permute_images)
 """Where the table has none."""
 
 
