@@ -221,6 +221,7 @@ def test_nobody_waits_for_what_other_platforms_run(monkeypatch):
         raise AssertionError("traced on a CPU, which does otherwise")
 
     monkeypatch.setattr(at_once, "permute_image", never)
+    monkeypatch.setattr(chunks, "_runs_on_one_device", lambda images: True)
     config = vmixjax.MixConfig(6, ((6, 3),))
     image = jnp.zeros((2, 12, 6, 3), jnp.uint8)
     words = full_length(jax.random.split(jax.random.key(0), 2))
