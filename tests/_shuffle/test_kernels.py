@@ -16,11 +16,6 @@ from vmixjax._shuffle.apply import apply_stages
 from vmixjax._shuffle.layout import Batch, TileRows
 from vmixjax._shuffle.prng import full_length
 
-# Interpreted, a kernel is a large program that runs once.
-QUICKLY = {
-    "xla_backend_optimization_level": 0,
-    "xla_llvm_disable_expensive_passes": True,
-}
 CASES = [
     # Tile, ladder, channels' mode, how many; dtype; images, rows and columns of tiles.
     (8, ((8, 1), (4, 2), (8, 4)), "independent", 2, "uint8", (3, 2, 3)),
@@ -46,7 +41,7 @@ def interpreted(kernel, config, inverse):
     run = functools.partial(
         kernel.permute_images, config=config, inverse=inverse, interpret=True
     )
-    return jax.jit(run, compiler_options=QUICKLY)
+    return jax.jit(run)
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -90,7 +85,7 @@ def test_the_kernel_for_gpus_takes_pieces_of_rows():
     plain = functools.partial(
         apply_stages, config=config, channels=2, inverse=False, materialized=True
     )
-    mixed = jax.jit(run, compiler_options=QUICKLY)(rows)
+    mixed = jax.jit(run)(rows)
     np.testing.assert_array_equal(mixed, jax.jit(plain)(rows))
 
 

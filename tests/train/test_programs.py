@@ -34,9 +34,7 @@ convolutions = re.findall(r"= f32\\[(\\d+),\\S+ convolution\\(", compiled.as_tex
 memory = compiled.memory_analysis().argument_size_in_bytes
 print(json.dumps([[int(count) for count in convolutions], memory]))
 """
-FOUR_DEVICES = (
-    "--xla_force_host_platform_device_count=4 --xla_backend_optimization_level=0"
-)
+FOUR_DEVICES = "--xla_force_host_platform_device_count=4"
 
 
 @pytest.fixture(scope="module")

@@ -41,9 +41,6 @@ for values, workdir, resume in json.loads(jobs):
 """
 """Several runs one after the other, which is quicker than one process for each."""
 
-QUICK = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
-"""To compile takes longer than to run what is so small."""
-
 
 @pytest.fixture(scope="module")
 def scenes(tmp_path_factory):
@@ -71,7 +68,7 @@ def started(cache, jobs, *together, devices=1):
         "JAX_COMPILATION_CACHE_DIR": str(cache),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
     }
-    flags = f"{QUICK} --xla_force_host_platform_device_count={devices}"
+    flags = f"--xla_force_host_platform_device_count={devices}"
     return subprocess.Popen(
         [sys.executable, "-c", FITS, json.dumps(jobs), *together],
         env={**os.environ, **kept, "XLA_FLAGS": flags},

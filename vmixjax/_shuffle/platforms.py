@@ -67,13 +67,7 @@ def _kernel(platform: str, module: str, *, exported: bool) -> Implementation:
     # Where a program is made for many platforms, JAX makes all for each.
     mlir.register_lowering(primitive, lower_plainly)
 
-    def implementation(batch: Batch, config: MixConfig, inverse: bool) -> jax.Array:
-        if not _is_for_kernels(batch.images, config):
-            return DEFAULT(batch, config, inverse)
-        mixed: jax.Array = primitive.bind(*batch, config=config, inverse=inverse)
-        return mixed
-
-    return implementation
+    return _bound(primitive, _is_for_kernels, DEFAULT)
 
 
 def _traced_late(name: str, made: Implementation) -> Implementation:
@@ -84,13 +78,7 @@ def _traced_late(name: str, made: Implementation) -> Implementation:
     primitive = _primitive(name)
     mlir.register_lowering(primitive, _lowered(made))
 
-    def implementation(batch: Batch, config: MixConfig, inverse: bool) -> jax.Array:
-        if not _is_known_and_whole(batch.images):
-            return made(batch, config, inverse)
-        mixed: jax.Array = primitive.bind(*batch, config=config, inverse=inverse)
-        return mixed
-
-    return implementation
+    return _bound(primitive, _is_known_and_whole, made)
 
 
 def _primitive(name: str) -> Primitive:
@@ -105,6 +93,22 @@ def _primitive(name: str) -> Primitive:
         )
     )
     return primitive
+
+
+def _bound(
+    primitive: Primitive,
+    takes: Callable[[jax.Array, MixConfig], bool],
+    otherwise: Implementation,
+) -> Implementation:
+    """Calls a primitive for the images that it takes, and for others something else."""
+
+    def implementation(batch: Batch, config: MixConfig, inverse: bool) -> jax.Array:
+        if not takes(batch.images, config):
+            return otherwise(batch, config, inverse)
+        mixed: jax.Array = primitive.bind(*batch, config=config, inverse=inverse)
+        return mixed
+
+    return implementation
 
 
 def _lowered(implementation: Implementation) -> Callable[..., Any]:
@@ -122,14 +126,14 @@ def _lowered(implementation: Implementation) -> Callable[..., Any]:
 def _is_for_kernels(images: jax.Array, config: MixConfig) -> bool:
     """Whether kernels are made for such images."""
     return (
-        _is_known_and_whole(images)
+        _is_known_and_whole(images, config)
         and images.size < _MOST_VALUES
         and images.dtype.itemsize <= _MOST_BYTES
         and can_pack(config, images.shape[-1])
     )
 
 
-def _is_known_and_whole(images: jax.Array) -> bool:
+def _is_known_and_whole(images: jax.Array, _: MixConfig) -> bool:
     """Whether sizes are numbers, not symbols, and images not split explicitly."""
     known = all(isinstance(size, int) for size in images.shape)
     return known and not any(jax.typeof(images).sharding.spec)
@@ -148,15 +152,15 @@ def _is_one_device(context: Any) -> bool:
     return bool(names) and frozenset(names) == getattr(context, "manual_axes", None)
 
 
+DEFAULT: Implementation = _traced_late("anywhere", at_once.permute_images)
+"""Where `IMPLEMENTATIONS` has none."""
+
 IMPLEMENTATIONS: dict[str, Implementation] = {
     "cpu": _traced_late("cpu", chunks.permute_images),
     "cuda": _kernel("cuda", "vmixjax._shuffle.triton", exported=False),
     "tpu": _kernel("tpu", "vmixjax._shuffle.mosaic", exported=True),
 }
 """By JAX's name of the platform, such as `"cuda"`, `"rocm"` or `"tpu"`."""
-
-DEFAULT: Implementation = _traced_late("anywhere", at_once.permute_images)
-"""Where the table has none."""
 
 
 def permute_images(batch: Batch, config: MixConfig, inverse: bool) -> jax.Array:
