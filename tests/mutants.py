@@ -313,21 +313,23 @@ def _stream(parts, dice):
     place = next(i for i, (name, _) in enumerate(parts) if name == b"IDAT")
     packed = parts[place][1]
     rows = bytearray(zlib.decompress(packed))
+    # A row is a byte that says how it is predicted, and its pixels.
+    row = len(rows) // struct.unpack_from(">I", parts[0][1], 4)[0]
     how = dice.randrange(7)
     if how == 0:
         packed += dice.randbytes(dice.choice((1, 8192)))
     elif how == 1:
-        packed = zlib.compress(bytes(rows) + dice.randbytes(dice.choice((1, 49, 8192))))
+        packed = zlib.compress(bytes(rows) + dice.randbytes(dice.choice((1, row, 8192))))
     elif how == 2:
         packed = zlib.compress(bytes(rows[: dice.randrange(len(rows))]))
     elif how == 3:
         # One pixel is another; the file is whole.
-        rows[dice.randrange(len(rows) // 49) * 49 + dice.randrange(1, 49)] ^= 1
+        rows[dice.randrange(len(rows) // row) * row + dice.randrange(1, row)] ^= 1
         packed = zlib.compress(bytes(rows))
     elif how == 4:
         packed = _bomb()
     elif how == 5:
-        rows[dice.randrange(16) * 49] = dice.choice((0, 1, 3, 4, 5, 255))
+        rows[dice.randrange(len(rows) // row) * row] = dice.choice((0, 1, 3, 4, 5, 255))
         packed = zlib.compress(bytes(rows))
     else:
         cut = dice.randrange(len(packed))
