@@ -4,6 +4,7 @@ Samples are read by where they begin, and a gzipped file has no such places. Wha
 inflated to has no name, so it is gone when the process is, however that ends.
 """
 
+import atexit
 import gzip
 import io
 import os
@@ -68,6 +69,8 @@ def _inflate(path: Path) -> IO[bytes]:
     except BaseException:
         file.close()
         raise
+    # Python says of what it closes by itself that it was forgotten.
+    atexit.register(file.close)
     return file
 
 
