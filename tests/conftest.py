@@ -5,12 +5,19 @@ And, for audits, a small budget and images. What these need is imported where th
 used: most tests use neither.
 """
 
+import atexit
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
 
-os.environ["JAX_ENABLE_COMPILATION_CACHE"] = "0"
+if "PYTEST_XDIST_WORKER" not in os.environ:
+    # One for all of a run, and its processes: many compile the same programs.
+    _programs = tempfile.TemporaryDirectory(prefix="vmixjax-tests-")
+    atexit.register(_programs.cleanup)
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = _programs.name
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.1"
 
 SOON_COMPILED = {
     "_shuffle",

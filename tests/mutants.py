@@ -319,7 +319,9 @@ def _stream(parts, dice):
     if how == 0:
         packed += dice.randbytes(dice.choice((1, 8192)))
     elif how == 1:
-        packed = zlib.compress(bytes(rows) + dice.randbytes(dice.choice((1, row, 8192))))
+        packed = zlib.compress(
+            bytes(rows) + dice.randbytes(dice.choice((1, row, 8192)))
+        )
     elif how == 2:
         packed = zlib.compress(bytes(rows[: dice.randrange(len(rows))]))
     elif how == 3:

@@ -18,6 +18,7 @@ import vmixjax
 HERE = Path(__file__).parent
 GOLDEN = json.loads((HERE / "golden.json").read_text())
 EIGHT_DEVICES = {"XLA_FLAGS": "--xla_force_host_platform_device_count=8"}
+OTHERWISE_COMPILED = {"JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
 
 
 def test_a_mix_that_can_be_checked_by_eye():
@@ -37,13 +38,20 @@ def test_a_mix_that_can_be_checked_by_eye():
     ("settings", "arguments"),
     [
         ({}, []),
-        ({"JAX_ENABLE_X64": "1", "JAX_THREEFRY_PARTITIONABLE": "0"}, []),
+        (
+            OTHERWISE_COMPILED
+            | {"JAX_ENABLE_X64": "1", "JAX_THREEFRY_PARTITIONABLE": "0"},
+            [],
+        ),
         pytest.param(
-            EIGHT_DEVICES,
+            OTHERWISE_COMPILED | EIGHT_DEVICES,
             ["--mesh", "Explicit"],
-            marks=pytest.mark.skipif(
-                jax.__version_info__ < (0, 10), reason="follows from JAX 0.10 on"
-            ),
+            marks=[
+                pytest.mark.long,
+                pytest.mark.skipif(
+                    jax.__version_info__ < (0, 10), reason="follows from JAX 0.10 on"
+                ),
+            ],
         ),
         (EIGHT_DEVICES, ["--mesh", "Auto", "default", "joint", "cifar"]),
     ],

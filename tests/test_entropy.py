@@ -58,7 +58,10 @@ def test_level_0_is_the_vfe_as_it_is(dtype):
     np.testing.assert_allclose(expected, actual, rtol=rtol)
 
 
-@pytest.mark.parametrize("channels", MODES)
+@pytest.mark.parametrize(
+    "channels",
+    [MODES[0], *(pytest.param(mode, marks=pytest.mark.long) for mode in MODES[1:])],
+)
 @pytest.mark.parametrize(
     ("tile", "ladder"),
     [

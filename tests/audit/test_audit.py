@@ -96,6 +96,7 @@ def test_an_audit_writes_its_report_and_goes_on_where_it_was(digits, tmp_path, c
     assert (out / "report.html").read_bytes() == page
 
 
+@pytest.mark.long
 def test_without_a_public_set_half_of_the_images_are_the_attackers(unnamed, tmp_path):
     mixing = {"mix", "mix-shared", "mix-joint"}  # need a size
     others = set(METHODS) - mixing - {"published_vmix", "le"}

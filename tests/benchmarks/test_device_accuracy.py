@@ -55,6 +55,7 @@ def test_images_are_mixed_once_each_with_its_key():
     np.testing.assert_array_equal(device_accuracy.mixed_once(same, mixing, 0), mixed)
 
 
+@pytest.mark.long
 def test_arms_are_trained_and_written(packed, tmp_path, capsys):
     out = tmp_path / "out.json"
     options = ["--model", "cnn", "--batch", "8", "--epochs", "3", "--out", str(out)]
@@ -69,6 +70,7 @@ def test_arms_are_trained_and_written(packed, tmp_path, capsys):
     assert "release, 4 across: " in capsys.readouterr().out
 
 
+@pytest.mark.long
 def test_what_would_take_too_long_has_fewer_epochs(packed):
     splits = device_accuracy.unpack(packed)
     config = device_accuracy.config_of("cnn", 8, 32, 0, 2_000)

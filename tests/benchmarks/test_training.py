@@ -11,6 +11,7 @@ from train.config import Model
 from train.presets import PRESETS
 
 
+@pytest.mark.long
 def test_steps_differ_in_nothing_but_mixing_and_can_be_taken(monkeypatch):
     monkeypatch.setattr(training, "FORMS", {"mixed, regions": "regions"})
     config = dataclasses.replace(

@@ -39,6 +39,7 @@ def run(*arguments):
     return [line for line in lines if "Finished XLA compilation" in line]
 
 
+@pytest.mark.long
 def test_no_size_is_compiled_for(folder, tmp_path):
     mixed, vault, back = (tmp_path / name for name in ("mixed", "vault", "back"))
     options = ["--strength", "0.5", "--vault", vault, "--keep-names"]

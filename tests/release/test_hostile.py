@@ -657,7 +657,9 @@ def peak(*arguments):
     return 1024 * int(kilobytes)
 
 
-@pytest.mark.parametrize("command", ["mix", "unmix", "verify"])
+@pytest.mark.parametrize(
+    "command", [pytest.param("mix", marks=pytest.mark.long), "unmix", "verify"]
+)
 def test_images_that_inflate_take_the_memory_of_one(made, tmp_path, command):
     # A thousandth of that on disk. No vault knows them, so that unmix only reads.
     width, height = (9000, 9000) if command == "unmix" else (6000, 4000)

@@ -1,8 +1,8 @@
 """Whatever is wrong with an input, commands say so: nothing else comes of it.
 
 No traceback, no wrong image, nothing written outside of DST, bounded time and memory.
-`VMIXJAX_MUTANTS=1000 python -m pytest tests/release/test_mutants.py` tries many, and
-`VMIXJAX_MUTANT=17` with `-k KIND` one of them again.
+`VMIXJAX_MUTANTS=1000 python -m pytest -m '' tests/release/test_mutants.py` tries many,
+and `VMIXJAX_MUTANT=17` with `-k KIND` one of them again.
 """
 
 import hashlib
@@ -430,6 +430,7 @@ def test_notes_on_unfinished_releases(made, tmp_path):
     each_mutant("unfinished", tmp_path, check)
 
 
+@pytest.mark.long
 def test_source_images(made, tmp_path):
     def check(dice, folder):
         with Place(made, folder, "folder", mixed=None) as place:
@@ -478,6 +479,7 @@ def test_source_tfds(made, tmp_path):
     each_mutant("source-tfds", tmp_path, check)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", BOXES)
 def test_source_boxes(made, tmp_path, kind):
     def check(dice, folder):

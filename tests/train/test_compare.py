@@ -17,6 +17,7 @@ from vmixjax.errors import RunError
 SMALL = PRESETS["cifar10_small"]
 
 
+@pytest.mark.long
 def test_it_writes_a_table_and_goes_on(tmp_path, capsys):
     options = ["--preset", "digits", "--out", str(tmp_path), "--across", "4"]
     options += ["--steps", "20", "--every", "20", "--forms", "regions"]

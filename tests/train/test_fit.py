@@ -81,6 +81,7 @@ def test_a_run_leaves_what_it_should(whole):
     assert any((whole / "tensorboard").iterdir())
 
 
+@pytest.mark.long
 def test_killed_at_any_moment_it_ends_in_the_same_bits(whole, tmp_path):
     workdir = tmp_path / "run"
     finished = workdir / "checkpoints" / "8"
@@ -152,13 +153,16 @@ def test_what_a_run_removes_while_it_is_read_is_not_damaged(
     assert "damaged" not in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("options", [[], ["--fsdp"]])
+@pytest.mark.parametrize(
+    "options", [pytest.param([], marks=pytest.mark.long), ["--fsdp"]]
+)
 def test_eight_devices_learn_the_same(whole, tmp_path, options):
     finish(run(tmp_path / "run", *options, devices=8))
     for one, other in zip(notes(whole), notes(tmp_path / "run"), strict=True):
         assert one == pytest.approx(other, rel=2e-3)
 
 
+@pytest.mark.long
 def test_two_processes_learn_the_same(whole, tmp_path):
     with socket.socket() as free:
         free.bind(("localhost", 0))

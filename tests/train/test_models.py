@@ -24,6 +24,9 @@ PUBLISHED = {
     "vit_ti": 5_717_416,
 }
 
+LARGE = ("resnet18", "resnet50", "shufflenet", "vit_s")
+"""Of which a few steps take a CPU ten seconds or more."""
+
 
 def count(make):
     model = nnx.eval_shape(make)
@@ -70,7 +73,13 @@ def of_config(config, shape, cell_size):
 
 
 # The large ConvMixer is the small one, longer: its depthwise layers take a CPU minutes.
-@pytest.mark.parametrize("name", sorted(set(MODELS) - {"convmixer_768_32"}))
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.long] if name in LARGE else [])
+        for name in sorted(set(MODELS) - {"convmixer_768_32"})
+    ],
+)
 def test_every_model_learns(name):
     """Twenty steps on a few digits: the loss falls, in training and in use."""
     rng = np.random.default_rng(0)

@@ -1,6 +1,7 @@
 """Whatever is wrong with a run's folder, commands say so, and go on to no other bits.
 
-`VMIXJAX_MUTANTS=1000 python -m pytest tests/train/test_run_mutants.py` tries many.
+`VMIXJAX_MUTANTS=1000 python -m pytest -m long tests/train/test_run_mutants.py` tries
+many.
 """
 
 import gc
@@ -91,6 +92,7 @@ def notes(workdir):
             yield path
 
 
+@pytest.mark.long
 def test_runs(made, tmp_path):
     untouched = tmp_path / "untouched"
     (untouched / "home").mkdir(parents=True)

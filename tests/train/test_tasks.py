@@ -146,6 +146,7 @@ def test_a_run_that_was_killed_ends_in_the_same_bits(runs, tmp_path):
         assert notes(workdir) == notes(whole)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("task", "processes"), [("segment", 1), ("detect", 2)])
 def test_eight_devices_and_two_processes_learn_the_same(
     runs, scenes, tmp_path, task, processes
