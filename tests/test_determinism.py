@@ -53,7 +53,11 @@ def test_a_mix_that_can_be_checked_by_eye():
                 ),
             ],
         ),
-        (EIGHT_DEVICES, ["--mesh", "Auto", "default", "joint", "cifar"]),
+        pytest.param(
+            EIGHT_DEVICES,
+            ["--mesh", "Auto", "default", "joint", "cifar"],
+            marks=pytest.mark.long,
+        ),
     ],
 )
 def test_golden_vectors(settings, arguments):

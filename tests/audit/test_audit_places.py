@@ -61,7 +61,9 @@ def audited(source, out, capsys, methods=("pixelate:32",)):
     ("kind", "utility", "learner", "title"),
     [
         ("boxes", "ap50", "detector", "AP at IoU 0.5"),
-        ("masks", "mean_iou", "segmenter", "mean IoU"),
+        pytest.param(
+            *("masks", "mean_iou", "segmenter", "mean IoU"), marks=pytest.mark.long
+        ),
     ],
 )
 def test_what_is_learned_of_places_stands_beside_what_comes_back(

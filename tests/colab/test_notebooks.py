@@ -39,17 +39,8 @@ def test_the_notebooks_are_there():
     }
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        pytest.param(
-            path,
-            id=path.stem,
-            marks=[] if path.stem == "quickstart" else [pytest.mark.long],
-        )
-        for path in NOTEBOOKS
-    ],
-)
+@pytest.mark.long
+@every_notebook
 def test_runs_from_top_to_bottom(path, tmp_path, monkeypatch):
     # Its own folders for IPython and Jupyter: what a user has set up changes nothing.
     for name in ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR"):

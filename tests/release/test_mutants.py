@@ -337,7 +337,13 @@ def name_of(kind, number):
     }[kind]
 
 
-@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param(kind, marks=[pytest.mark.long] if kind in BOXES else [])
+        for kind in FORMATS
+    ],
+)
 def test_releases(made, tmp_path, kind):
     def check(dice, folder):
         with Place(made, folder, kind, mixed=f"mixed-{kind}") as place:

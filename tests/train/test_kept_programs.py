@@ -67,6 +67,7 @@ def bits(workdir):
     return (workdir / "checkpoints" / "2" / "fingerprint" / "metadata").read_text()
 
 
+@pytest.mark.long
 def test_a_second_run_compiles_nothing_and_learns_the_same(run, tmp_path):
     loaded, compiled = run("first")
     # Some of them are asked for twice in a run.

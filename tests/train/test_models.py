@@ -24,7 +24,7 @@ PUBLISHED = {
     "vit_ti": 5_717_416,
 }
 
-LARGE = ("resnet18", "resnet50", "shufflenet", "vit_s")
+LARGE = ("resnet18", "resnet50", "shufflenet", "vit_s", "vit_ti")
 """Of which a few steps take a CPU ten seconds or more."""
 
 
