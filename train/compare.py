@@ -190,13 +190,25 @@ def _described(config: Config) -> dict[str, Any]:
     """What was compared, and on what machine."""
     device = jax.devices()[0]
     # Results are shown around; where somebody keeps data is nobody's business.
-    anywhere = dataclasses.replace(config.data, data_dir=None)
+    read, start = config.data, config.start_from
+    format, colon, place = read.source.partition(":")
+    source = f"{format}{colon}{_without_folders(place)}"
+    anywhere = dataclasses.replace(
+        config,
+        data=dataclasses.replace(read, source=source, data_dir=None),
+        start_from=_without_folders(start) if start else None,
+    )
     return {
-        "config": dataclasses.asdict(dataclasses.replace(config, data=anywhere)),
+        "config": dataclasses.asdict(anywhere),
         "machine": f"{platform.machine()}, {os.cpu_count()} CPU cores",
         "device": f"{device.device_kind}, {jax.device_count()} of {device.platform}",
         "jax": jax.__version__,
     }
+
+
+def _without_folders(place: str) -> str:
+    """What a file or folder is called; other names, as of data sets, are kept."""
+    return Path(place).name if place.startswith(("/", "~")) else place
 
 
 def _summary(arm: Arm, runs: dict[Path, float], score: str) -> dict[str, Any]:

@@ -88,6 +88,10 @@ RECIPES: dict[str, Recipe] = {
         lambda c: changed(c, optimizer={"distill": 0.5, "temperature": 2.0}),
         taught=True,
     ),
+    "scratch": Recipe(
+        "from the start, whatever --start-from says",
+        lambda c: dataclasses.replace(c, start_from=None),
+    ),
     "set": Recipe(
         "regions as sets of pixels, half as wide, which takes as long",
         lambda c: changed(c, model={"stem": "set", "widened": c.model.widened / 2}),

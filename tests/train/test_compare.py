@@ -9,7 +9,7 @@ import pytest
 from train.__main__ import main
 from train.axes import Axes
 from train.checkpoints import read_run
-from train.compare import Arm, _End, _side_by_side, arms_of, draw, table
+from train.compare import Arm, _described, _End, _side_by_side, arms_of, draw, table
 from train.presets import PRESETS
 from train.recipes import RECIPES, named
 from vmixjax.errors import RunError
@@ -119,6 +119,32 @@ def test_recipes_are_taken_together():
     assert named("shifts+flips").change(SMALL).data.augment == "flip"
     with pytest.raises(RunError, match=r"--recipes.*nothing"):
         named("shifts+nothing")
+
+
+def test_an_arm_begins_anew_beside_one_that_does_not():
+    started = dataclasses.replace(SMALL, start_from="runs/public")
+    assert named("scratch").change(started) == SMALL
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        ("folder:/home/anna/photos", "folder:photos"),
+        ("tfds:~/sets/photos", "tfds:photos"),
+        ("tfds:cifar10/3.0.2", "tfds:cifar10/3.0.2"),
+        ("digits", "digits"),
+    ],
+)
+def test_where_data_are_kept_is_not_told(source, told):
+    config = dataclasses.replace(
+        SMALL,
+        data=dataclasses.replace(SMALL.data, source=source, data_dir="/home/anna"),
+        start_from="/home/anna/runs/public",
+    )
+    described = _described(config)["config"]
+    assert described["data"]["source"] == told
+    assert described["start_from"] == "public"
+    assert "anna" not in json.dumps(described)
 
 
 ARM = {
