@@ -3,6 +3,7 @@
 import json
 import re
 import runpy
+import statistics
 from pathlib import Path
 
 import pytest
@@ -77,6 +78,7 @@ def test_the_table_of_soft_labels_is_what_its_numbers_say():
         ("cifar10_small_recipes", {1, 2, 3}, "train/results/notes.md"),
         ("cifar10_small_plain", {3}, "train/results/notes.md"),
         ("cifar10_small_wide", {2}, "train/results/notes.md"),
+        ("cifar10_small_pretrained", {2}, "train/results/notes.md"),
         ("cifar10_small_step", {3}, "train/results/notes.md"),
         ("cifar10_112", {1}, "train/results/notes.md"),
         ("bccd", {2}, "docs/tasks.md"),
@@ -88,6 +90,19 @@ def test_the_tables_of_training_are_what_their_numbers_say(preset, seeds, page):
     found = load(f"train/results/{preset}/compare.json")
     assert {len(arm["scores"]) for arm in found["arms"]} == seeds
     assert train.compare.table(found) in (ROOT / page).read_text()
+
+
+def test_what_public_images_bring():
+    arms = load("train/results/cifar10_small_pretrained/compare.json")["arms"]
+    alone, started = (one(arms, recipe=recipe) for recipe in ("scratch", "base"))
+    # The last test, after twelve epochs, and the first, after three.
+    after = [
+        f"{100 * statistics.mean(curve[test][1] for curve in arm['curves']):.1f}"
+        for test in (-1, 0)
+        for arm in (alone, started)
+    ]
+    text = " ".join(TRAINING.split())
+    assert "{} % to {} % after twelve epochs, and {} % to {} %".format(*after) in text
 
 
 def test_the_table_of_tasks_is_what_results_and_audits_say():
