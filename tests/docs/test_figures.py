@@ -79,6 +79,7 @@ def test_the_table_of_soft_labels_is_what_its_numbers_say():
         ("cifar10_small_plain", {3}, "train/results/notes.md"),
         ("cifar10_small_wide", {2}, "train/results/notes.md"),
         ("cifar10_small_pretrained", {2}, "train/results/notes.md"),
+        ("cifar10_small_st_adam", {2, 3}, "train/results/notes.md"),
         ("cifar10_small_step", {3}, "train/results/notes.md"),
         ("cifar10_112", {1}, "train/results/notes.md"),
         ("bccd", {2}, "docs/tasks.md"),
