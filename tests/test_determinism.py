@@ -38,10 +38,11 @@ def test_a_mix_that_can_be_checked_by_eye():
     ("settings", "arguments"),
     [
         ({}, []),
-        (
+        pytest.param(
             OTHERWISE_COMPILED
             | {"JAX_ENABLE_X64": "1", "JAX_THREEFRY_PARTITIONABLE": "0"},
             [],
+            marks=pytest.mark.long,
         ),
         pytest.param(
             OTHERWISE_COMPILED | EIGHT_DEVICES,

@@ -107,8 +107,8 @@ def test_equal_features_climb_in_raster_order():
 @pytest.mark.parametrize(
     ("dtype", "mode", "share"),
     [
-        (np.float32, "joint", 0.3),
-        pytest.param(np.uint8, "independent", 0.6, marks=pytest.mark.long),
+        (np.uint8, "independent", 0.6),
+        pytest.param(np.float32, "joint", 0.3, marks=pytest.mark.long),
         pytest.param(np.uint16, "shared", 0.9, marks=pytest.mark.long),
     ],
 )

@@ -57,13 +57,12 @@ def audited(source, out, capsys, methods=("pixelate:32",)):
     return status, said.out + said.err, found, page
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("kind", "utility", "learner", "title"),
     [
         ("boxes", "ap50", "detector", "AP at IoU 0.5"),
-        pytest.param(
-            *("masks", "mean_iou", "segmenter", "mean IoU"), marks=pytest.mark.long
-        ),
+        ("masks", "mean_iou", "segmenter", "mean IoU"),
     ],
 )
 def test_what_is_learned_of_places_stands_beside_what_comes_back(

@@ -374,7 +374,11 @@ def test_manifests(made, tmp_path):
     each_mutant("manifest", tmp_path, check)
 
 
-@pytest.mark.parametrize("locked", [False, True], ids=["open", "locked"])
+@pytest.mark.parametrize(
+    "locked",
+    [False, pytest.param(True, marks=pytest.mark.long)],
+    ids=["open", "locked"],
+)
 def test_vaults(made, tmp_path, locked):
     def check(dice, folder):
         kind = "folder" if locked else dice.choice(FORMATS)

@@ -153,9 +153,8 @@ def test_what_a_run_removes_while_it_is_read_is_not_damaged(
     assert "damaged" not in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(
-    "options", [pytest.param([], marks=pytest.mark.long), ["--fsdp"]]
-)
+@pytest.mark.long
+@pytest.mark.parametrize("options", [[], ["--fsdp"]])
 def test_eight_devices_learn_the_same(whole, tmp_path, options):
     finish(run(tmp_path / "run", *options, devices=8))
     for one, other in zip(notes(whole), notes(tmp_path / "run"), strict=True):

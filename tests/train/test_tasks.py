@@ -61,17 +61,12 @@ def values_of(task, where, source):
     }
 
 
-def started(cache, jobs, *together, devices=1):
-    """Starts runs; programs that are in the cache already are not compiled again."""
-    kept = {
-        "JAX_ENABLE_COMPILATION_CACHE": "1",
-        "JAX_COMPILATION_CACHE_DIR": str(cache),
-        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-    }
+def started(jobs, *together, devices=1):
+    """Starts runs; what others have compiled before is not compiled again."""
     flags = f"--xla_force_host_platform_device_count={devices}"
     return subprocess.Popen(
         [sys.executable, "-c", FITS, json.dumps(jobs), *together],
-        env={**os.environ, **kept, "XLA_FLAGS": flags},
+        env={**os.environ, "XLA_FLAGS": flags},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -92,7 +87,7 @@ def run_each(root, where, scenes):
         (values_of(task, where, scenes), str(root / f"{task}-{where}"), False)
         for task in TASKS
     ]
-    finish(started(root / "programs", jobs))
+    finish(started(jobs))
 
 
 @pytest.fixture(scope="module")
@@ -136,6 +131,7 @@ def check_it_learned(task, workdir):
         assert last < first
 
 
+@pytest.mark.long
 def test_a_run_that_was_killed_ends_in_the_same_bits(runs, tmp_path):
     jobs = []
     for task in TASKS:
@@ -145,7 +141,7 @@ def test_a_run_that_was_killed_ends_in_the_same_bits(runs, tmp_path):
         jobs.append(
             (json.loads((whole / "run.json").read_text())["config"], str(workdir), True)
         )
-    finish(started(runs / "programs", jobs))
+    finish(started(jobs))
     for task in TASKS:
         whole, workdir = runs / f"{task}-step", tmp_path / task
         ends = [
@@ -162,14 +158,13 @@ def test_eight_devices_and_two_processes_learn_the_same(
     runs, scenes, tmp_path, task, processes
 ):
     jobs = [(values_of(task, "step", scenes), str(tmp_path / "run"), False)]
-    cache = tmp_path / "programs"
     if processes == 1:
-        finish(started(cache, jobs, devices=8))
+        finish(started(jobs, devices=8))
     else:
         with socket.socket() as free:
             free.bind(("localhost", 0))
             at = f"localhost:{free.getsockname()[1]}"
-        both = [started(cache, jobs, at, str(i)) for i in range(2)]
+        both = [started(jobs, at, str(i)) for i in range(2)]
         for process in both:
             finish(process)
     one, other = notes(runs / f"{task}-step"), notes(tmp_path / "run")
