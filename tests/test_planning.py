@@ -4,6 +4,8 @@ import jax.numpy as jnp
 import numpy as np
 import oracle
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image, ImageOps
 from skimage import data
 
@@ -105,15 +107,17 @@ def test_equal_features_climb_in_raster_order():
 
 
 @pytest.mark.parametrize(
-    ("dtype", "mode", "share"),
+    ("dtype", "mode"),
     [
-        (np.uint8, "independent", 0.6),
-        pytest.param(np.float32, "joint", 0.3, marks=pytest.mark.long),
-        pytest.param(np.uint16, "shared", 0.9, marks=pytest.mark.long),
+        (np.uint8, "independent"),
+        pytest.param(np.float32, "joint", marks=pytest.mark.long),
+        pytest.param(np.uint16, "shared", marks=pytest.mark.long),
     ],
 )
-def test_plans_are_the_same_eager_jitted_and_in_any_batch(dtype, mode, share):
-    rng = np.random.default_rng(0)
+@settings(max_examples=3, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), share=st.floats(0, 1))
+def test_plans_are_the_same_eager_jitted_and_in_any_batch(dtype, mode, seed, share):
+    rng = np.random.default_rng(seed)
     config = vmixjax.MixConfig(8, ((4, 1), (8, 2), (8, 1)), mode)
     images = rng.integers(0, 256, (3, 16, 24, 3)) * rng.random((3, 1, 24, 1)) ** 4
     if dtype == np.float32:

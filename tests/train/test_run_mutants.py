@@ -10,12 +10,10 @@ import shutil
 import sys
 from functools import partial
 
-import jax
 import mutants
 import numpy as np
 import oracle
 import pytest
-from jax.experimental.compilation_cache import compilation_cache
 from watched import Wrong, each_mutant, run, write_decoys
 
 from train import __main__ as train
@@ -39,23 +37,11 @@ def main(arguments):
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _compiled_once(tmp_path_factory):
-    """Every command compiles anew what the one before it has compiled."""
-    values = {
-        "jax_compilation_cache_dir": str(tmp_path_factory.mktemp("compiled")),
-        "jax_persistent_cache_min_compile_time_secs": 0,
-        "jax_persistent_cache_min_entry_size_bytes": 0,
-    }
-    before = {name: getattr(jax.config, name) for name in values}
-    # What other tests have left in this process is not looked at for each mutant.
+def _frozen():
+    """What other tests have left in this process is not looked at for each mutant."""
     gc.collect()
     gc.freeze()
-    for settings in (values, before):
-        for name, value in settings.items():
-            jax.config.update(name, value)
-        compilation_cache.reset_cache()
-        if settings is values:
-            yield
+    yield
     gc.unfreeze()
 
 
